@@ -1,0 +1,59 @@
+# make book · make test · make lab · make notebooks SCALE=demo · make results · make lock · make publish-as REPO=owner/name
+PYTHON ?= python3
+SCALE  ?= demo
+REPO   ?=
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lab notebooks results lock publish-as clean
+
+help:  ## say what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
+	@echo "Installing the pinned dependencies into .venv (once; PyTorch is large: a minute or more, 6 GB) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+book: $(STAMP)  ## build the book from the stored outputs and print its path
+	@echo "Building the book …"
+	@$(BIN)/jupyter-book build . -W --keep-going -n --quiet
+	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
+
+test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the book, and tests of the built pages
+	@echo "Checking style …"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory book
+	@echo "Running the tests and the notebooks at scale 'fast' …"
+	@DCGAN_SCALE=fast MPLBACKEND=agg $(BIN)/python -m pytest --nbval-lax tests notebooks
+
+lab: $(STAMP)  ## open JupyterLab on the notebooks
+	@echo "Opening JupyterLab (stop it with Ctrl-C) …"
+	@$(BIN)/jupyter lab notebooks
+
+notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
+	@echo "Executing the notebooks at scale '$(SCALE)' …"
+	@DCGAN_SCALE=$(SCALE) $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb
+
+results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
+	@for run in experiments/training_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
+
+lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges into requirements.lock
+	@echo "Resolving requirements.lock …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "# What the book was built with; made by \`make lock\` from pyproject.toml. PyPI names and versions only." > requirements.lock.new
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+	@echo "Now run make test, which installs them."
+
+publish-as:  ## say where the book is published: REPO=owner/name
+	@$(PYTHON) book/publish_as.py "$(REPO)"
+
+clean:  ## remove the built book (not .venv, not runs)
+	rm -rf _build

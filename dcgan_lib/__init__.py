@@ -1,0 +1,1 @@
+"""DCGAN, reproduced: a small library behind the notebooks of the book."""

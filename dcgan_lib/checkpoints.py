@@ -1,0 +1,197 @@
+"""Weights in files: safetensors with the architecture in the header, written whole or not at all.
+
+No pickle is read or written. `load` takes a name of ours, a file, a run's folder or a Hugging Face id; what a run needs
+to go on (optimisers and all) is a second kind of file, by `save_state` and `load_state`, used by `training` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from .models import Architecture, Discriminator, Generator, choose
+
+HERE = Path(__file__).parent / "weights"
+FILE = "weights.safetensors"  # in a run's folder and in a Hugging Face repository
+KEY = "dcgan"  # one metadata key: safetensors orders several at random, and equal runs must give equal bytes
+
+
+class CheckpointError(ValueError):
+    """A file that is cut, foreign or of another architecture; the message names it and says what to do."""
+
+
+def pretrained() -> dict[str, Path]:
+    """Names that `load` knows → the files shipped with the package."""
+    return {path.stem: path for path in sorted(HERE.glob("*.safetensors"))}
+
+
+def save(
+    path: str | Path,
+    generator: Generator,
+    discriminator: Discriminator,
+    about: dict | None = None,
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """Write both networks' weights and batch-norm statistics, atomically.
+
+    `about` (JSON) says where they come from. `dtype` torch.float16 halves the file; vectors (batch norm) stay float32.
+    """
+    tensors = {}
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        for key, value in network.state_dict().items():
+            small = dtype and value.is_floating_point() and value.ndim > 1
+            tensors[f"{name}.{key}"] = value.to(dtype) if small else value
+    return _write(path, tensors, {"kind": "weights", "architecture": generator.arch.to_dict(), "about": about or {}})
+
+
+def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[Generator, Discriminator]:
+    """`(generator, discriminator)` in eval mode, float32, on `device`.
+
+    `name_or_path` is a pretrained name ("faces"), a .safetensors file, a run's folder, or a Hugging Face id
+    ("owner/name", read from its weights.safetensors; extra 'hub').
+    Raises CheckpointError for a cut or foreign file, ValueError for an unknown name, FileNotFoundError.
+    """
+    path = locate(name_or_path)
+    header, tensors = _read(path, "weights")
+    try:
+        arch = Architecture.from_dict(header["architecture"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} describes an architecture that this version does not know: {error}") from error
+    networks = Generator(arch), Discriminator(arch)
+    for name, network in zip(("generator", "discriminator"), networks, strict=True):
+        part = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        part = {k: v.float() if v.is_floating_point() else v for k, v in part.items()}
+        try:
+            network.load_state_dict(part)
+        except RuntimeError as error:
+            raise CheckpointError(f"the weights in {path} do not fit its architecture: {error}") from error
+        network.eval().to(device)
+    return networks
+
+
+def info(name_or_path: str | Path) -> dict:
+    """What a file says of itself: kind, architecture, and where it comes from."""
+    return _read(locate(name_or_path))[0]
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """The file that `load` would read for a name, a file, a run's folder or a Hugging Face id."""
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / FILE).is_file():
+            return path / FILE
+        raise FileNotFoundError(f"no {FILE} in {path}: is the run finished? `dcgan train` writes it at the end")
+    name = str(name_or_path)
+    if name in pretrained():
+        return pretrained()[name]
+    if path.suffix or path.is_absolute():
+        raise FileNotFoundError(f"no weights at {path}")
+    if name.count("/") == 1:
+        return _from_hub(name)
+    choose(name, pretrained(), "pretrained model (and no file or folder of that name is here)")
+    raise AssertionError("choose raises for an unknown name")
+
+
+def _from_hub(repository: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ImportError("weights from the Hugging Face hub need the extra: pip install 'dcgan_lib[hub]'") from error
+    try:
+        return Path(hf_hub_download(repository, FILE))
+    except Exception as error:  # connection, permission, missing repository or file: each its own class
+        raise FileNotFoundError(
+            f"no {FILE} from Hugging Face {repository}, nor a folder of that name: {error}"
+        ) from error
+
+
+def save_state(path: str | Path, tensors: dict[str, Tensor], about: dict) -> Path:
+    """Write everything that a run's next step depends on, atomically."""
+    return _write(path, tensors, {"kind": "state", "about": about})
+
+
+def load_state(path: str | Path) -> tuple[dict, dict[str, Tensor]]:
+    """What `save_state` wrote: (about, tensors)."""
+    header, tensors = _read(Path(path), "state")
+    return header["about"], tensors
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's moments and step counts under flat names."""
+    state = optimiser.state_dict()["state"]
+    return {f"{i}.{name}": torch.as_tensor(value) for i, row in state.items() for name, value in row.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimiser_tensors` gave; learning rates and the like stay the optimiser's own."""
+    state = {}
+    for key, value in tensors.items():
+        i, name = key.split(".", 1)
+        state.setdefault(int(i), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write a file whole or not at all: beside its place, flushed to disk, then renamed.
+
+    On a full disk the earlier file stays and OSError says what to do.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    except OSError as error:
+        kept = "the earlier one is untouched" if path.exists() else "none was there before"
+        raise OSError(
+            error.errno,
+            f"{path} could not be written ({error.strerror}; {len(data) / 2**20:.1f} MB); {kept}: make room",
+        ) from error
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return path
+
+
+def _write(path: str | Path, tensors: dict[str, Tensor], header: dict) -> Path:
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    return write_bytes(path, serialise(tensors, {KEY: json.dumps({"format": 1, **header}, sort_keys=True)}))
+
+
+def _read(path: Path, kind: str | None = None) -> tuple[dict, dict[str, Tensor]]:
+    data = path.read_bytes()
+    try:
+        tensors = parse(data)
+        (length,) = struct.unpack("<Q", data[:8])
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    except (SafetensorError, struct.error, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is cut short or no safetensors file ({error}): copy or download it again; pickled .pt and .pth "
+            "files are not read, since loading one runs code"
+        ) from error
+    if KEY not in metadata:
+        raise CheckpointError(f"{path} is a safetensors file, but not of dcgan_lib: its header lacks {KEY!r}")
+    header = json.loads(metadata[KEY])
+    if kind and header["kind"] != kind:
+        raise CheckpointError(f"{path} holds a run's {header['kind']}, expected {kind}: take {FILE} beside it")
+    return header, tensors
+
+
+def parameters_finite(*networks: nn.Module) -> bool:
+    """Whether no weight is NaN or infinite."""
+    return all(bool(torch.isfinite(p).all()) for network in networks for p in network.parameters())

@@ -1,0 +1,230 @@
+"""`dcgan train | sample | info | data`: the library's functions on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from dataclasses import fields
+from pathlib import Path
+
+EXAMPLES = """\
+examples:
+  dcgan train --arch tiny32 --data digits --steps 120 --out runs/first     a first minute, nothing to download
+  dcgan train --arch tutorial64 --data my/pictures --epochs 50 --out runs/mine
+  dcgan sample faces --n 64 --out faces.png                                our trained faces
+  dcgan info paper64                                                       shapes and parameters
+  dcgan data                                                               the data sets, with licences
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    from . import models
+
+    top = argparse.ArgumentParser(
+        prog="dcgan",
+        description="DCGAN, reproduced: train, sample and look inside.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="train | sample | info | data")
+
+    train = commands.add_parser(
+        "train",
+        help="train a DCGAN, or go on where the same call stopped",
+        description="Train a generator and a discriminator on a data set or on pictures of your own. The same call "
+        "goes on after any interruption; on a CPU in float32 with the same bits as if there had been none.",
+        epilog="In --out: weights.safetensors (at the end), state.safetensors (the checkpoint), stats.jsonl (losses, "
+        "D(x), D(G(z)) …), samples/ (the same latents over time), run.json (settings, fingerprint of the data). "
+        "Look at samples/ while it runs: losses do not say whether pictures are good.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    required = train.add_argument_group("what to train")
+    required.add_argument("--arch", required=True, help=f"architecture: {', '.join(models.ARCHITECTURES)}")
+    required.add_argument("--data", required=True, help="a name (see `dcgan data`), or a folder, .zip or .npz of yours")
+    required.add_argument("--out", required=True, type=Path, help="the run's folder")
+    length = train.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, help="minibatches")
+    length.add_argument(
+        "--epochs", type=float, help="passes through the data; 25 when neither is given (the released faces)"
+    )
+    option = train.add_argument
+    option("--batch-size", type=int, default=128, help="pictures a minibatch (paper: 128)")
+    option("--seed", type=int, default=0, help="of the weights, the data's order and the latents")
+    option("--device", default="auto", help="auto (cuda, else mps, else cpu), cpu, cuda, mps")
+    option(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto: bfloat16 where it is fast"
+    )
+    option(
+        "--schedule",
+        choices=("simultaneous", "alternate"),
+        default="simultaneous",
+        help="both networks each minibatch, or as released: minibatches alternate, each feeds one",
+    )
+    option("--learning-rate", type=float, default=2e-4, help="Adam's (paper: 0.0002)")
+    option("--beta1", type=float, default=0.5, help="Adam's first momentum (paper: 0.5)")
+    option("--weight-decay", type=float, default=1e-5, help="L2 in the gradient (released: 1e-5 faces, 2.5e-5 MNIST)")
+    option("--ema-decay", type=float, help="keep a moving average of G with this decay, e.g. 0.999 (the paper: none)")
+    option("--image-size", type=int, help="another size, 16 to 256: adds or drops layers")
+    option(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the architecture, e.g. latent_dim=10, prior=normal, dense_units=1024, norm=none",
+    )
+    option("--log-every", type=int, default=10, help="steps between lines of stats.jsonl")
+    option("--sample-every", type=int, help="steps between picture grids; 24 grids in a run unless given")
+    option("--checkpoint-seconds", type=float, default=30.0, help="at most this much work is lost when killed")
+    option("--extend", action="store_true", help="let the folder's run go on for more steps than it was started with")
+    option("--quiet", action="store_true", help="no progress bar")
+    train.set_defaults(run=_train)
+
+    sample = commands.add_parser("sample", help="draw pictures from a trained generator")
+    sample.add_argument("weights", help="a pretrained name, a run's folder, a .safetensors file or a Hugging Face id")
+    sample.add_argument("--n", type=int, default=64, help="how many (default 64)")
+    sample.add_argument("--seed", type=int, default=0, help="of the latents: the same seed, the same pictures")
+    sample.add_argument("--columns", type=int, default=8, help="of the sheet (default 8)")
+    sample.add_argument(
+        "--statistics",
+        choices=("running", "batch"),
+        default="running",
+        help="batch norm by running averages (default: a picture depends on its z alone) or by the batch, as released",
+    )
+    sample.add_argument(
+        "--out", type=Path, default=Path("samples.png"), help="a .png sheet, or a folder: a file a picture"
+    )
+    sample.add_argument("--device", default="auto")
+    sample.set_defaults(run=_sample)
+
+    info = commands.add_parser("info", help="an architecture's or a checkpoint's layers, shapes, parameters and origin")
+    info.add_argument("name", help="an architecture, a pretrained name, a run's folder, a file or a Hugging Face id")
+    info.set_defaults(run=_info)
+
+    data = commands.add_parser("data", help="list the data sets, or load one and say what it holds")
+    data.add_argument("name", nargs="?", help="a name, or a folder, .zip or .npz of yours; none: list")
+    data.add_argument("--image-size", type=int, help="decode to this size")
+    data.add_argument("--split", default="train")
+    data.add_argument("--preview", type=Path, help="write a sheet of the first 64 pictures here (.png)")
+    data.set_defaults(run=_data)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; errors that the user can mend are one message on stderr and exit status 2."""
+    args = parser().parse_args(arguments)
+    warnings.showwarning = lambda message, *_, **__: print(f"\nwarning: {message}", file=sys.stderr)
+    try:
+        args.run(args)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `dcgan info x | head` has seen enough
+        sys.stderr.close()
+        return 0
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        print(f"dcgan {args.command}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def changes(pairs: list[str]) -> dict:
+    """['latent_dim=10', 'norm=none'] → fields of Architecture with values of their types.
+
+    Values are JSON where they parse (10, true, [64, 128], null); 'none' for dense_units is null.
+    """
+    from .models import Architecture, choose
+
+    out = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        choose(name, {f.name for f in fields(Architecture)}, "architecture field")
+        if not equals:
+            raise ValueError(f"expected --set FIELD=VALUE, got {pair!r}")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = None if name == "dense_units" and text.lower() == "none" else text
+        out[name] = tuple(value) if isinstance(value, list) else value
+    return out
+
+
+def _train(args: argparse.Namespace) -> None:
+    from . import models, training
+
+    wanted = changes(args.set) | ({"image_size": args.image_size} if args.image_size else {})
+    names = {f.name for f in fields(training.TrainConfig)} - {"arch"}
+    given = {k: v for k, v in vars(args).items() if k in names}
+    if args.steps is None and args.epochs is None:
+        given["epochs"] = 25.0
+    arch = models.architecture(args.arch, **wanted)
+    run = training.train(training.TrainConfig(arch=arch, progress=not args.quiet, **given), extend=args.extend)
+    last = run.stats[-1]
+    print(f"{run.out}: {last['step']} steps, {last['epoch']:.1f} epochs; weights in {run.out / 'weights.safetensors'}")
+    print(f"next: dcgan sample {run.out} --out {run.out / 'sheet.png'}")
+
+
+def _sample(args: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from . import checkpoints, data, models, plots, training
+
+    if args.n < 1:
+        raise ValueError(f"--n must be at least 1, got {args.n}")
+    generator, _ = checkpoints.load(args.weights, training.pick_device(args.device))
+    images = models.sample(generator, models.sample_latent(args.n, generator.arch, args.seed), args.statistics)
+    if args.out.suffix:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(plots.tile(images, min(args.columns, args.n))).save(args.out)
+    else:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for i, pixels in enumerate(data.to_uint8(images)):
+            Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(args.out / f"{i:06d}.png")
+    print(f"{args.n} pictures of {generator.arch.image_size}x{generator.arch.image_size} in {args.out}")
+
+
+def _info(args: argparse.Namespace) -> None:
+    from . import checkpoints, models
+
+    about = None
+    if args.name in models.ARCHITECTURES and args.name not in checkpoints.pretrained():
+        networks = models.build(args.name, seed=0)
+    else:
+        networks = checkpoints.load(args.name)
+        about = checkpoints.info(args.name)["about"]
+    for name, network in zip(("generator", "discriminator"), networks, strict=True):
+        print(f"{name}: {models.parameter_count(network):,} trainable parameters")
+        for layer, kind, shape, count in models.shapes(network):
+            print(f"  {layer:24} {kind:18} {'×'.join(map(str, shape)):>14} {f'{count:,}' if count else '':>12}")
+    arch = networks[0].arch
+    print(f"features of the paper's section 5 (4x4 of every convolution): {arch.feature_count:,}")
+    print(json.dumps({"architecture": arch.to_dict()} | ({"about": about} if about else {}), indent=1))
+
+
+def _data(args: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from . import data, plots
+
+    if args.name is None:
+        for name, card in data.CARDS.items():
+            print(f"{name:20} {card.title}: {card.size}\n{'':20} licence: {card.licence}\n{'':20} {card.used_for}")
+        return
+    images = data.load(args.name, image_size=args.image_size, split=args.split)
+    if images.card:
+        print(f"{images.card.title}: {images.card.size}\nlicence: {images.card.licence}\nsource: {images.card.source}")
+    print(f"loaded {len(images):,} pictures {images.image_size}x{images.image_size}x{images.channels} ({images.split})")
+    print(f"fingerprint (SHA-256 of the pixels): {images.fingerprint}")
+    if images.damaged:
+        print(f"left out {len(images.damaged)} damaged ones: {', '.join(images.damaged[:20])}")
+    if images.class_names:
+        names = images.class_names[:12] + ["…"] * (len(images.class_names) > 12)
+        print(f"{len(images.class_names)} classes: {', '.join(names)}")
+    if args.preview:
+        Image.fromarray(plots.tile(images.images[:64])).save(args.preview)
+        print(f"the first ones are in {args.preview}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

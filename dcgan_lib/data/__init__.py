@@ -1,0 +1,205 @@
+"""Pictures: `load(name_or_path)` gives uint8 (N, H, W, C), memory-mapped, with a fingerprint (paper section 4).
+
+Named sets are looked for in `DCGAN_DATA` first, then fetched by torchvision or from the Hugging Face hub. `cards` says
+what each set is, `sources` where pictures come from, `cache` decodes them once.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import choose
+from . import sources
+from .cache import Source, cache_root, cached
+from .cards import CARDS, Card
+
+__all__ = ["CARDS", "Card", "ImageSet", "NotAvailable", "load", "to_float", "to_uint8"]
+
+
+class NotAvailable(RuntimeError):
+    """A named set could not be had here; the message says what was tried and which other ways there are."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A loaded set. `images` is uint8 (N, size, size, channels), read-only and memory-mapped.
+
+    `labels` (N,), `attributes` (N, A) of 0/1 and the names are None where the set has none. `fingerprint` is the
+    SHA-256 of the decoded pixels: two runs with the same one saw the same pictures. `damaged` names pictures left out.
+    """
+
+    name: str
+    split: str
+    images: np.ndarray
+    fingerprint: str
+    labels: np.ndarray | None = None
+    attributes: np.ndarray | None = None
+    class_names: list[str] | None = None
+    attribute_names: list[str] | None = None
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_size(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[3]
+
+    @property
+    def card(self) -> Card | None:
+        return CARDS.get(self.name)
+
+    def tensor(self, indices=slice(None)) -> Tensor:
+        """The chosen pictures as float32 (n, C, H, W) in [-1, 1]."""
+        return to_float(self.images[indices])
+
+
+def to_float(images) -> Tensor:
+    """uint8 (N, H, W, C) → float32 (N, C, H, W) in [-1, 1] = x / 127.5 - 1 (section 4), channels_last in memory."""
+    if isinstance(images, np.ndarray):
+        images = torch.from_numpy(np.array(images, copy=not images.flags.writeable, order="C"))
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {images.dtype} {tuple(images.shape)}")
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """float (N, C, H, W) in [-1, 1] → uint8 (N, H, W, C), rounded and clipped."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"expected images (N, 1 or 3, H, W), got {tuple(images.shape)}")
+    pixels = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def data_root() -> Path:
+    """Where named sets are looked for and downloaded to: `DCGAN_DATA`, else data/ in the cache folder."""
+    return Path(os.environ.get("DCGAN_DATA", cache_root() / "data")).expanduser()
+
+
+def load(
+    name_or_path: str | Path,
+    image_size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    root: str | Path | None = None,
+    download: bool = True,
+) -> ImageSet:
+    """Load a named set (see CARDS) or a folder, .zip or .npz of one's own.
+
+    `image_size` (default: the set's own; 64 for one's own pictures) is reached by a centre crop and an antialiased
+    resize, `channels` (default: the set's own; 3) by conversion to grey or RGB. `root` replaces DCGAN_DATA.
+    Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError for a
+    path that is not there.
+    """
+    path = Path(name_or_path).expanduser()
+    if isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path):
+        return _assemble(_own(path, split), path.stem, split, image_size or 64, channels or _own_channels(path, split))
+    if name_or_path not in CARDS and path.is_dir():
+        return _assemble(_own(path, split), path.name, split, image_size or 64, channels or 3)
+    name = choose(str(name_or_path), CARDS, "data set (and no folder, .zip or .npz of that name is here)")
+    card = CARDS[name]
+    choose(split, card.splits, f"split of {name}")
+    root = Path(root).expanduser() if root else data_root()
+    source = _named(name, card, split, root, download)
+    return _assemble(source, name, split, image_size or card.image_size, channels or card.channels)
+
+
+def _own(path: Path, split: str) -> Source:
+    if not path.exists():
+        raise FileNotFoundError(f"no folder, .zip or .npz at {path}")
+    if path.suffix.lower() == ".npz":
+        return sources.npz(path, split)
+    if split != "train":
+        raise ValueError(f"a folder or a zip has one split, 'train', got {split!r}")
+    if path.is_dir():
+        return sources.folder(path)
+    if path.suffix.lower() == ".zip":
+        return sources.archive(path)
+    raise ValueError(f"expected a folder, a .zip or an .npz, got {path}")
+
+
+def _own_channels(path: Path, split: str) -> int:
+    """Grey stays grey where the file says so at once: an .npz of (N, H, W) or (N, H, W, 1)."""
+    if path.suffix.lower() != ".npz" or not path.exists():
+        return 3
+    import zipfile
+
+    with zipfile.ZipFile(path) as z:
+        for key in (f"x_{split}", *sources.IMAGE_KEYS):
+            if f"{key}.npy" in z.namelist():
+                with z.open(f"{key}.npy") as f:
+                    version = np.lib.format.read_magic(f)
+                    read = (
+                        np.lib.format.read_array_header_1_0
+                        if version == (1, 0)
+                        else np.lib.format.read_array_header_2_0
+                    )
+                    shape = read(f)[0]
+                return 1 if len(shape) == 3 or shape[-1] == 1 else 3
+    return 3
+
+
+def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Source:
+    """The first way that leads to the set: prepared .npz, unpacked tree, torchvision, hub. Else NotAvailable."""
+    if name == "digits":
+        return sources.digits()
+    tried = []
+    for stem in (name, f"{name}{card.image_size}"):  # prepare.py writes tinyimagenet64.npz
+        if (root / f"{stem}.npz").exists():
+            try:
+                return sources.npz(root / f"{stem}.npz", split, name)
+            except ValueError as error:
+                tried.append(str(error))
+    if name == "tinyimagenet":
+        tree = root / "tiny-imagenet-200"
+        if (tree / "wnids.txt").exists():
+            return sources.tinyimagenet_tree(tree, split)
+        tried.append(f"{tree} does not exist")
+    if (root / name).is_dir() and not card.torchvision:
+        return sources.folder(root / name, name)
+    if card.torchvision:
+        try:
+            return sources.torchvision_set(name, card, split, root, download)
+        except sources.NotHere as error:
+            tried.append(str(error))
+    if card.hub and download:
+        try:
+            return sources.hub(name, card, split)
+        except sources.NotHere as error:
+            tried.append(str(error))
+    raise NotAvailable(
+        f"{card.title} ({name!r}, split {split!r}) could not be had.\nTried:\n"
+        + "".join(f"  - {t}\n" for t in tried)
+        + "Three other ways:\n"
+        f"  1. put {name}.npz (uint8 x_train, y_train, x_test, y_test, or images) into {root}, or set DCGAN_DATA to a "
+        "folder that holds it\n"
+        f"  2. get the files yourself from {card.source} and load the folder or zip: data.load('path/to/pictures')\n"
+        "  3. go on without it: data.load('digits') needs no download"
+    )
+
+
+def _assemble(source: Source, name: str, split: str, image_size: int, channels: int) -> ImageSet:
+    images, extras, notes = cached(source, image_size, channels)
+    named = {k: extras.pop(k, None) for k in ("labels", "attributes")}
+    return ImageSet(
+        name=name,
+        split=split,
+        images=images,
+        fingerprint=notes["sha256"],
+        class_names=notes.get("class_names"),
+        attribute_names=notes.get("attribute_names"),
+        extras=extras,
+        damaged=tuple(notes["damaged"]),
+        **named,
+    )

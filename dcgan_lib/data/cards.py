@@ -1,0 +1,188 @@
+"""One card a data set: what it is, whose it is, where it comes from. Facts only; loading is in `sources`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A set on the Hugging Face hub: repository, what we call its splits, and the columns that we read."""
+
+    repository: str
+    splits: dict[str, str]
+    image: str = "image"
+    label: str | None = None
+    config: str | None = None
+    attributes: bool = False  # every boolean column is an attribute
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader should know before using a set. `torchvision` names the class that reads and downloads it."""
+
+    title: str
+    size: str
+    licence: str
+    source: str
+    used_for: str
+    image_size: int  # what `load` gives unless asked for another
+    channels: int = 3
+    splits: tuple[str, ...] = ("train", "test")
+    torchvision: str | None = None
+    downloads: bool = True  # whether torchvision can fetch it
+    hub: Hub | None = None
+    prepare: bool = False  # whether our reference runs read it from DCGAN_DATA/<name>.npz
+
+
+_CELEBA = "non-commercial research only (CelebA agreement); faces of real people: no publishing of the pictures"
+
+CARDS: dict[str, Card] = {
+    "digits": Card(
+        "Optical recognition of handwritten digits",
+        "1,797 of 8x8, grey, 10 classes",
+        "CC BY 4.0 (UCI repository)",
+        "https://archive.ics.uci.edu/dataset/80, shipped inside scikit-learn",
+        "embedded default: tests and first steps, needs no download",
+        32,
+        1,
+        splits=("train",),
+    ),
+    "mnist": Card(
+        "MNIST",
+        "60,000 + 10,000 of 28x28, grey, 10 classes",
+        "CC BY-SA 3.0",
+        "http://yann.lecun.com/exdb/mnist",
+        "paper, supplement (conditional model, C10); Columbia, McGill and Shanghai reproductions",
+        28,
+        1,
+        torchvision="MNIST",
+        prepare=True,
+    ),
+    "fashionmnist": Card(
+        "Fashion-MNIST",
+        "60,000 + 10,000 of 28x28, grey, 10 classes",
+        "MIT",
+        "https://github.com/zalandoresearch/fashion-mnist",
+        "exercises: MNIST's shape, harder pictures",
+        28,
+        1,
+        torchvision="FashionMNIST",
+    ),
+    "cifar10": Card(
+        "CIFAR-10",
+        "50,000 + 10,000 of 32x32, RGB, 10 classes",
+        "none stated; free for research with citation",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "paper, section 5.1 (C2); Bombay and McGill reproductions",
+        32,
+        torchvision="CIFAR10",
+        prepare=True,
+    ),
+    "cifar100": Card(
+        "CIFAR-100",
+        "50,000 + 10,000 of 32x32, RGB, 100 classes",
+        "none stated; free for research with citation",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "exercises: the protocol of C2 on more classes",
+        32,
+        torchvision="CIFAR100",
+        prepare=True,
+    ),
+    "svhn": Card(
+        "Street View House Numbers (cropped)",
+        "73,257 + 26,032 + 531,131 (extra) of 32x32, RGB, 10 classes",
+        "non-commercial use",
+        "http://ufldl.stanford.edu/housenumbers",
+        "paper, section 5.2 (C3, C4); Bombay reproduction",
+        32,
+        splits=("train", "test", "extra"),
+        torchvision="SVHN",
+    ),
+    "stl10": Card(
+        "STL-10",
+        "5,000 + 8,000 + 100,000 (unlabeled) of 96x96, RGB, 10 classes",
+        "none stated; pictures from ImageNet",
+        "https://cs.stanford.edu/~acoates/stl10",
+        "exercises: learning from unlabelled pictures",
+        96,
+        splits=("train", "test", "unlabeled"),
+        torchvision="STL10",
+    ),
+    "celeba": Card(
+        "CelebA, aligned and cropped",
+        "202,599 of 178x218, RGB, 40 attributes",
+        _CELEBA,
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        "stand-in for the paper's 350,000 face boxes (C5, C8, C9), which were never released; McGill reproduction",
+        64,
+        splits=("train", "valid", "test"),
+        torchvision="CelebA",
+        hub=Hub("flwrlabs/celeba", {"train": "train", "valid": "valid", "test": "test"}, attributes=True),
+        prepare=True,
+    ),
+    "lfw": Card(
+        "Labeled Faces in the Wild",
+        "13,233 of 250x250, RGB",
+        "none stated; faces of real people: research only",
+        "https://vis-www.cs.umass.edu/lfw",
+        "Columbia reproduction (128 epochs)",
+        64,
+        splits=("train",),
+        hub=Hub("logasja/lfw", {"train": "train"}),
+    ),
+    "tinyimagenet": Card(
+        "Tiny ImageNet",
+        "100,000 + 10,000 of 64x64, RGB, 200 classes",
+        "ImageNet's terms: non-commercial research",
+        "http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+        "stand-in for ImageNet-1k in C2; Bombay reproduction",
+        64,
+        hub=Hub("zh-plus/tiny-imagenet", {"train": "train", "test": "valid"}, label="label"),
+        prepare=True,
+    ),
+    "imagenet32": Card(
+        "ImageNet-1k at 32x32",
+        "1,281,167 + 50,000 of 32x32, RGB, 1,000 classes",
+        "ImageNet's terms: non-commercial research",
+        "https://image-net.org (register), downsampled",
+        "paper, section 5.1: what its discriminator of C2 was trained on",
+        32,
+        hub=Hub("benjamin-paine/imagenet-1k-32x32", {"train": "train", "test": "validation"}, label="label"),
+    ),
+    "lsun_bedroom": Card(
+        "LSUN bedrooms",
+        "3,033,042 of 256 pixels on the short side (303,125 on the hub), RGB",
+        "none stated; research only",
+        "https://github.com/fyu/lsun",
+        "paper, section 4.1 (C1, C5, C6, C7); Innsbruck and McGill reproductions",
+        64,
+        splits=("train",),
+        torchvision="LSUN",
+        downloads=False,
+        hub=Hub("pcuenq/lsun-bedrooms", {"train": "train"}),
+    ),
+    "lsun_church_outdoor": Card(
+        "LSUN churches",
+        "126,227 of 256 pixels on the short side, RGB",
+        "none stated; research only",
+        "https://github.com/fyu/lsun",
+        "McGill reproduction",
+        64,
+        splits=("train",),
+        torchvision="LSUN",
+        downloads=False,
+        hub=Hub("tglcourse/lsun_church_train", {"train": "train"}),
+    ),
+    "pokemon": Card(
+        "Pokemon",
+        "7,357 on the hub, several to a creature, RGB",
+        "pictures are The Pokemon Company's: private study only",
+        "https://huggingface.co/datasets/huggan/pokemon",
+        "Innsbruck reproduction (12,000 pictures, not released)",
+        64,
+        splits=("train",),
+        hub=Hub("huggan/pokemon", {"train": "train"}),
+        prepare=True,
+    ),
+}

@@ -1,0 +1,264 @@
+"""Where pictures come from: a reader's own folder, zip or .npz, torchvision's classes, the Hugging Face hub.
+
+Each function returns a `Source` whose key names the content and whose `read` does the slow part only when needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from .cache import Contents, Source, files_key
+from .cards import Card
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+IMAGE_KEYS = ("images", "x", "arr_0")  # what a reader's own .npz may call its pictures
+
+
+class NotHere(Exception):
+    """This way of getting a set does not lead to it; the message says why."""
+
+
+def digits() -> Source:
+    """scikit-learn's 1,797 digits of 8x8 with values 0 … 16: real, and there without a download."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = (bunch.images * (255 / 16)).round().astype(np.uint8)
+    key = hashlib.sha256(images.tobytes()).hexdigest()
+    contents = Contents(images, extras={"labels": bunch.target}, notes={"class_names": list("0123456789")})
+    return Source("digits", key, lambda: contents)
+
+
+def folder(path: Path, name: str | None = None) -> Source:
+    """A folder of pictures; class subfolders, where there are any, become labels in alphabetical order."""
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    names = [p.relative_to(path).as_posix() for p in files]
+    _some(names, path)
+    return Source(name or path.name or "folder", files_key(files, path), lambda: _listed(files, names))
+
+
+def archive(path: Path, name: str | None = None) -> Source:
+    """A .zip of pictures, read without unpacking. Its table of checksums names the content."""
+    with _zip(path) as z:
+        rows = sorted((i.filename, i.CRC, i.file_size) for i in z.infolist() if not i.is_dir())
+    names = [n for n, _, _ in rows if Path(n).suffix.lower() in SUFFIXES and "__MACOSX" not in n]
+    _some(names, path)
+    key = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def read() -> Contents:
+        return _listed(_Members(path, names), names)
+
+    return Source(name or path.stem, key, read)
+
+
+class _Members:
+    """The members of a zip as a sequence of bytes; a handle a call, since a handle serves one thread at a time."""
+
+    def __init__(self, path: Path, names: list[str]):
+        self.path, self.names = path, names
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> bytes:
+        with zipfile.ZipFile(self.path) as z:
+            return z.read(self.names[i])
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is not a whole zip file ({error}): download or copy it again") from error
+
+
+def _some(names: list[str], path: Path) -> None:
+    if not names:
+        raise ValueError(f"no pictures in {path}: expected {', '.join(sorted(SUFFIXES))}, at any depth")
+
+
+def _listed(pictures, names: list[str]) -> Contents:
+    """Labels from the names' folders, where every picture lies in one of several."""
+    parts = [n.split("/")[:-1] for n in names]
+    while all(parts) and len({p[0] for p in parts}) == 1:  # a common outer folder tells nothing
+        parts = [p[1:] for p in parts]
+    if not all(parts):
+        return Contents(pictures, names)
+    classes = sorted({p[0] for p in parts})
+    labels = np.array([classes.index(p[0]) for p in parts])
+    return Contents(pictures, names, {"labels": labels}, {"class_names": classes})
+
+
+def npz(path: Path, split: str, name: str | None = None) -> Source:
+    """Arrays: x_train, y_train, x_test, y_test; or images with labels, attributes, attribute_names, class_names.
+
+    Pictures are uint8 (N, H, W) or (N, H, W, C) with 1 or 3 channels. A file without splits is all 'train'.
+    Raises ValueError that lists what the file holds.
+    """
+    with _zip(path) as z:
+        key = hashlib.sha256(json.dumps(sorted((i.filename, i.CRC, i.file_size) for i in z.infolist())).encode())
+        keys = [Path(n).stem for n in z.namelist()]
+    images = next((k for k in (f"x_{split}", *(IMAGE_KEYS if split == "train" else ())) if k in keys), None)
+    if images is None:
+        raise ValueError(f"{path} has no {split!r} pictures: expected x_{split} or images, found {', '.join(keys)}")
+
+    def read() -> Contents:
+        with np.load(path, allow_pickle=False) as arrays:
+            x = arrays[images]
+            if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
+                raise ValueError(
+                    f"{path}: expected {images} as uint8 (N, H, W) or (N, H, W, 1 or 3), got {x.dtype} {x.shape}"
+                )
+            own = {f"y_{split}": "labels"} if images == f"x_{split}" else {"labels": "labels", "y": "labels"}
+            rows = [k for k in keys if k in own or not (k == images or k.startswith(("x_", "y_")))]
+            extras = {own.get(k, k): arrays[k] for k in rows if arrays[k].ndim and len(arrays[k]) == len(x)}
+            notes = {k: arrays[k].tolist() for k in ("class_names", "attribute_names") if k in keys}
+        return Contents(x, extras={k: v for k, v in extras.items() if k not in notes}, notes=notes)
+
+    return Source(name or path.stem, key.update(split.encode()) or key.hexdigest(), read)
+
+
+def torchvision_set(name: str, card: Card, split: str, root: Path, download: bool) -> Source:
+    """torchvision's own class for the set, in the layout that it downloads to. Raises NotHere with the reason."""
+    from torchvision import datasets
+
+    cls, place = getattr(datasets, card.torchvision), root
+    if card.torchvision in ("MNIST", "FashionMNIST"):
+        where, kwargs = root / card.torchvision, {"train": split == "train"}
+    elif card.torchvision in ("CIFAR10", "CIFAR100"):
+        where, kwargs = root / cls.base_folder, {"train": split == "train"}
+    elif card.torchvision == "SVHN":
+        place = root / "svhn"
+        where, kwargs = place / f"{split}_32x32.mat", {"split": split}
+    elif card.torchvision == "STL10":
+        where, kwargs = root / cls.base_folder, {"split": split}
+    elif card.torchvision == "CelebA":
+        where, kwargs = root / cls.base_folder, {"split": split, "target_type": "attr"}
+    elif card.torchvision == "LSUN":
+        room = name.removeprefix("lsun_")
+        place = root / "lsun"
+        where, kwargs = place / f"{room}_{split}_lmdb", {"classes": [f"{room}_{split}"]}
+    if card.downloads:
+        kwargs["download"] = download
+
+    def open_set():
+        try:
+            return cls(str(place), **kwargs)
+        except ImportError as error:
+            raise NotHere(f"{error}: pip install lmdb (the extra 'lsun')") from error
+        except Exception as error:  # torchvision, urllib, gdown and the file readers each raise their own kinds
+            raise NotHere(f"torchvision: {type(error).__name__}: {error}") from error
+
+    opened = None
+    if not where.exists():
+        if not (download and card.downloads):
+            raise NotHere(f"{where} does not exist")
+        place.mkdir(parents=True, exist_ok=True)
+        opened = open_set()
+
+    def read() -> Contents:
+        return _torchvision_contents(opened or open_set())
+
+    files = [where] if where.is_file() else [p for p in where.rglob("*") if p.is_file() and p.name != "lock.mdb"]
+    key = hashlib.sha256(f"{files_key(files, where.parent)} {split}".encode()).hexdigest()
+    return Source(name, key, read)
+
+
+def _torchvision_contents(dataset) -> Contents:
+    labels = next((getattr(dataset, k) for k in ("targets", "labels") if hasattr(dataset, k)), None)
+    extras = {} if labels is None else {"labels": np.asarray(labels)}
+    notes = {"class_names": list(dataset.classes)} if hasattr(dataset, "classes") else {}
+    kind = type(dataset).__name__
+    if kind == "CelebA":
+        folder_ = Path(dataset.root, dataset.base_folder, "img_align_celeba")
+        attributes = {"attributes": dataset.attr.numpy().astype(np.uint8)}
+        names = [n for n in dataset.attr_names if n]  # torchvision leaves an empty last one
+        return Contents(
+            [folder_ / f for f in dataset.filename], dataset.filename, attributes, {"attribute_names": names}
+        )
+    if kind == "LSUN":
+        return Contents(_Items(dataset), notes={"class_names": list(dataset.classes)})
+    data = np.asarray(dataset.data)
+    if kind in ("SVHN", "STL10"):
+        data = data.transpose(0, 2, 3, 1)  # (N, C, H, W) → (N, H, W, C)
+    return Contents(data, extras=extras, notes=notes)
+
+
+class _Items:
+    """The pictures of a dataset of (picture, label) pairs or of rows, as a sequence."""
+
+    def __init__(self, dataset, column: str | int = 0):
+        self.dataset, self.column = dataset, column
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, i: int):
+        return self.dataset[int(i)][self.column]
+
+
+def tinyimagenet_tree(root: Path, split: str) -> Source:
+    """The unpacked tiny-imagenet-200 as published: train/<wnid>/images, val/images with val_annotations.txt."""
+    wnids = sorted((root / "wnids.txt").read_text().split())
+    words = dict(line.split("\t", 1) for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
+    if split == "train":
+        files = sorted((root / "train").glob("*/images/*.JPEG"))
+        labels = [wnids.index(f.parts[-3]) for f in files]
+    else:
+        lines = (root / "val" / "val_annotations.txt").read_text().splitlines()
+        of = dict(line.split("\t")[:2] for line in lines)
+        files = sorted((root / "val" / "images").glob("*.JPEG"))
+        labels = [wnids.index(of[f.name]) for f in files]
+    names = [f.relative_to(root).as_posix() for f in files]
+    _some(names, root)
+    notes = {"class_names": [words.get(w, w) for w in wnids]}
+    return Source(
+        "tinyimagenet",
+        files_key(files, root),
+        lambda: Contents(files, names, {"labels": np.array(labels)}, notes),
+    )
+
+
+def hub(name: str, card: Card, split: str) -> Source:
+    """The set from the Hugging Face hub, by the `datasets` library (extra 'hub'). Raises NotHere with the reason."""
+    about = card.hub
+    if split not in about.splits:
+        raise NotHere(f"{about.repository} has no split {split!r}: {', '.join(about.splits)}")
+    try:
+        import datasets
+    except ImportError as error:
+        raise NotHere("the Hugging Face hub needs the extra: pip install 'dcgan_lib[hub]'") from error
+    try:
+        rows = datasets.load_dataset(about.repository, about.config, split=about.splits[split])
+    except Exception as error:  # requests, huggingface_hub and datasets each raise their own kinds
+        raise NotHere(f"Hugging Face {about.repository}: {type(error).__name__}: {error}") from error
+
+    def read() -> Contents:
+        extras, notes = {}, {}
+        if about.label:
+            extras["labels"] = np.asarray(rows[about.label])
+            feature = rows.features[about.label]
+            notes = {"class_names": feature.names} if hasattr(feature, "names") else {}
+        if about.attributes:
+            names = [n for n, f in rows.features.items() if getattr(f, "dtype", "") == "bool"]
+            extras["attributes"] = np.stack([np.asarray(rows[n]) for n in names], 1).astype(np.uint8)
+            notes["attribute_names"] = names
+        undecoded = rows.cast_column(about.image, datasets.Image(decode=False)).select_columns([about.image])
+        return Contents(_Encoded(undecoded, about.image), extras=extras, notes=notes)
+
+    files = sorted({Path(f["filename"]) for f in rows.cache_files})
+    key = files_key(files, files[0].parent) if files else rows._fingerprint
+    return Source(name, hashlib.sha256(f"{key} {split}".encode()).hexdigest(), read)
+
+
+class _Encoded(_Items):
+    """Encoded bytes of a hub set's image column, so that one damaged picture is one damaged picture."""
+
+    def __getitem__(self, i: int):
+        cell = super().__getitem__(i)
+        return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"])

@@ -1,0 +1,476 @@
+"""The generator and the discriminator, as one frozen dataclass describes them (paper section 3).
+
+Everything that the paper, its released code, the ports and the student reproductions vary is a field of
+`Architecture`; there is one Generator class and one Discriminator class. Training, data and files are elsewhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),  # slope 0.2: paper section 4
+    "elu": nn.ELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "linear": nn.Identity,
+}
+CHOICES = {
+    "generator_activation": tuple(ACTIVATIONS),
+    "discriminator_activation": tuple(ACTIVATIONS),
+    "output_activation": tuple(ACTIVATIONS),
+    "dense_norm": ("unit", "channel", "none"),
+    "norm": ("batch", "none"),
+    "downsample": ("stride", "max_pool", "avg_pool"),
+    "upsample": ("stride", "nearest"),
+    "prior": ("uniform", "normal"),
+}
+MIN_SIZE, MAX_SIZE = 16, 256
+
+
+def choose(name: str, known, what: str) -> str:
+    """Return `name` if it is one of `known`; otherwise raise ValueError that lists the near ones."""
+    known = sorted(known)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ValueError(f"unknown {what} {name!r}: {hint}known are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a generator and its discriminator look like.
+
+    `widths` are the channels of the discriminator's convolutions from the image inwards; the generator mirrors them.
+    `strides` belong to the same layers (None: all 2). Odd kernels halve a size upwards, even ones downwards, and the
+    generator retraces the same sizes, so every image size from 16 to 256 works, powers of two or not.
+    """
+
+    image_size: int = 64
+    channels: int = 3  # 1 grey, 3 RGB
+    latent_dim: int = 100
+    prior: str = "uniform"  # what z the generator was trained on: uniform(-1, 1) or normal(0, 1)
+    widths: tuple[int, ...] = (128, 256, 512, 1024)
+    strides: tuple[int, ...] | None = None
+    kernel_size: int = 5
+    dense_units: int | None = None  # a fully connected hidden layer in both networks (the guidelines say: none)
+    dense_norm: str = "unit"  # BN after the generator's dense layer: over its units, per channel, or none
+    norm: str = "batch"
+    norm_affine: bool = True  # BN gain and bias
+    norm_eps: float = 1e-8  # the released code's; ports use PyTorch's 1e-5
+    generator_activation: str = "relu"
+    discriminator_activation: str = "leaky_relu"
+    output_activation: str = "tanh"
+    downsample: str = "stride"
+    upsample: str = "stride"
+
+    def __post_init__(self):
+        for name in ("widths", "strides"):
+            if isinstance(getattr(self, name), list):  # as JSON gives it back
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, known in CHOICES.items():
+            choose(getattr(self, name), known, name)
+        positive = {"latent_dim": self.latent_dim, "dense_units": 1 if self.dense_units is None else self.dense_units}
+        positive |= {f"widths[{i}]": width for i, width in enumerate(self.widths)}
+        for name, value in positive.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if not isinstance(self.image_size, int) or not MIN_SIZE <= self.image_size <= MAX_SIZE:
+            raise ValueError(f"image_size must be from {MIN_SIZE} to {MAX_SIZE}, got {self.image_size!r}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels!r}")
+        if self.kernel_size not in range(2, 10):
+            raise ValueError(f"kernel_size must be from 2 to 9, got {self.kernel_size!r}")
+        if not self.widths:
+            raise ValueError("widths must name at least one convolution, got none")
+        if self.strides is not None and (len(self.strides) != len(self.widths) or set(self.strides) - {1, 2}):
+            raise ValueError(f"strides must be {len(self.widths)} ones or twos, one for each width, got {self.strides}")
+        if self.kernel_size % 2 == 0 and 1 in self.layer_strides:
+            raise ValueError(f"a stride of 1 needs an odd kernel_size, got {self.kernel_size}")
+        if (self.downsample, self.upsample) != ("stride", "stride") and self.kernel_size % 2 == 0:
+            raise ValueError(f"pooling and nearest upsampling need an odd kernel_size, got {self.kernel_size}")
+        if self.sizes[-1] < 2:
+            raise ValueError(
+                f"{len(self.widths)} layers leave {self.sizes[-1]} pixel of an image of {self.image_size}: "
+                "take fewer widths or a larger image_size"
+            )
+
+    @property
+    def layer_strides(self) -> tuple[int, ...]:
+        return self.strides or (2,) * len(self.widths)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Side in pixels of the image and of each convolution's output, e.g. (64, 32, 16, 8, 4)."""
+        sizes = [self.image_size]
+        for stride in self.layer_strides:
+            # floor for even kernels (padding k/2 - 1), ceil for odd ones (padding (k - 1)/2); pooling takes the ceil
+            sizes.append(sizes[-1] if stride == 1 else (sizes[-1] + self.kernel_size % 2) // 2)
+        return tuple(sizes)
+
+    @property
+    def padding(self) -> int:
+        return (self.kernel_size - 1) // 2
+
+    @property
+    def feature_count(self) -> int:
+        """Length of the paper's feature vector: every convolution's maps, max-pooled to 4x4 (section 5.1)."""
+        return 4 * 4 * sum(self.widths)
+
+    def resized(self, image_size: int) -> Architecture:
+        """The same architecture for another image size, with its innermost grid kept near 4x4.
+
+        A doubling adds a layer on the image's side with half its neighbour's width (as the 128-pixel networks of the
+        Innsbruck reproduction do), a halving drops the outermost ones.
+        """
+        if not isinstance(image_size, int) or not MIN_SIZE <= image_size <= MAX_SIZE:
+            raise ValueError(f"image_size must be from {MIN_SIZE} to {MAX_SIZE}, got {image_size!r}")
+        widths, strides = list(self.widths), list(self.layer_strides)
+        grid = self.sizes[-1]
+        while image_size // 2 ** strides.count(2) >= 2 * grid:
+            widths.insert(0, max(widths[0] // 2, 16))
+            strides.insert(0, 2)
+        while len(widths) > 1 and image_size // 2 ** strides.count(2) < min(grid, 4):
+            widths.pop(0)
+            strides.pop(0)
+        kept = tuple(strides) if self.strides else None
+        return replace(self, image_size=image_size, widths=tuple(widths), strides=kept)
+
+    def to_dict(self) -> dict:
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Architecture:
+        for name in values:
+            choose(name, {f.name for f in fields(cls)}, "architecture field")
+        return cls(**values)
+
+
+ARCHITECTURES = {
+    # The paper's figure 1 and the released faces/train_uncond_dcgan.py.
+    "paper64": Architecture(),
+    # The PyTorch tutorial's network, after soumith/dcgan.torch: 4x4 kernels, half the widths, BN per channel.
+    "tutorial64": Architecture(
+        prior="normal", widths=(64, 128, 256, 512), kernel_size=4, dense_norm="channel", norm_eps=1e-5
+    ),
+    # The released imagenet/load_pretrained.py: the features of section 5.1 come from its discriminator.
+    "imagenet32": Architecture(
+        image_size=32, latent_dim=256, widths=(128, 128, 256, 256, 512, 512), strides=(1, 2, 1, 2, 1, 2), kernel_size=3
+    ),
+    # The released svhn/svhn_semisup_analysis.py; the folder's name says that z was Gaussian.
+    "svhn32": Architecture(image_size=32, prior="normal", widths=(64, 128, 256)),
+    # The released mnist/train_cond_dcgan.py without the labels. Its images are in [0, 1] behind a sigmoid; here they
+    # are in [-1, 1] behind tanh, the same up to scale: 2 sigmoid(x) - 1 = tanh(x / 2).
+    "mnist28": Architecture(image_size=28, channels=1, widths=(64, 128), dense_units=1024, norm_affine=False),
+    # The re-implementation of Peintner, Gugglberger and Kupek: paper64 without BN after the dense layer, two at 128.
+    "keras64": Architecture(dense_norm="none"),
+    "keras128": Architecture(image_size=128, widths=(64, 128, 256, 512, 1024), dense_norm="none"),
+    "keras128_wide": Architecture(image_size=128, widths=(128, 256, 512, 1024, 2048), dense_norm="none"),
+    # Small enough for tests and for a first minute on a laptop.
+    "tiny32": Architecture(
+        image_size=32, latent_dim=32, widths=(16, 32, 64), kernel_size=4, dense_norm="channel", norm_eps=1e-5
+    ),
+}
+
+
+def architecture(name: str | Architecture, **changes) -> Architecture:
+    """The named architecture with some fields changed.
+
+    A changed `image_size` alone adds or drops layers (see `Architecture.resized`); given together with `widths` it is
+    taken as it stands. Raises ValueError for an unknown name or field (with the near ones) or a value out of range.
+    """
+    if not isinstance(name, Architecture):
+        name = ARCHITECTURES[choose(name, ARCHITECTURES, "architecture")]
+    for field in changes:
+        choose(field, {f.name for f in fields(Architecture)}, "architecture field")
+    if changes.get("image_size", name.image_size) != name.image_size and "widths" not in changes:
+        name = name.resized(changes["image_size"])
+    return replace(name, **changes)
+
+
+def build(name: str | Architecture = "paper64", *, seed: int | None = None, **changes):
+    """Build `(generator, discriminator)` with the released initial weights.
+
+    `name` is a key of ARCHITECTURES or an Architecture, `changes` are fields of it to replace, `seed` makes the
+    initial weights reproducible. Both networks are on the CPU in float32, in training mode.
+    """
+    arch = architecture(name, **changes)
+    generator, discriminator = Generator(arch), Discriminator(arch)
+    rng = torch.Generator().manual_seed(torch.seed() if seed is None else seed)
+    for network in (generator, discriminator):
+        initialise(network, rng)
+    return generator, discriminator
+
+
+def initialise(network: nn.Module, rng: torch.Generator) -> None:
+    """Weights N(0, 0.02), batch-norm gains N(1, 0.02) and biases 0 (paper section 4; the gains: released code)."""
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and module.affine:
+            nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
+            nn.init.zeros_(module.bias)
+
+
+def _norm(arch: Architecture, width: int, kind: str = "channel") -> nn.Module:
+    if arch.norm == "none" or kind == "none":
+        return nn.Identity()
+    layer = nn.BatchNorm1d if kind == "unit" else nn.BatchNorm2d
+    return layer(width, eps=arch.norm_eps, affine=arch.norm_affine)
+
+
+class Generator(nn.Module):
+    """z → image: a dense layer to a small grid, then up-convolutions that double it (paper section 3, figure 1).
+
+    No biases before or without batch norm, no batch norm on the output, as released.
+    """
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        self.arch = arch
+        inputs, grid, width = arch.latent_dim, arch.sizes[-1], arch.widths[-1]
+        self.dense = nn.Sequential()  # empty unless asked for
+        if arch.dense_units:
+            self.dense = nn.Sequential(
+                nn.Linear(inputs, arch.dense_units, bias=False),
+                _norm(arch, arch.dense_units, "unit"),
+                ACTIVATIONS[arch.generator_activation](),
+            )
+            inputs = arch.dense_units
+        self.project = nn.Linear(inputs, width * grid * grid, bias=False)
+        self.project_norm = _norm(arch, width * (grid * grid if arch.dense_norm == "unit" else 1), arch.dense_norm)
+        self.project_activation = ACTIVATIONS[arch.generator_activation]()
+        # Layer i undoes the discriminator's layer i, the innermost first.
+        self.blocks = nn.ModuleList(self._block(i) for i in reversed(range(len(arch.widths))))
+
+    def _block(self, i: int) -> nn.Sequential:
+        arch, last = self.arch, i == 0
+        width_in, width_out = arch.widths[i], arch.channels if last else arch.widths[i - 1]
+        small, large, stride = arch.sizes[i + 1], arch.sizes[i], arch.layer_strides[i]
+        if arch.upsample == "nearest" and stride == 2:
+            up = [
+                nn.Upsample(size=(large, large), mode="nearest"),
+                nn.Conv2d(width_in, width_out, arch.kernel_size, padding=arch.padding, bias=False),
+            ]
+        else:
+            smallest = (small - 1) * stride - 2 * arch.padding + arch.kernel_size
+            up = [
+                nn.ConvTranspose2d(
+                    width_in,
+                    width_out,
+                    arch.kernel_size,
+                    stride,
+                    arch.padding,
+                    output_padding=large - smallest,
+                    bias=False,
+                )
+            ]
+        if last:
+            return nn.Sequential(*up, ACTIVATIONS[arch.output_activation]())
+        return nn.Sequential(*up, _norm(arch, width_out), ACTIVATIONS[arch.generator_activation]())
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """latent (N, latent_dim) → images (N, channels, image_size, image_size) in [-1, 1] (behind tanh).
+
+        Raises ValueError for another shape.
+        """
+        arch, grid = self.arch, self.arch.sizes[-1]
+        if latent.ndim != 2 or latent.shape[1] != arch.latent_dim:
+            raise ValueError(f"expected latents (N, {arch.latent_dim}), got {tuple(latent.shape)}")
+        x = self.project(self.dense(latent))  # (N, width * grid * grid)
+        if arch.dense_norm == "unit":
+            x = self.project_norm(x).unflatten(1, (-1, grid, grid))  # (N, width, grid, grid)
+        else:
+            x = self.project_norm(x.unflatten(1, (-1, grid, grid)))
+        x = self.project_activation(x)
+        for block in self.blocks:
+            x = block(x)  # doubles the side (stride 2) and narrows the channels
+        return x
+
+
+class Discriminator(nn.Module):
+    """image → logit of 'real': strided convolutions with LeakyReLU, no batch norm on the first (paper section 3)."""
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        self.arch = arch
+        self.blocks, self.pools = nn.ModuleList(), nn.ModuleList()
+        width_in = arch.channels
+        for i, (width, stride) in enumerate(zip(arch.widths, arch.layer_strides, strict=True)):
+            pooled = stride == 2 and arch.downsample != "stride"
+            convolution = nn.Conv2d(
+                width_in, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False
+            )
+            norm = _norm(arch, width, "none" if i == 0 else "channel")
+            self.blocks.append(nn.Sequential(convolution, norm, ACTIVATIONS[arch.discriminator_activation]()))
+            pool = nn.MaxPool2d if arch.downsample == "max_pool" else nn.AvgPool2d
+            self.pools.append(pool(2, ceil_mode=True) if pooled else nn.Identity())
+            width_in = width
+        inputs = width_in * arch.sizes[-1] ** 2
+        self.dense = nn.Sequential()  # empty unless asked for
+        if arch.dense_units:
+            self.dense = nn.Sequential(
+                nn.Linear(inputs, arch.dense_units, bias=False),
+                _norm(arch, arch.dense_units, "unit"),
+                ACTIVATIONS[arch.discriminator_activation](),
+            )
+            inputs = arch.dense_units
+        self.head = nn.Linear(inputs, 1, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images (N, channels, image_size, image_size) in [-1, 1] → logits (N,); sigmoid(logit) is D's probability.
+
+        Raises ValueError for another shape, integers, or values far outside the range (looked at on the CPU only).
+        """
+        return self._run(images)[0]
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """The activations after each LeakyReLU: (N, width, side, side) a convolution, from the image inwards.
+
+        A dense hidden layer, where the architecture has one, adds a last (N, dense_units).
+        """
+        return self._run(images)[1]
+
+    def _run(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        self._check(images)
+        maps, x = [], images
+        for block, pool in zip(self.blocks, self.pools, strict=True):
+            x = block(x)  # halves the side where strided
+            maps.append(x)
+            x = pool(x)  # halves it where pooled instead
+        x = x.flatten(1)  # (N, width * grid * grid)
+        if self.arch.dense_units:
+            x = self.dense(x)  # (N, dense_units)
+            maps.append(x)
+        return self.head(x).squeeze(1), maps  # (N,)
+
+    def _check(self, images: Tensor) -> None:
+        arch = self.arch
+        want = f"expected images (N, {arch.channels}, {arch.image_size}, {arch.image_size}) in [-1, 1]"
+        if images.ndim != 4 or tuple(images.shape[1:]) != (arch.channels, arch.image_size, arch.image_size):
+            raise ValueError(f"{want}, got {tuple(images.shape)}")
+        if not images.is_floating_point():
+            raise ValueError(f"{want} as floats, got {images.dtype}: use data.to_float")
+        if images.device.type == "cpu" and not images.requires_grad and images.numel():
+            low, high = (v.item() for v in torch.aminmax(images.detach()))
+            if high > 3 or low < -3:  # room for guided backpropagation and noise; 0 … 255 is the usual slip
+                raise ValueError(f"{want}, got values from {low:.3g} to {high:.3g}: use data.to_float")
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Trainable parameters: weights, and batch-norm gains and biases."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def sample_latent(n: int, arch: Architecture, seed: int | torch.Generator = 0) -> Tensor:
+    """Draw n latents (n, latent_dim) from the architecture's prior, on the CPU, so that a seed means one picture."""
+    rng = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    if arch.prior == "normal":
+        return torch.randn(n, arch.latent_dim, generator=rng)
+    return torch.rand(n, arch.latent_dim, generator=rng) * 2 - 1
+
+
+@torch.no_grad()
+def sample(generator: Generator, latent: Tensor, statistics: str = "running", batch_size: int = 128) -> Tensor:
+    """Images (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, latent_dim).
+
+    `statistics` says what batch norm uses: "running" averages, so that a picture depends on its z alone, or those of
+    the "batch", as the released code does, so that it also depends on its neighbours. Weights and modes stay as they
+    were.
+    """
+    choose(statistics, ("running", "batch"), "statistics")
+    device = next(generator.parameters()).device
+    modes = {m: m.training for m in generator.modules()}
+    kept = {k: v.clone() for k, v in generator.named_buffers()}
+    generator.train(statistics == "batch")
+    try:
+        parts = [generator(z.to(device)).float().cpu() for z in latent.split(batch_size)]
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for name, buffer in generator.named_buffers():  # batch statistics also moved the averages
+            buffer.copy_(kept[name])
+    return torch.cat(parts).contiguous()
+
+
+@torch.no_grad()
+def calibrate(network: nn.Module, batches) -> None:
+    """Set batch norm's running statistics to the plain mean of those of `batches` (inputs of the network).
+
+    The averages kept while training trail the weights; the released SVHN script averages over one pass with the
+    weights at rest, as here.
+    """
+    norms = [m for m in network.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    modes = {m: m.training for m in network.modules()}
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative mean
+    network.train()
+    try:
+        for batch in batches:
+            network(batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, training in modes.items():
+            module.training = training
+
+
+def shapes(network: nn.Module) -> list[tuple[str, str, tuple[int, ...], int]]:
+    """What flows through a network: rows (name, layer, output shape without N, trainable parameters) in order."""
+    rows, handles = [], []
+    leaves = [(n, m) for n, m in network.named_modules() if not list(m.children()) and not isinstance(m, nn.Identity)]
+
+    def note(name, module):
+        def hook(_, __, output):
+            rows.append((name, type(module).__name__, tuple(output.shape[1:]), parameter_count(module)))
+
+        return hook
+
+    for name, module in leaves:
+        if not isinstance(module, nn.Sequential):  # an empty one stands for 'no dense layer'
+            handles.append(module.register_forward_hook(note(name, module)))
+    arch = network.arch
+    shape = (2, arch.latent_dim) if isinstance(network, Generator) else (2, arch.channels, *[arch.image_size] * 2)
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(shape, device=next(network.parameters()).device))
+    finally:
+        network.train(training)
+        for handle in handles:
+            handle.remove()
+    return rows
+
+
+def receptive_fields(arch: Architecture) -> list[int]:
+    """Side in image pixels that one unit sees, for each of the discriminator's convolutions.
+
+    A layer adds (kernel - 1) times the product of the strides before it.
+    """
+    field, step, fields_ = 1, 1, []
+    for stride in arch.layer_strides:
+        field += (arch.kernel_size - 1) * step
+        fields_.append(field)
+        if stride == 2 and arch.downsample != "stride":
+            field += step  # the 2x2 pool behind it, seen by the next layer
+        step *= stride
+    return fields_
+
+
+def overlap(kernel_size: int, stride: int = 2, size: int = 16) -> Tensor:
+    """How many kernel taps reach each output pixel of an up-convolution, (size, size): uneven means a checkerboard."""
+    ones = torch.ones(1, 1, size // stride, size // stride)
+    padding = (kernel_size - 1) // 2
+    out = F.conv_transpose2d(
+        ones, torch.ones(1, 1, kernel_size, kernel_size), stride=stride, padding=padding, output_padding=kernel_size % 2
+    )
+    return out[0, 0]

@@ -1,0 +1,221 @@
+"""Every figure of the book. Functions take tensors, arrays and statistics and return a matplotlib Figure.
+
+Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C), drawn pixel by pixel without smoothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
+from PIL import Image
+from torch import Tensor
+
+from .data import to_uint8
+from .models import Architecture
+
+BLUE, ORANGE, GREY = "#1f6fb4", "#d9661f", "#8a8f98"  # D or real, G or generated, neither
+Images = Tensor | np.ndarray
+
+
+def _pixels(images: Images) -> np.ndarray:
+    """uint8 (N, H, W, C) of either kind of pictures. Raises ValueError for anything else."""
+    if isinstance(images, Tensor):
+        return to_uint8(images)
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"expected uint8 (N, H, W, 1 or 3) or a float tensor, got {images.dtype} {images.shape}")
+    return images
+
+
+def tile(images: Images, columns: int = 8, gap: int = 2) -> np.ndarray:
+    """Pictures side by side on white: uint8 (H', W', 3)."""
+    pixels = _pixels(images)
+    n, height, width = pixels.shape[:3]
+    if not n:
+        raise ValueError("expected at least one picture, got none")
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, picture in enumerate(pixels):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = picture  # one channel spreads over three
+    return sheet
+
+
+def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarray:
+    """The pictures (N, size, size, 3) of a sheet or of its file, row by row: the inverse of `tile`."""
+    if not isinstance(sheet, np.ndarray):
+        with Image.open(sheet) as picture:
+            sheet = np.asarray(picture.convert("RGB"))
+    rows, columns = ((side + gap) // (size + gap) for side in sheet.shape[:2])
+    step = size + gap
+    cells = [sheet[r * step : r * step + size, c * step : c * step + size] for r in range(rows) for c in range(columns)]
+    return np.stack(cells)
+
+
+def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:
+    ax.imshow(tile(images, columns), interpolation="nearest")
+    ax.set_title(title, fontsize=10)
+    ax.axis("off")
+
+
+def image_grid(images: Images, columns: int = 8, title: str = "", width: float = 6.0) -> Figure:
+    """A sheet of pictures, `width` inches wide."""
+    rows = -(-len(images) // columns)
+    fig, ax = plt.subplots(figsize=(width, width * rows / columns + 0.3 * bool(title)), layout="constrained")
+    _show(ax, images, columns, title)
+    return fig
+
+
+def real_against_fake(real: Images, fake: Images, columns: int = 8, width: float = 9.0) -> Figure:
+    """Two sheets side by side; take as many of each."""
+    rows = -(-len(real) // columns)
+    fig, axes = plt.subplots(1, 2, figsize=(width, width / 2 * rows / columns + 0.3), layout="constrained")
+    _show(axes[0], real, columns, "real")
+    _show(axes[1], fake, columns, "generated")
+    return fig
+
+
+def _series(stats: Sequence[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
+    rows = [(row["step"], row[name]) for row in stats if name in row]
+    if not rows:
+        raise ValueError(f"the statistics hold no {name!r}: found {', '.join(sorted({k for r in stats for k in r}))}")
+    steps, values = zip(*rows, strict=True)
+    return np.array(steps), np.array(values)
+
+
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
+    """A centred moving mean of the same length; windows shrink at the ends."""
+    window = max(1, min(window, len(values)))
+    total = np.convolve(values, np.ones(window), "same")
+    return total / np.convolve(np.ones(len(values)), np.ones(window), "same")
+
+
+def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Figure:
+    """Left the losses of D and G, right D(x) and D(G(z)): pale as logged, dark as a moving mean over `window` lines."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    curves = (
+        (left, "loss_d", "D: on real + on generated", BLUE),
+        (left, "loss_g", "G", ORANGE),
+        (right, "d_real", "D(x), real", BLUE),
+        (right, "d_fake", "D(G(z)), generated", ORANGE),
+    )
+    for ax, name, label, colour in curves:
+        steps, values = _series(stats, name)
+        ax.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+        ax.plot(steps, smooth(values, window), color=colour, label=label, linewidth=1.8)
+    left.set(ylabel="loss (nats)", ylim=(0, None))
+    right.set(ylabel="probability of 'real'", ylim=(0, 1))
+    right.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    for ax in (left, right):
+        ax.set_xlabel("step (minibatches)")
+        ax.legend(frameon=False, fontsize=9)
+        ax.spines[["top", "right"]].set_visible(False)
+    fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 10, width: float = 8.0) -> Figure:
+    """One row a moment, one column a latent: how the same z's pictures change while training goes on."""
+    if len(frames) != len(labels):
+        raise ValueError(f"expected a label for each of the {len(frames)} frames, got {len(labels)}")
+    frames = [_pixels(frame)[:columns] for frame in frames]
+    fig, axes = plt.subplots(
+        len(frames), 1, figsize=(width, width * len(frames) / columns), layout="constrained", squeeze=False
+    )
+    for ax, frame, label in zip(axes[:, 0], frames, labels, strict=True):
+        _show(ax, frame, columns)
+        ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=9)
+    return fig
+
+
+def animation(frames: Sequence[Images], path: str | Path, columns: int = 8, milliseconds: int = 250) -> Path:
+    """Write a looping GIF, a sheet of pictures a frame; the last one stays longer."""
+    sheets = [Image.fromarray(tile(frame, columns)) for frame in frames]
+    if not sheets:
+        raise ValueError("expected at least one frame, got none")
+    times = [milliseconds] * (len(sheets) - 1) + [8 * milliseconds]
+    sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=times, loop=0)
+    return Path(path)
+
+
+def bars(values: Sequence[float], labels: Sequence[str], ylabel: str, level: float | None = None) -> Figure:
+    """A bar a label, with a dotted line at `level` (what an even share would be, say)."""
+    fig, ax = plt.subplots(figsize=(6, 2.4), layout="constrained")
+    ax.bar(labels, values, color=BLUE, width=0.7)
+    if level is not None:
+        ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
+    ax.set_ylabel(ylabel)
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = 9.0) -> Figure:
+    """Small matrices (H, W) side by side, each with its own colour scale and its range in the title."""
+    fig, axes = plt.subplots(
+        1, len(maps), figsize=(width, width / len(maps) + 0.4), layout="constrained", squeeze=False
+    )
+    for ax, values, title in zip(axes[0], maps, titles, strict=True):
+        values = np.asarray(values)
+        ax.imshow(values, cmap="viridis", interpolation="nearest", vmin=0)
+        ax.set_title(f"{title}\n{values.min():.3g} … {values.max():.3g}", fontsize=9)
+        ax.axis("off")
+    return fig
+
+
+def draw_architecture(arch: Architecture, width: float = 10.0) -> Figure:
+    """Both networks as rows of blocks: height is the side in pixels, depth the channels (the paper's figure 1)."""
+    sides, channels = list(arch.sizes), [arch.channels, *arch.widths]
+    rows = (
+        ("Generator", sides[::-1], channels[::-1], f"z\n{arch.latent_dim}", None, ORANGE),
+        ("Discriminator", sides, channels, None, "logit\n1", BLUE),
+    )
+    fig, axes = plt.subplots(2, 1, figsize=(width, width * 0.5), layout="constrained")
+    kernel = f"{arch.kernel_size}×{arch.kernel_size}"
+    for ax, (name, sides_, channels_, before, after, colour) in zip(axes, rows, strict=True):
+        x, gap = 0.0, 0.55
+        if before:
+            x = _slab(ax, x, 0.12, 0.9, colour, before) + gap
+            ax.text(x - gap / 2, 0.12, "dense", ha="center", fontsize=8, color=GREY)
+        for i, (side, depth) in enumerate(zip(sides_, channels_, strict=True)):
+            height = 0.35 + 1.65 * side / max(sides_)
+            x = _slab(ax, x, 0.10 + 0.16 * np.log2(depth + 1), height, colour, f"{side}×{side}\n{depth}")
+            if i < len(sides_) - 1:
+                stride = arch.layer_strides[::-1][i] if before else arch.layer_strides[i]
+                text = f"{kernel}\nstride {f'1/{stride}' if before and stride > 1 else stride}"
+                ax.text(x + gap / 2, 0.12, text, ha="center", va="center", fontsize=8, color=GREY)
+            x += gap
+        if after:
+            ax.text(x - gap / 2, 0.12, "dense", ha="center", fontsize=8, color=GREY)
+            x = _slab(ax, x, 0.12, 0.5, colour, after)
+        ax.set_title(name, loc="left", fontsize=11)
+        ax.set(xlim=(-0.3, max(x, 9)), ylim=(-1.85, 1.5), aspect="equal")
+        ax.axis("off")
+    return fig
+
+
+def _slab(ax: Axes, x: float, depth: float, height: float, colour: str, label: str) -> float:
+    """A block seen from its front: `depth` wide, `height` high around 0, a top and a side. Returns its right end."""
+    low, lean = -height / 2, 0.25 * height
+    ax.add_patch(Rectangle((x, low), depth, height, facecolor=colour, alpha=0.85, edgecolor="white", linewidth=0.8))
+    top = [
+        (x, -low),
+        (x + depth, -low),
+        (x + depth + lean * 0.5, -low + lean * 0.5),
+        (x + lean * 0.5, -low + lean * 0.5),
+    ]
+    right = [
+        (x + depth, low),
+        (x + depth, -low),
+        (x + depth + lean * 0.5, -low + lean * 0.5),
+        (x + depth + lean * 0.5, low + lean * 0.5),
+    ]
+    for points, alpha in ((top, 0.45), (right, 0.6)):
+        ax.add_patch(Polygon(points, facecolor=colour, alpha=alpha, edgecolor="white", linewidth=0.8))
+    ax.text(x + depth / 2, low - 0.12, label, ha="center", va="top", fontsize=8)
+    return x + depth + lean * 0.25
