@@ -99,7 +99,7 @@ def locate(name_or_path: str | Path) -> Path:
         raise FileNotFoundError(f"no weights at {path}")
     if name.count("/") == 1:
         return _from_hub(name)
-    choose(name, pretrained(), "pretrained model (and no file or folder of that name is here)")
+    choose(name, pretrained(), "pretrained model", " (no file or folder of that name is here either)")
     raise AssertionError("choose raises for an unknown name")
 
 
@@ -135,10 +135,13 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put back what `optimiser_tensors` gave; learning rates and the like stay the optimiser's own."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state = {}
     for key, value in tensors.items():
         i, name = key.split(".", 1)
-        state.setdefault(int(i), {})[name] = value
+        # A fused step reads weights and moments side by side, so they must lie in memory in the same order.
+        like = parameters[int(i)]
+        state.setdefault(int(i), {})[name] = torch.empty_like(like).copy_(value) if value.ndim else value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 

@@ -34,14 +34,14 @@ CHOICES = {
 MIN_SIZE, MAX_SIZE = 16, 256
 
 
-def choose(name: str, known, what: str) -> str:
+def choose(name: str, known, what: str, note: str = "") -> str:
     """Return `name` if it is one of `known`; otherwise raise ValueError that lists the near ones."""
     known = sorted(known)
     if name in known:
         return name
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    raise ValueError(f"unknown {what} {name!r}: {hint}known are {', '.join(known)}")
+    raise ValueError(f"unknown {what} {name!r}{note}: {hint}known are {', '.join(known)}")
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ def _series(stats: Sequence[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
     """A centred moving mean of the same length; windows shrink at the ends."""
-    window = max(1, min(window, len(values)))
+    window = min(window, len(values))
+    window -= 1 - window % 2  # odd, so that it has a centre
     total = np.convolve(values, np.ones(window), "same")
     return total / np.convolve(np.ones(len(values)), np.ones(window), "same")
 

@@ -107,7 +107,7 @@ def load(
         return _assemble(_own(path, split), path.stem, split, image_size or 64, channels or _own_channels(path, split))
     if name_or_path not in CARDS and path.is_dir():
         return _assemble(_own(path, split), path.name, split, image_size or 64, channels or 3)
-    name = choose(str(name_or_path), CARDS, "data set (and no folder, .zip or .npz of that name is here)")
+    name = choose(str(name_or_path), CARDS, "data set", " (no folder of that name is here either)")
     card = CARDS[name]
     choose(split, card.splits, f"split of {name}")
     root = Path(root).expanduser() if root else data_root()
@@ -170,6 +170,8 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Sou
         return sources.folder(root / name, name)
     if card.torchvision:
         try:
+            if name == "celeba":
+                return sources.celeba_tree(root, split, download)
             return sources.torchvision_set(name, card, split, root, download)
         except sources.NotHere as error:
             tried.append(str(error))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -124,7 +125,10 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
 
 
 def torchvision_set(name: str, card: Card, split: str, root: Path, download: bool) -> Source:
-    """torchvision's own class for the set, in the layout that it downloads to. Raises NotHere with the reason."""
+    """torchvision's own class for the set, in the layout that it downloads to. Raises NotHere with the reason.
+
+    Files that are not the official ones to the byte are read all the same, with a warning.
+    """
     from torchvision import datasets
 
     cls, place = getattr(datasets, card.torchvision), root
@@ -137,56 +141,101 @@ def torchvision_set(name: str, card: Card, split: str, root: Path, download: boo
         where, kwargs = place / f"{split}_32x32.mat", {"split": split}
     elif card.torchvision == "STL10":
         where, kwargs = root / cls.base_folder, {"split": split}
-    elif card.torchvision == "CelebA":
-        where, kwargs = root / cls.base_folder, {"split": split, "target_type": "attr"}
     elif card.torchvision == "LSUN":
-        room = name.removeprefix("lsun_")
-        place = root / "lsun"
-        where, kwargs = place / f"{room}_{split}_lmdb", {"classes": [f"{room}_{split}"]}
-    if card.downloads:
-        kwargs["download"] = download
+        folder_ = f"{name.removeprefix('lsun_')}_{split}"
+        place = next((p for p in (root / "lsun", root) if (p / f"{folder_}_lmdb").exists()), root / "lsun")
+        where, kwargs = place / f"{folder_}_lmdb", {"classes": [folder_]}
 
-    def open_set():
+    def open_set(kind=cls, **more):
         try:
-            return cls(str(place), **kwargs)
+            return kind(str(place), **kwargs, **more)
         except ImportError as error:
             raise NotHere(f"{error}: pip install lmdb (the extra 'lsun')") from error
-        except Exception as error:  # torchvision, urllib, gdown and the file readers each raise their own kinds
+        except Exception as error:  # torchvision, urllib and the file readers each raise their own kinds
             raise NotHere(f"torchvision: {type(error).__name__}: {error}") from error
 
-    opened = None
     if not where.exists():
         if not (download and card.downloads):
             raise NotHere(f"{where} does not exist")
         place.mkdir(parents=True, exist_ok=True)
-        opened = open_set()
+        open_set(download=True)
 
     def read() -> Contents:
-        return _torchvision_contents(opened or open_set())
+        try:
+            return _torchvision_contents(open_set())
+        except NotHere as official:
+            if not hasattr(cls, "_check_integrity"):
+                raise ValueError(f"{where} cannot be read: {official}") from official
+        # Another selection of the pictures in the official format: torchvision compares checksums, we say so and go on.
+        names = {"_check_integrity": lambda self: True}
+        if hasattr(cls, "meta"):
+            names["meta"] = {**cls.meta, "md5": None}
+        try:
+            contents = _torchvision_contents(open_set(type(cls.__name__, (cls,), names)))
+        except NotHere as error:
+            raise ValueError(f"{where} is incomplete or damaged ({error}): delete it to download it again") from error
+        warnings.warn(f"{where} does not hold the official files to the byte; read as they are", stacklevel=2)
+        return contents
 
-    files = [where] if where.is_file() else [p for p in where.rglob("*") if p.is_file() and p.name != "lock.mdb"]
+    files = [where] if where.is_file() else [p for p in where.rglob("*") if p.is_file() and not _by_lmdb(p)]
     key = hashlib.sha256(f"{files_key(files, where.parent)} {split}".encode()).hexdigest()
     return Source(name, key, read)
+
+
+def _by_lmdb(path: Path) -> bool:
+    """Files that reading an LSUN database leaves in its folder."""
+    return path.name == "lock.mdb" or path.name.startswith("_cache_")
 
 
 def _torchvision_contents(dataset) -> Contents:
     labels = next((getattr(dataset, k) for k in ("targets", "labels") if hasattr(dataset, k)), None)
     extras = {} if labels is None else {"labels": np.asarray(labels)}
-    notes = {"class_names": list(dataset.classes)} if hasattr(dataset, "classes") else {}
     kind = type(dataset).__name__
-    if kind == "CelebA":
-        folder_ = Path(dataset.root, dataset.base_folder, "img_align_celeba")
-        attributes = {"attributes": dataset.attr.numpy().astype(np.uint8)}
-        names = [n for n in dataset.attr_names if n]  # torchvision leaves an empty last one
-        return Contents(
-            [folder_ / f for f in dataset.filename], dataset.filename, attributes, {"attribute_names": names}
-        )
     if kind == "LSUN":
-        return Contents(_Items(dataset), notes={"class_names": list(dataset.classes)})
+        return Contents(_Items(dataset))
     data = np.asarray(dataset.data)
     if kind in ("SVHN", "STL10"):
         data = data.transpose(0, 2, 3, 1)  # (N, C, H, W) → (N, H, W, C)
-    return Contents(data, extras=extras, notes=notes)
+    names = list(dataset.classes) if hasattr(dataset, "classes") else None
+    return Contents(data, extras=extras, notes={"class_names": names} if names else {})
+
+
+def celeba_tree(root: Path, split: str, download: bool) -> Source:
+    """CelebA as published: celeba/img_align_celeba and list_attr_celeba.txt; torchvision downloads it where it can.
+
+    The official parts come from list_eval_partition.txt; without that file all pictures are 'train'.
+    """
+    folder_ = root / "celeba"
+    images, table = folder_ / "img_align_celeba", folder_ / "list_attr_celeba.txt"
+    if not (images.is_dir() and table.is_file()) and download:
+        from torchvision import datasets
+
+        try:
+            folder_.mkdir(parents=True, exist_ok=True)
+            datasets.CelebA(str(root), split, download=True)
+        except Exception as error:  # gdown, urllib, zipfile and torchvision each raise their own kinds
+            raise NotHere(f"torchvision: {type(error).__name__}: {error}") from error
+    if not (images.is_dir() and table.is_file()):
+        raise NotHere(f"{images} with {table.name} beside it does not exist")
+    lines = table.read_text().splitlines()
+    names = lines[1].split()
+    rows = {r[0]: r[1:] for r in (line.split() for line in lines[2:]) if len(r) == len(names) + 1}
+    part = folder_ / "list_eval_partition.txt"
+    if part.is_file():
+        code = {"train": "0", "valid": "1", "test": "2"}[split]
+        chosen = {line.split()[0] for line in part.read_text().splitlines() if line.split()[1:] == [code]}
+    elif split == "train":
+        chosen = set(rows)
+    else:
+        raise NotHere(f"{part} does not exist: without it there is no {split!r} part")
+    files = sorted(p for p in images.glob("*.jpg") if p.name in chosen and p.name in rows)
+    if not files:
+        raise NotHere(f"{images} holds none of the pictures that {table.name} lists for {split!r}")
+    listed = [f.name for f in files]
+    attributes = np.array([[int(v) > 0 for v in rows[n]] for n in listed], np.uint8)
+    contents = Contents(files, listed, {"attributes": attributes}, {"attribute_names": names})
+    key = hashlib.sha256(files_key([*files, table], folder_).encode() + attributes.tobytes()).hexdigest()
+    return Source("celeba", key, lambda: contents)
 
 
 class _Items:

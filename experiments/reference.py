@@ -1,0 +1,101 @@
+"""What the reference runs share: thinned statistics, the film of fixed latents, the files that a run leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dcgan_lib import checkpoints, data, models, plots, results, training
+
+LINES = 300  # of a run's statistics that go into results/
+
+
+def thin(run: training.Run) -> dict:
+    """Means over the run's last fifth, its speed, and at most LINES lines of its statistics for the curves."""
+    rows = run.stats
+    late = rows[-max(1, len(rows) // 5) :]
+    names = ("loss_d", "loss_g", "d_real", "d_fake", "accuracy_d")
+    return {
+        "finite": checkpoints.parameters_finite(run.generator, run.discriminator),
+        "steps": rows[-1]["step"],
+        "epochs": rows[-1]["epoch"],
+        "late_means": {n: float(np.mean([r[n] for r in late if n in r])) for n in names},
+        "images_per_second_median": float(np.median([r["images_per_second"] for r in rows])),
+        "precision": json.loads((run.out / "run.json").read_text())["resolved"]["precision"],
+        "stats": thinned(rows),
+    }
+
+
+def thinned(rows: list[dict]) -> list[dict]:
+    """Means of neighbouring lines, so that no peak is picked or lost by chance."""
+    size = -(-len(rows) // LINES)
+    blocks = [rows[i : i + size] for i in range(0, len(rows), size)]
+    names = [n for n in rows[0] | rows[-1] if n.startswith(("loss", "d_", "accuracy", "gradient"))]
+    return [
+        {"step": block[-1]["step"]}
+        | {n: float(f"{np.mean([r[n] for r in block if n in r]):.4g}") for n in names if any(n in r for r in block)}
+        for block in blocks
+    ]
+
+
+@torch.no_grad()
+def statistics_difference(generator: models.Generator, draws: int = 16) -> dict:
+    """How far one z's picture moves with its neighbours (batch statistics) and how far that is from running ones.
+
+    Mean absolute differences in grey levels of 255, over 8 latents, each sampled in `draws` batches of 128.
+    """
+    own = models.sample_latent(8, generator.arch, 2)
+    running = models.sample(generator, own)
+    batches = []
+    for i in range(draws):
+        others = models.sample_latent(120, generator.arch, 100 + i)
+        batches.append(models.sample(generator, torch.cat([own, others]), "batch")[:8])
+    batches = torch.stack(batches)  # (draws, 8, C, H, W)
+    level = 127.5
+    return {
+        "neighbours": float((batches - batches.mean(0)).abs().mean() * level),
+        "running_against_batch": float((batches.mean(0) - running).abs().mean() * level),
+    }
+
+
+def film(run: training.Run, name: str, frames: tuple[int, ...], columns: int = 10) -> list[int]:
+    """Write results/<name>_film.png, the first latents' pictures, a row a moment; return the moments' steps."""
+    sheets = sorted((run.out / "samples").glob("step_*.png"))
+    size = run.generator.arch.image_size
+    chosen = [sheets[min(i, len(sheets) - 1)] for i in frames]
+    rows = [plots.untile(path, size)[:columns] for path in chosen]
+    path = results.folder() / f"{name}_film.png"
+    Image.fromarray(plots.tile(np.concatenate(rows), columns, gap=0)).save(path, optimize=True)
+    return [int(p.stem.split("_")[1]) for p in chosen]
+
+
+def finish(
+    name: str, weights: str, run: training.Run, config: training.TrainConfig, measured: dict, claims: dict
+) -> None:
+    """Ship the weights in half precision and record the results."""
+    checkpoints.save(
+        checkpoints.HERE / f"{weights}.safetensors",
+        run.generator,
+        run.discriminator,
+        {"result": f"results/{name}.json", **checkpoints.info(run.out)["about"]},
+        torch.float16,
+    )
+    settings = json.loads((run.out / "run.json").read_text())
+    results.record(
+        name,
+        measured,
+        command=f"python experiments/{name}.py",
+        settings=settings["config"] | {"architecture": settings["architecture"]},
+        seed=config.seed,
+        images=data.load(config.data, image_size=run.generator.arch.image_size),
+        device=settings["resolved"]["device"],
+        claims=claims,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(f"run one of {', '.join(p.name for p in Path(__file__).parent.glob('training_*.py'))}")

@@ -1,0 +1,125 @@
+"""The command line over the same functions, as a shell calls it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan_lib import checkpoints, cli, data, models
+
+
+def call(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+TINY = ["--set", "widths=[4,8,8]", "--batch-size", 16, "--device", "cpu", "--precision", "float32", "--quiet"]
+
+
+def test_train_on_a_folder_never_seen_then_sample(tmp_path, capsys):
+    for i in range(20):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (70, 90, 3), np.uint8)).save(tmp_path / f"{i}.jpg")
+    out = tmp_path / "runs" / "mine"
+    train = ["train", "--arch", "tutorial64", "--data", tmp_path, "--out", out, "--steps", 2, *TINY]
+    code, printed, errors = call(capsys, *train, "--set", "widths=[4,4,8,8]")
+    assert code == 0, errors
+    assert "2 steps" in printed
+    generator, _ = checkpoints.load(out)
+    assert (generator.arch.image_size, generator.arch.channels) == (64, 3)
+    code, printed, _ = call(capsys, "sample", out, "--n", 5, "--columns", 2, "--out", tmp_path / "sheet.png")
+    assert code == 0 and Image.open(tmp_path / "sheet.png").size == (130, 196)
+    code, _, _ = call(capsys, "sample", out, "--n", 3, "--out", tmp_path / "single")
+    singles = sorted((tmp_path / "single").iterdir())
+    expected = data.to_uint8(models.sample(generator, models.sample_latent(3, generator.arch, 0)))
+    np.testing.assert_array_equal(np.asarray(Image.open(singles[2])), expected[2])
+
+
+def test_channels_and_size_follow(tmp_path, capsys):
+    out = tmp_path / "run"
+    code, _, errors = call(
+        capsys,
+        "train",
+        "--arch",
+        "tiny32",
+        "--data",
+        "digits",
+        "--out",
+        out,
+        "--steps",
+        1,
+        "--image-size",
+        16,
+        *TINY[2:],
+    )
+    assert code == 0, errors
+    arch = checkpoints.load(out)[0].arch
+    assert (arch.channels, arch.image_size) == (1, 16)
+
+
+def test_same_call_again_and_other_arguments(tmp_path, capsys):
+    train = ["train", "--arch", "tiny32", "--data", "digits", "--out", tmp_path / "run", "--steps", 2, *TINY]
+    assert call(capsys, *train)[0] == 0
+    before = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    assert call(capsys, *train)[0] == 0
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
+    code, _, errors = call(capsys, *train, "--seed", 9)
+    assert code == 2 and "seed: 0 there, 9 now" in errors
+    assert call(capsys, *train, "--steps", 3, "--extend")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--arch", "tutorial46", "--data", "digits", "--out", "x"], "did you mean 'tutorial64'"),
+        (["train", "--arch", "tiny32", "--data", "digit", "--out", "x"], "did you mean 'digits'"),
+        (["train", "--arch", "tiny32", "--data", "./nothing", "--out", "x"], "no folder, .zip or .npz at"),
+        (["train", "--arch", "tiny32", "--data", "digits", "--out", "x", "--set", "latent=3"], "latent_dim"),
+        (
+            ["train", "--arch", "tiny32", "--data", "digits", "--out", "x", "--set", "norm"],
+            "expected --set FIELD=VALUE",
+        ),
+        (["sample", "nothing"], "unknown pretrained model 'nothing'"),
+        (["info", "paper46"], "unknown"),
+        (["data", "nothing"], "unknown data set"),
+    ],
+)
+def test_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = call(capsys, *arguments)
+    assert code == 2 and message in errors and "Traceback" not in errors
+
+
+def test_set_reads_types():
+    assert cli.changes(["latent_dim=10", "norm=none", "dense_units=none", "widths=[8,16]", "norm_affine=false"]) == {
+        "latent_dim": 10,
+        "norm": "none",
+        "dense_units": None,
+        "widths": (8, 16),
+        "norm_affine": False,
+    }
+
+
+def test_info_counts(capsys):
+    code, printed, _ = call(capsys, "info", "paper64")
+    assert code == 0
+    assert "generator: 18,885,760 trainable parameters" in printed
+    assert json.loads(printed[printed.index('{\n "architecture"') :])["architecture"]["kernel_size"] == 5
+
+
+def test_data_lists_licences_and_loads(tmp_path, capsys):
+    _, printed, _ = call(capsys, "data")
+    assert all(card.licence in printed for card in data.CARDS.values())
+    code, printed, _ = call(capsys, "data", "digits", "--preview", tmp_path / "p.png")
+    assert code == 0 and "1,797 pictures 32x32x1" in printed and data.load("digits").fingerprint in printed
+    assert Image.open(tmp_path / "p.png").size == (270, 270)
+
+
+@pytest.mark.parametrize("command", ["", "train", "sample", "info", "data"])
+def test_help_teaches(capsys, command):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command.split(), "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert {"": "examples:", "train": "Look at samples/", "sample": "run's folder"}.get(command, "usage:") in text

@@ -1,0 +1,458 @@
+"""Every loader on files in the set's own format, written here; the cache against damage, cuts and a second process."""
+
+import io
+import multiprocessing
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan_lib import data
+from dcgan_lib.data import cache
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+def pixels(*shape):
+    """Random pictures, coarse enough to survive JPEG roughly."""
+    return RNG.integers(0, 256, shape, np.uint8)
+
+
+def smooth(n, height, width):
+    """RGB pictures (n, height, width, 3) that JPEG keeps almost as they are."""
+    y, x = np.mgrid[0:height, 0:width]
+    base = np.stack([x * 255 / width, y * 255 / height, np.full_like(x, 128)], -1)
+    return np.stack([(base * (i + 1) / n) for i in range(n)]).astype(np.uint8)
+
+
+def write_jpeg(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path, "JPEG", quality=95)
+
+
+def write_idx(path, array):
+    """The IDX format of MNIST: two zero bytes, type 8 (ubyte), dimensions, sizes big-endian, data."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(head + array.tobytes())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashionmnist", "FashionMNIST")])
+def test_idx(root, name, folder):
+    expected = {}
+    for split, stem, n in (("train", "train", 12), ("test", "t10k", 5)):
+        x, y = pixels(n, 28, 28), RNG.integers(0, 10, n).astype(np.uint8)
+        write_idx(root / folder / "raw" / f"{stem}-images-idx3-ubyte", x)
+        write_idx(root / folder / "raw" / f"{stem}-labels-idx1-ubyte", y)
+        expected[split] = x, y
+    for split, (x, y) in expected.items():
+        loaded = data.load(name, root=root, split=split)
+        np.testing.assert_array_equal(loaded.images[..., 0], x)
+        np.testing.assert_array_equal(loaded.labels, y)
+        assert loaded.channels == 1 and len(loaded.class_names) == 10
+
+
+@pytest.mark.filterwarnings("ignore:.*official files")
+def test_cifar10_pickles(root):
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
+    x, y = pixels(12, 32, 32, 3), RNG.integers(0, 10, 12).tolist()
+    for i, batch in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
+        rows = x[2 * i : 2 * i + 2].transpose(0, 3, 1, 2).reshape(2, 3072)  # red, green, blue planes in a row
+        (folder / batch).write_bytes(pickle.dumps({"data": rows, "labels": y[2 * i : 2 * i + 2]}))
+    train, test = data.load("cifar10", root=root), data.load("cifar10", root=root, split="test")
+    np.testing.assert_array_equal(train.images, x[:10])
+    np.testing.assert_array_equal(test.images, x[10:])
+    assert train.labels.tolist() + test.labels.tolist() == y
+    assert train.class_names == names
+
+
+def test_cifar100_pickles(root):
+    folder = root / "cifar-100-python"
+    folder.mkdir(parents=True)
+    names = [f"class {i}" for i in range(100)]
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": names}))
+    x = pixels(6, 32, 32, 3)
+    for name, part, labels in (("train", x[:4], [3, 99, 0, 7]), ("test", x[4:], [1, 2])):
+        rows = part.transpose(0, 3, 1, 2).reshape(len(part), 3072)
+        (folder / name).write_bytes(pickle.dumps({"data": rows, "fine_labels": labels}))
+    with pytest.warns(UserWarning, match="does not hold the official files"):
+        train = data.load("cifar100", root=root)
+    np.testing.assert_array_equal(train.images, x[:4])
+    assert train.labels.tolist() == [3, 99, 0, 7] and train.class_names == names
+
+
+@pytest.mark.filterwarnings("ignore:.*official files")
+def test_svhn_mat(root):
+    from scipy.io import savemat
+
+    x, y = pixels(7, 32, 32, 3), np.array([1, 2, 3, 9, 10, 10, 5])  # the files write 0 as 10
+    (root / "svhn").mkdir(parents=True)
+    savemat(root / "svhn" / "test_32x32.mat", {"X": x.transpose(1, 2, 3, 0), "y": y[:, None]})
+    loaded = data.load("svhn", root=root, split="test")
+    np.testing.assert_array_equal(loaded.images, x)
+    assert loaded.labels.tolist() == [1, 2, 3, 9, 0, 0, 5]
+
+
+@pytest.mark.filterwarnings("ignore:.*official files")
+def test_stl10_binaries(root):
+    folder = root / "stl10_binary"
+    folder.mkdir(parents=True)
+    x, y = pixels(3, 96, 96, 3), np.array([1, 10, 2], np.uint8)  # labels from 1; pictures column by column
+    (folder / "train_X.bin").write_bytes(x.transpose(0, 3, 2, 1).tobytes())
+    (folder / "train_y.bin").write_bytes(y.tobytes())
+    (folder / "class_names.txt").write_text("\n".join(f"c{i}" for i in range(10)))
+    loaded = data.load("stl10", root=root)
+    np.testing.assert_array_equal(loaded.images, x)
+    assert loaded.labels.tolist() == [0, 9, 1]
+
+
+@pytest.mark.parametrize("partition", [False, True])
+def test_celeba_folder_and_attribute_file(root, partition):
+    x = smooth(6, 218, 178)
+    folder = root / "celeba"
+    for i, image in enumerate(x):
+        write_jpeg(folder / "img_align_celeba" / f"{i + 1:06d}.jpg", image)
+    rows = RNG.integers(0, 2, (6, 40))
+    names = [f"Attribute_{i}" for i in range(40)]
+    lines = ["6", " ".join(names)]
+    lines += [f"{i + 1:06d}.jpg  {' '.join('1' if v else '-1' for v in row)}" for i, row in enumerate(rows)]
+    (folder / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    if partition:
+        parts = [0, 0, 0, 0, 1, 2]
+        (folder / "list_eval_partition.txt").write_text("\n".join(f"{i + 1:06d}.jpg {p}" for i, p in enumerate(parts)))
+    loaded = data.load("celeba", root=root)
+    n = 4 if partition else 6
+    assert loaded.images.shape == (n, 64, 64, 3)
+    np.testing.assert_array_equal(loaded.attributes, rows[:n])
+    assert loaded.attribute_names == names
+    crop = Image.fromarray(x[1]).crop((0, 20, 178, 198)).resize((64, 64), Image.Resampling.LANCZOS)
+    assert np.abs(loaded.images[1].astype(int) - np.asarray(crop)).mean() < 3  # JPEG
+    if partition:
+        assert len(data.load("celeba", root=root, split="test")) == 1
+    else:
+        with pytest.raises(data.NotAvailable, match="without it there is no 'test' part"):
+            data.load("celeba", root=root, split="test", download=False)
+
+
+def test_lsun_lmdb(root):
+    import lmdb
+
+    x = smooth(5, 80, 100)
+    place = root / "lsun" / "bedroom_train_lmdb"
+    place.parent.mkdir(parents=True)
+    database = lmdb.open(str(place), map_size=2**24)
+    with database.begin(write=True) as transaction:
+        for i, image in enumerate(x):
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "WEBP", quality=95)
+            transaction.put(f"{i:040x}".encode(), buffer.getvalue())
+    database.close()
+    loaded = data.load("lsun_bedroom", root=root)
+    assert loaded.images.shape == (5, 64, 64, 3)
+    assert np.abs(loaded.images[4].astype(int) - cache.decode(x[4], 64, 3)).mean() < 4
+    assert data.load("lsun_bedroom", root=root).fingerprint == loaded.fingerprint
+
+
+def tiny_imagenet(root):
+    tree = root / "tiny-imagenet-200"
+    wnids = ["n02", "n01", "n03"]
+    x = smooth(9, 64, 64)
+    for i, image in enumerate(x[:6]):
+        wnid = wnids[i % 3]
+        write_jpeg(tree / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", image)
+    lines = []
+    for i, image in enumerate(x[6:]):
+        write_jpeg(tree / "val" / "images" / f"val_{i}.JPEG", image)
+        lines.append(f"val_{i}.JPEG\t{wnids[2 - i]}\t0\t0\t63\t63")
+    (tree / "val" / "val_annotations.txt").write_text("\n".join(lines))
+    (tree / "wnids.txt").write_text("\n".join(wnids))
+    (tree / "words.txt").write_text("n01\tgoldfish\nn02\tnewt\nn03\tsnail\nn99\tother")
+    return x
+
+
+def test_tinyimagenet_tree(root):
+    x = tiny_imagenet(root)
+    train, val = data.load("tinyimagenet", root=root), data.load("tinyimagenet", root=root, split="test", image_size=32)
+    assert train.class_names == ["goldfish", "newt", "snail"]
+    assert train.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert val.labels.tolist() == [2, 0, 1] and val.images.shape == (3, 32, 32, 3)
+    assert np.abs(train.images[0].astype(int) - x[1]).mean() < 3  # n01_1 comes first
+
+
+def test_hugging_face_parquet(root, tmp_path, monkeypatch):
+    """A repository in the hub's parquet layout, read by the real library from disk."""
+    import datasets
+
+    x = smooth(4, 218, 178)
+    repository = tmp_path / "flwrlabs" / "celeba"
+    features = datasets.Features(
+        {"image": datasets.Image(), "Smiling": datasets.Value("bool"), "id": datasets.Value("int32")}
+    )
+    buffers = []
+    for image in x:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "JPEG", quality=95)
+        buffers.append({"bytes": buffer.getvalue(), "path": None})
+    buffers[2]["bytes"] = b"no picture"
+    columns = {"image": buffers, "Smiling": [True, False, True, False], "id": [7, 8, 9, 10]}
+    rows = datasets.Dataset.from_dict(columns, features)
+    (repository / "data").mkdir(parents=True)
+    rows.to_parquet(repository / "data" / "train-00000-of-00001.parquet")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    load = datasets.load_dataset
+
+    def from_disk(name, config, split):
+        assert name == "flwrlabs/celeba"
+        return load(str(repository), config, split=split, cache_dir=str(tmp_path / "hf"))
+
+    monkeypatch.setattr(datasets, "load_dataset", from_disk)
+    monkeypatch.setattr("torchvision.datasets.CelebA", lambda *_, **__: (_ for _ in ()).throw(OSError("quota")))
+    with pytest.warns(UserWarning, match="1 of 4 pictures could not be read"):
+        loaded = data.load("celeba", root=root)
+    assert loaded.images.shape == (3, 64, 64, 3)
+    assert loaded.attributes.tolist() == [[1], [0], [0]] and loaded.attribute_names == ["Smiling"]
+    assert np.abs(loaded.images[0].astype(int) - cache.decode(x[0], 64, 3)).mean() < 3
+
+
+def test_prepared_npz_comes_first(root):
+    x, attributes = pixels(5, 64, 64, 3), RNG.integers(0, 2, (5, 40)).astype(np.uint8)
+    root.mkdir()
+    names = np.array([f"a{i}" for i in range(40)])
+    np.savez(root / "celeba.npz", images=x, attributes=attributes, attribute_names=names)
+    np.savez(root / "tinyimagenet64.npz", x_train=x, y_train=np.arange(5), x_test=x[:2], y_test=np.arange(2))
+    celeba = data.load("celeba", root=root)
+    np.testing.assert_array_equal(celeba.images, x)
+    np.testing.assert_array_equal(celeba.attributes, attributes)
+    assert celeba.attribute_names == list(names)
+    np.testing.assert_array_equal(data.load("tinyimagenet", root=root, split="test").images, x[:2])
+
+
+def test_dcgan_data_names_the_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCGAN_DATA", str(tmp_path))
+    x = pixels(3, 28, 28)
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=np.arange(3))
+    np.testing.assert_array_equal(data.load("mnist").images[..., 0], x)
+
+
+def test_digits_need_nothing(monkeypatch):
+    monkeypatch.setattr("socket.socket", None)
+    loaded = data.load("digits")
+    assert loaded.images.shape == (1797, 32, 32, 1) and loaded.images.max() == 255
+    assert data.load("digits", image_size=16, channels=3).images.shape == (1797, 16, 16, 3)
+
+
+def test_own_folder_with_and_without_classes(tmp_path):
+    for i, image in enumerate(smooth(6, 50, 70)):
+        write_jpeg(tmp_path / "flat" / f"{i}.jpg", image)
+        write_jpeg(tmp_path / "classes" / ("dogs" if i % 2 else "cats") / f"{i}.jpg", image)
+    (tmp_path / "flat" / "notes.txt").write_text("no picture")
+    flat, classes = data.load(tmp_path / "flat"), data.load(str(tmp_path / "classes"), image_size=48, channels=1)
+    assert flat.images.shape == (6, 64, 64, 3) and flat.labels is None
+    assert classes.images.shape == (6, 48, 48, 1)
+    assert classes.class_names == ["cats", "dogs"] and classes.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_relative_folder_without_a_slash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_jpeg(tmp_path / "mine" / "a.jpg", smooth(1, 64, 64)[0])
+    assert data.load("mine").name == "mine"
+
+
+def test_own_zip(tmp_path):
+    x = smooth(4, 64, 64)
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as z:
+        for i, image in enumerate(x):
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "PNG")
+            z.writestr(f"pictures/{'ab'[i % 2]}/{i}.png", buffer.getvalue())
+        z.writestr("__MACOSX/pictures/a/._0.png", b"junk")
+    loaded = data.load(tmp_path / "mine.zip")
+    np.testing.assert_array_equal(loaded.images, x[[0, 2, 1, 3]])
+    assert loaded.class_names == ["a", "b"] and loaded.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_own_npz_grey_and_wrong(tmp_path):
+    x = pixels(4, 64, 64)
+    np.savez(tmp_path / "grey.npz", images=x, labels=np.arange(4), weights=np.ones(4))
+    loaded = data.load(tmp_path / "grey.npz")
+    np.testing.assert_array_equal(loaded.images[..., 0], x)
+    assert loaded.labels.tolist() == [0, 1, 2, 3] and "weights" in loaded.extras
+    np.savez(tmp_path / "floats.npz", images=x.astype(np.float32))
+    with pytest.raises(ValueError, match=r"expected images as uint8 .* got float32 \(4, 64, 64\)"):
+        data.load(tmp_path / "floats.npz")
+    np.savez(tmp_path / "other.npz", stuff=x)
+    with pytest.raises(ValueError, match="expected x_train or images, found stuff"):
+        data.load(tmp_path / "other.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "grey.npz").read_bytes()[:1000])
+    with pytest.raises(ValueError, match="is not a whole zip file"):
+        data.load(tmp_path / "cut.npz")
+
+
+def test_decoding():
+    """Centre crop, antialiasing, white behind transparency, EXIF turns, 16-bit grey."""
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 200
+    assert (cache.decode(wide, 10, 3) == 200).all()
+    stripes = np.zeros((256, 256), np.uint8)
+    stripes[:, ::2] = 255
+    shrunk = cache.decode(stripes, 16, 1)
+    assert abs(shrunk.astype(int) - 128).max() < 12  # one pixel in 16 without antialiasing would be 0 or 255
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    assert (cache.decode(clear, 8, 3) == 255).all()
+    deep = Image.fromarray(np.full((8, 8), 0x8000, np.uint16))
+    assert (cache.decode(deep, 8, 1) == 0x80).all()
+    picture = Image.new("RGB", (16, 16))
+    picture.paste((255, 255, 255), (0, 0, 16, 8))  # white above
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", exif=exif)
+    assert cache.decode(buffer.getvalue(), 16, 3)[-1].mean() > 200
+
+
+def test_floats_and_back():
+    x = pixels(3, 16, 16, 3)
+    floats = data.to_float(x)
+    assert floats.shape == (3, 3, 16, 16) and floats.min() >= -1 and floats.max() <= 1
+    np.testing.assert_allclose(floats[1, 2, 5, 7].item(), x[1, 5, 7, 2] / 127.5 - 1, rtol=1e-6)
+    np.testing.assert_array_equal(data.to_uint8(floats), x)
+    with pytest.raises(ValueError, match="expected uint8"):
+        data.to_float(x.astype(np.float32))
+
+
+def test_damaged_pictures_are_counted_and_named(tmp_path):
+    for i, image in enumerate(smooth(5, 64, 64)):
+        write_jpeg(tmp_path / "mine" / "ab"[i % 2] / f"{i}.jpg", image)
+    torn = tmp_path / "mine" / "a" / "2.jpg"
+    torn.write_bytes(torn.read_bytes()[:200])
+    (tmp_path / "mine" / "b" / "3.jpg").write_bytes(b"not a picture")
+    with pytest.warns(UserWarning, match=r"2 of 5 pictures could not be read: a/2.jpg .*; b/3.jpg"):
+        loaded = data.load(tmp_path / "mine")
+    assert len(loaded) == 3 and loaded.labels.tolist() == [0, 0, 1]
+    assert [d.split()[0] for d in loaded.damaged] == ["a/2.jpg", "b/3.jpg"]
+    with pytest.warns(UserWarning, match="2 of 5"):  # said again from the cache
+        data.load(tmp_path / "mine")
+    for path in (tmp_path / "mine").rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="none of the 5 pictures"):
+        data.load(tmp_path / "mine")
+
+
+def test_cache_is_used_and_keyed_by_content(tmp_path, monkeypatch):
+    x = smooth(3, 64, 64)
+    for i, image in enumerate(x):
+        write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
+    first = data.load(tmp_path / "mine")
+    assert isinstance(first.images, np.memmap)
+    with monkeypatch.context() as m:
+        m.setattr(cache, "decode", lambda *_: pytest.fail("decoded a second time"))
+        again = data.load(tmp_path / "mine")
+    assert again.fingerprint == first.fingerprint
+    write_jpeg(tmp_path / "mine" / "1.jpg", 255 - x[1])
+    changed = data.load(tmp_path / "mine")
+    assert changed.fingerprint != first.fingerprint
+    assert np.abs(changed.images[1].astype(int) - (255 - x[1])).mean() < 3
+    other = tmp_path / "elsewhere"
+    (tmp_path / "mine").rename(other)
+    assert data.load(other).fingerprint == changed.fingerprint
+
+
+@pytest.mark.parametrize("damage", ["cut", "no_about", "torn_about"])
+def test_cut_cache_is_rebuilt(tmp_path, damage):
+    for i, image in enumerate(smooth(3, 64, 64)):
+        write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
+    first = data.load(tmp_path / "mine")
+    whole = np.array(first.images)
+    (folder,) = (p for p in (cache.cache_root() / "images").iterdir() if p.is_dir())
+    if damage == "cut":
+        with (folder / "images.uint8").open("r+b") as f:
+            f.truncate(1000)
+    elif damage == "no_about":
+        (folder / "about.json").unlink()
+    else:
+        (folder / "about.json").write_text('{"sizes": {"images.uint8"')
+    with pytest.warns(UserWarning, match="incomplete"):
+        again = data.load(tmp_path / "mine")
+    np.testing.assert_array_equal(again.images, whole)
+
+
+def _load_in_process(path, start, out):
+    start.wait()
+    out.put(data.load(path).fingerprint)
+
+
+def test_two_processes_build_one_cache(tmp_path):
+    for i, image in enumerate(smooth(200, 96, 96)):
+        write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
+    context = multiprocessing.get_context("fork")
+    start, out = context.Event(), context.Queue()
+    processes = [context.Process(target=_load_in_process, args=(tmp_path / "mine", start, out)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    start.set()
+    prints = {out.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join()
+    assert prints == {data.load(tmp_path / "mine").fingerprint}
+    assert not list((cache.cache_root() / "images").glob("part-*"))
+
+
+def test_an_interrupted_build_leaves_no_half_cache(tmp_path, monkeypatch):
+    for i, image in enumerate(smooth(3, 64, 64)):
+        write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
+    with monkeypatch.context() as m:
+        m.setattr(cache.np, "savez", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match=r"image cache could not be written \(No space left on device\).*DCGAN_CACHE"):
+            data.load(tmp_path / "mine")
+    assert not [p for p in (cache.cache_root() / "images").iterdir() if p.is_dir()]
+    assert len(data.load(tmp_path / "mine")) == 3
+
+
+def test_what_cannot_be_had_says_three_other_ways(root, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(data.NotAvailable) as caught:
+        data.load("cifar10", root=root)
+    text = str(caught.value)
+    assert "CIFAR-10" in text and "no network" in text
+    assert all(f"\n  {i}. " in text for i in (1, 2, 3)) and str(root) in text
+    assert not (root / "cifar-10-batches-py").exists()
+
+
+def test_truncated_official_file_is_named(root):
+    write_idx(root / "MNIST" / "raw" / "train-images-idx3-ubyte", pixels(4, 28, 28))
+    write_idx(root / "MNIST" / "raw" / "train-labels-idx1-ubyte", np.arange(4, dtype=np.uint8))
+    path = root / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match="MNIST"):
+        data.load("mnist", root=root, download=False)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda p: data.load("cifar"), ValueError, "unknown data set 'cifar' .*: did you mean 'cifar10'"),
+        (lambda p: data.load("mnist", split="valid"), ValueError, "unknown split of mnist 'valid'"),
+        (lambda p: data.load(p / "nothing"), FileNotFoundError, "no folder, .zip or .npz at"),
+        (lambda p: data.load(p), ValueError, "no pictures in"),
+    ],
+)
+def test_errors(tmp_path, call, error, message):
+    with pytest.raises(error, match=message):
+        call(tmp_path)
+
+
+def test_cards_are_complete():
+    for name, card in data.CARDS.items():
+        assert card.licence and card.source.startswith("http") and card.used_for, name
+        assert card.torchvision or card.hub or name == "digits", name

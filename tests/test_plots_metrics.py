@@ -1,0 +1,118 @@
+"""Figures show the pixels that they were given; numbers about pictures equal plain arithmetic."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dcgan_lib import data, metrics, models, plots
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def pictures(n=5, size=8, channels=3):
+    return RNG.integers(0, 256, (n, size, size, channels), np.uint8)
+
+
+def test_tile_places_each_picture():
+    x = pictures(5)
+    sheet = plots.tile(x, columns=3, gap=2)
+    assert sheet.shape == (18, 28, 3)
+    for i, picture in enumerate(x):
+        top, left = i // 3 * 10, i % 3 * 10
+        np.testing.assert_array_equal(sheet[top : top + 8, left : left + 8], picture)
+    assert (sheet[8:10] == 255).all() and (sheet[10:, 20:] == 255).all()
+    np.testing.assert_array_equal(plots.untile(sheet, 8, gap=2)[:5], x)
+    np.testing.assert_array_equal(plots.tile(data.to_float(x), 3), sheet)
+    grey = pictures(2, channels=1)
+    assert (plots.tile(grey, 2)[:, :8] == grey[0]).all()
+
+
+def test_figures_draw_what_they_get():
+    x = pictures(8)
+    figure = plots.image_grid(x, columns=4, title="eight")
+    (image,) = figure.axes[0].images
+    np.testing.assert_array_equal(image.get_array(), plots.tile(x, 4))
+    assert image.get_interpolation() == "nearest"
+    figure = plots.real_against_fake(x, 255 - x, columns=4)
+    assert [a.get_title() for a in figure.axes] == ["real", "generated"]
+    figure = plots.film_strip([x, x, x], ["1", "2", "3"], columns=8)
+    assert len(figure.axes) == 3
+    with pytest.raises(ValueError, match="a label for each of the 3 frames, got 2"):
+        plots.film_strip([x, x, x], ["1", "2"])
+
+
+def test_loss_curves_show_the_statistics():
+    stats = [{"step": s, "loss_d": 1 + s % 2, "loss_g": 2.0, "d_real": 0.8, "d_fake": 0.1} for s in range(1, 41)] + [
+        {"step": 41, "loss_g": 3.0}
+    ]
+    figure = plots.loss_curves(stats, window=3)
+    raw = figure.axes[0].lines[0]
+    assert raw.get_ydata().tolist() == [1 + s % 2 for s in range(1, 41)]
+    assert figure.axes[0].lines[2].get_xdata()[-1] == 41
+    assert {t.get_text() for t in figure.axes[1].get_legend().get_texts()} == {"D(x), real", "D(G(z)), generated"}
+    with pytest.raises(ValueError, match="hold no 'loss_d': found loss_g, step"):
+        plots.loss_curves([{"step": 1, "loss_g": 1.0}])
+
+
+def test_smooth_is_a_moving_mean():
+    values = RNG.random(20)
+    smooth = plots.smooth(values, 3)
+    np.testing.assert_allclose(smooth[1:-1], [values[i - 1 : i + 2].mean() for i in range(1, 19)])
+    np.testing.assert_allclose(smooth[0], values[:2].mean())
+    np.testing.assert_allclose(plots.smooth(values[:4], 15)[1], values[:3].mean())
+    np.testing.assert_allclose(plots.smooth(values[:1], 15), values[:1])
+
+
+def test_animation_has_every_frame(tmp_path):
+    frames = [pictures(4) for _ in range(5)]
+    path = plots.animation(frames, tmp_path / "film.gif", columns=2)
+    with Image.open(path) as gif:
+        assert gif.n_frames == 5 and gif.size == (18, 18) and gif.info["loop"] == 0
+
+
+@pytest.mark.parametrize("name", ["paper64", "imagenet32", "mnist28"])
+def test_architecture_drawing_labels_every_layer(name):
+    arch = models.ARCHITECTURES[name]
+    figure = plots.draw_architecture(arch)
+    texts = [t.get_text() for ax in figure.axes for t in ax.texts]
+    for side, depth in zip(arch.sizes, (arch.channels, *arch.widths), strict=True):
+        assert texts.count(f"{side}×{side}\n{depth}") >= 2  # once in each network
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 4), np.uint8)]
+)
+def test_wrong_pictures(bad):
+    with pytest.raises(ValueError, match="expected uint8"):
+        plots.image_grid(bad)
+
+
+def test_bars_and_heat_maps():
+    assert len(plots.bars([0.1, 0.9], ["a", "b"], "share", level=0.5).axes[0].patches) == 2
+    figure = plots.heat_maps([models.overlap(4), models.overlap(5)], ["4", "5"])
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), models.overlap(5).numpy())
+
+
+def test_class_report_against_counting():
+    p = np.array([[0.95, 0.05, 0], [0.6, 0.4, 0], [0.02, 0.98, 0], [0.92, 0.08, 0]])
+    report = metrics.class_report(p)
+    assert report["shares"] == [0.75, 0.25, 0]
+    assert report["classes"] == 2 and report["confident"] == 0.75
+    assert report["perplexity"] == pytest.approx(np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))))
+    assert metrics.class_report(np.eye(10))["perplexity"] == pytest.approx(10)
+    with pytest.raises(ValueError, match="rows that sum to 1"):
+        metrics.class_report(p * 2)
+
+
+def test_spread():
+    assert metrics.spread(torch.ones(4, 3, 8, 8)) == 0
+    x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4)
+    assert metrics.spread(x) == pytest.approx(2**0.5)

@@ -1,0 +1,311 @@
+"""The loop: killed runs, both schedules against plain loops, what is written, what is said when it goes wrong."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from dcgan_lib import checkpoints, data, models, training
+from dcgan_lib.training import TrainConfig
+
+SMALL = models.architecture("tiny32", widths=(4, 8, 8), latent_dim=8)
+
+
+def config(out, **changes):
+    settings = {"data": "digits", "arch": SMALL, "steps": 12, "batch_size": 16, "seed": 3, "device": "cpu"}
+    settings |= {"precision": "float32", "progress": False, "log_every": 1, "sample_every": 6}
+    return TrainConfig(out=out, **(settings | changes))
+
+
+def command(out, *more):
+    call = "--arch tiny32 --data digits --steps 60 --batch-size 32 --seed 3 --device cpu --precision float32"
+    call += " --schedule simultaneous --checkpoint-seconds 0 --log-every 5 --sample-every 20"
+    return [sys.executable, "-m", "dcgan_lib.cli", "train", *call.split(), "--out", str(out), *more]
+
+
+def lines(path):
+    rows = training.read_stats(path)
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("--schedule", "alternate", "--ema-decay", "0.9")], ids=["plain", "alternate-ema"]
+)
+def test_killed_run_ends_with_the_same_bits(tmp_path, more):
+    """SIGKILL to a real process at random moments: writing, training or starting, whatever it was doing."""
+    subprocess.run(command(tmp_path / "whole", *more), check=True, capture_output=True)
+    moments, kills, reached = random.Random(), 0, []
+    for _ in range(30):
+        process = subprocess.Popen(command(tmp_path / "cut", *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        goal = len(reached and (tmp_path / "cut" / "stats.jsonl").read_bytes()) + 1
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            stats = tmp_path / "cut" / "stats.jsonl"
+            if kills < 4 and stats.exists() and stats.stat().st_size >= goal:
+                time.sleep(moments.random() * 0.3)
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.002)
+        output = process.communicate()[0].decode()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, output
+        kills += 1
+        state = tmp_path / "cut" / "state.safetensors"
+        reached.append(checkpoints.load_state(state)[0]["step"] if state.exists() else 0)
+    assert kills >= 3, f"the run finished too fast to be killed: {reached=}"
+    assert any(0 < step < 60 for step in reached), reached
+    for name in ("weights.safetensors", "state.safetensors", "samples/step_0000060.png"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (name, reached)
+    assert lines(tmp_path / "cut" / "stats.jsonl") == lines(tmp_path / "whole" / "stats.jsonl")
+
+
+def test_stop_signal_finishes_the_step_and_saves(tmp_path):
+    process = subprocess.Popen(
+        command(tmp_path / "run", "--checkpoint-seconds", "1000"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    stats = tmp_path / "run" / "stats.jsonl"
+    while process.poll() is None and not (stats.exists() and stats.stat().st_size > 0):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 130, output
+    assert "the same call goes on from there" in output
+    assert checkpoints.load_state(tmp_path / "run" / "state.safetensors")[0]["step"] >= 1
+
+
+def test_a_failed_write_loses_no_earlier_checkpoint(tmp_path):
+    """A real short write: the process may not write files beyond the size of half a checkpoint."""
+    training.train(config(tmp_path / "run", checkpoint_seconds=0))
+    before = (tmp_path / "run" / "state.safetensors").read_bytes()
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match=r"state.safetensors could not be written .* the earlier one is untouched"):
+            training.train(config(tmp_path / "run", steps=14, checkpoint_seconds=0), extend=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
+    assert not list((tmp_path / "run").glob(".*part"))
+    straight = training.train(config(tmp_path / "straight", steps=14))
+    gone_on = training.train(config(tmp_path / "run", steps=14), extend=True)
+    assert same(straight.generator, gone_on.generator)
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def reference(settings, steps):
+    """The paper's loop, written out plainly with torch's own losses, for both schedules."""
+    arch = models.architecture(SMALL, channels=1)
+    seed = settings.seed
+    generator, discriminator = models.build(arch, seed=training._rng(seed, training.WEIGHTS, 0).initial_seed())
+    adam = {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": settings.weight_decay}
+    adam_g, adam_d = (torch.optim.Adam(n.parameters(), **adam) for n in (generator, discriminator))
+    pictures = data.load("digits").tensor()
+    order = torch.cat([torch.randperm(1797, generator=training._rng(seed, training.ORDER, e)) for e in range(2)])
+    ones, zeros, bce = torch.ones(16), torch.zeros(16), F.binary_cross_entropy_with_logits
+    for k in range(steps):
+        x = pictures[order[16 * k : 16 * k + 16]]
+        z = models.sample_latent(16, arch, training._rng(seed, training.LATENT, k))
+        if settings.schedule == "simultaneous" or k % 2 == 1:
+            adam_d.zero_grad()
+            (bce(discriminator(x), ones) + bce(discriminator(generator(z).detach()), zeros)).backward()
+            adam_d.step()
+        if settings.schedule == "simultaneous" or k % 2 == 0:
+            adam_g.zero_grad()
+            bce(discriminator(generator(z)), ones).backward()
+            adam_g.step()
+    return generator, discriminator
+
+
+@pytest.mark.parametrize("schedule", ["simultaneous", "alternate"])
+def test_schedules_against_a_plain_loop(tmp_path, schedule):
+    settings = config(tmp_path / "run", schedule=schedule, steps=6, weight_decay=0.01)
+    run = training.train(settings)
+    start = models.build(run.generator.arch, seed=training._rng(3, training.WEIGHTS, 0).initial_seed())
+    for ours, plain, first in zip((run.generator, run.discriminator), reference(settings, 6), start, strict=True):
+        for (name, a), b, c in zip(ours.named_parameters(), plain.parameters(), first.parameters(), strict=True):
+            # Adam's steps have the size of the learning rate even where gradients are rounding errors, so not each
+            # weight is compared but how far all went: a part of a percent of the way from the start
+            way = (b - c).norm()
+            assert way > 0 and (a - b).norm() < 0.01 * way, (name, ((a - b).norm() / way).item())
+
+
+def test_every_picture_once_an_epoch():
+    images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+    batches = training._Batches(images, 4, seed=0)
+    seen = torch.cat([batches[k].flatten() for k in range(5)]).add(1).mul(127.5).round().int().tolist()
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+    fresh = training._Batches(images, 4, seed=0)
+    assert torch.equal(fresh[3], batches[3])  # no memory of earlier batches needed
+    assert training._Batches(images[:3], 8, seed=0)[0].shape[0] == 8  # fewer pictures than a batch
+
+
+def test_what_a_run_leaves(tmp_path):
+    run = training.train(config(tmp_path / "run"))
+    rows = training.read_stats(tmp_path / "run" / "stats.jsonl")
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    for name in ("loss_d", "loss_g", "d_real", "d_fake", "accuracy_d", "gradient_norm_d", "gradient_norm_g", "epoch"):
+        assert all(np.isfinite(row[name]) for row in rows), name
+    assert all(0 <= row["d_real"] <= 1 and row["images_per_second"] > 0 for row in rows)
+    assert [p.name for p in sorted((tmp_path / "run" / "samples").iterdir())] == [
+        "step_0000000.png",
+        "step_0000006.png",
+        "step_0000012.png",
+    ]
+    with Image.open(tmp_path / "run" / "samples" / "step_0000012.png") as grid:
+        assert grid.size == (8 * 32, 8 * 32)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["data"]["fingerprint"] == data.load("digits").fingerprint
+    assert record["resolved"]["precision"] == "float32"
+    assert not run.generator.training and run.generator.arch.channels == 1
+    again, _ = checkpoints.load(tmp_path / "run")
+    assert same(again, run.generator)
+
+
+def test_the_first_steps_learn(tmp_path):
+    """D soon tells digits from noise."""
+    run = training.train(config(tmp_path / "run", arch="tiny32", steps=60, batch_size=64))
+    assert np.mean([row["accuracy_d"] for row in run.stats[-5:]]) > 0.9
+    assert run.stats[-1]["loss_d"] < run.stats[0]["loss_d"]
+
+
+def test_bfloat16_stays_near_float32(tmp_path):
+    single = training.train(config(tmp_path / "a", steps=3))
+    half = training.train(config(tmp_path / "b", steps=3, precision="bfloat16"))
+    assert half.generator.project.weight.dtype == torch.float32
+    assert single.stats[0]["loss_d"] == pytest.approx(half.stats[0]["loss_d"], rel=0.05)
+    assert single.stats[0]["loss_d"] != half.stats[0]["loss_d"]
+
+
+def test_moving_average(tmp_path):
+    plain = training.train(config(tmp_path / "a", steps=1))
+    averaged = training.train(config(tmp_path / "b", steps=1, ema_decay=0.75))
+    start = models.build(SMALL, channels=1, seed=training._rng(3, training.WEIGHTS, 0).initial_seed())[0]
+    expected = 0.75 * start.project.weight + 0.25 * plain.generator.project.weight
+    torch.testing.assert_close(averaged.generator.project.weight, expected)
+    assert same(averaged.discriminator, plain.discriminator)
+
+
+def test_other_settings_are_refused_with_what_differs(tmp_path):
+    training.train(config(tmp_path / "run"))
+    with pytest.raises(ValueError, match=r"(?s)other settings:\n  seed: 3 there, 4 now\nChoose another folder"):
+        training.train(config(tmp_path / "run", seed=4))
+    with pytest.raises(ValueError, match=r"learning_rate: 0\.0002 there, 0.001 now"):
+        training.train(config(tmp_path / "run", learning_rate=1e-3))
+    with pytest.raises(ValueError, match="latent_dim: 8 there, 9 now"):
+        training.train(config(tmp_path / "run", arch=models.architecture(SMALL, latent_dim=9)))
+    with pytest.raises(ValueError, match=r"(?s)steps: 12 there, 13 now.*--extend"):
+        training.train(config(tmp_path / "run", steps=13))
+    with pytest.raises(ValueError, match="steps: 12 there, 11 now"):
+        training.train(config(tmp_path / "run", steps=11), extend=True)
+    assert len(training.train(config(tmp_path / "run", progress=False, checkpoint_seconds=5)).stats) == 12
+    assert training.train(config(tmp_path / "run", steps=15), extend=True).stats[-1]["step"] == 15
+
+
+def test_other_pictures_are_refused(tmp_path):
+    for i in range(4):
+        Image.new("RGB", (40, 40), (60 * i, 0, 90)).save(tmp_path / f"{i}.png")
+    training.train(config(tmp_path / "run", data=tmp_path, steps=2))
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "0.png")
+    with pytest.raises(ValueError, match="fingerprint"):
+        training.train(config(tmp_path / "run", data=tmp_path, steps=2))
+
+
+def test_one_process_a_folder(tmp_path):
+    from filelock import FileLock
+
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / "run" / ".lock"), pytest.raises(ValueError, match="another process is training"):
+        training.train(config(tmp_path / "run"))
+
+
+def test_divergence_is_said_and_spares_the_checkpoint(tmp_path, monkeypatch):
+    step = training._Trainer.step
+
+    def poisoned(self, k, log):
+        values = step(self, k, log)
+        if k == 5:
+            self.generator.project.weight.data[0, 0] = float("nan")
+        return values
+
+    monkeypatch.setattr(training._Trainer, "step", poisoned)
+    with pytest.raises(training.TrainingDiverged, match=r"NaN or infinite by step 6.*lower\s+learning_rate"):
+        training.train(config(tmp_path / "run", checkpoint_seconds=0))
+    about, tensors = checkpoints.load_state(tmp_path / "run" / "state.safetensors")
+    assert about["step"] == 5
+    assert all(torch.isfinite(t).all() for t in tensors.values())
+
+
+def test_infinite_losses_are_said(tmp_path):
+    with pytest.raises(training.TrainingDiverged, match="NaN or infinite"):
+        training.train(config(tmp_path / "run", learning_rate=1e30))
+
+
+def test_collapse_is_said_in_words(tmp_path):
+    watch = training._Watch(data.load("digits"), [])
+    rows = [{"step": i, "accuracy_d": 1.0} for i in range(49)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        watch.statistics(rows)
+        watch.samples(torch.rand(8, 1, 32, 32), 500)
+    with pytest.warns(
+        UserWarning, match="D told every real picture from every generated one.*Try a lower learning rate"
+    ):
+        watch.statistics([*rows, {"step": 49, "accuracy_d": 1.0}])
+    with pytest.warns(UserWarning, match="collapsed to one picture. Try another seed"):
+        watch.samples(torch.rand(1, 1, 32, 32).repeat(8, 1, 1, 1), 500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # once each
+        watch.samples(torch.zeros(8, 1, 32, 32), 600)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "simultanous"}, "unknown schedule 'simultanous': did you mean 'simultaneous'"),
+        ({"steps": None}, "give steps or epochs, one of the two"),
+        ({"epochs": 1}, "give steps or epochs, one of the two"),
+        ({"batch_size": 1}, "batch_size must be at least 2"),
+        ({"learning_rate": -1}, "learning_rate must be above 0"),
+        ({"ema_decay": 1.0}, "ema_decay must be between 0 and 1"),
+        ({"precision": "float16"}, "unknown precision 'float16'"),
+    ],
+)
+def test_wrong_settings(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(tmp_path, **changes)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_missing_device():
+    with pytest.raises(ValueError, match="this machine has no cuda device: take device='cpu'"):
+        training.pick_device("cuda")
+
+
+def test_epochs_become_steps(tmp_path):
+    run = training.train(config(tmp_path / "run", steps=None, epochs=0.1))
+    assert run.stats[-1]["step"] == round(0.1 * 1797 / 16)
+
+
+def test_training_leaves_no_handlers_behind(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    training.train(config(tmp_path / "run", steps=1))
+    assert signal.getsignal(signal.SIGINT) is before
+    assert os.path.exists(tmp_path / "run" / "weights.safetensors")
