@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Polygon
 from PIL import Image
 from torch import Tensor
 
@@ -172,51 +172,39 @@ def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width:
 def draw_architecture(arch: Architecture, width: float = 10.0) -> Figure:
     """Both networks as rows of blocks: height is the side in pixels, depth the channels (the paper's figure 1)."""
     sides, channels = list(arch.sizes), [arch.channels, *arch.widths]
-    rows = (
-        ("Generator", sides[::-1], channels[::-1], f"z\n{arch.latent_dim}", None, ORANGE),
-        ("Discriminator", sides, channels, None, "logit\n1", BLUE),
-    )
-    fig, axes = plt.subplots(2, 1, figsize=(width, width * 0.5), layout="constrained")
     kernel = f"{arch.kernel_size}×{arch.kernel_size}"
-    for ax, (name, sides_, channels_, before, after, colour) in zip(axes, rows, strict=True):
-        x, gap = 0.0, 0.55
-        if before:
-            x = _slab(ax, x, 0.12, 0.9, colour, before) + gap
-            ax.text(x - gap / 2, 0.12, "dense", ha="center", fontsize=8, color=GREY)
-        for i, (side, depth) in enumerate(zip(sides_, channels_, strict=True)):
-            height = 0.35 + 1.65 * side / max(sides_)
-            x = _slab(ax, x, 0.10 + 0.16 * np.log2(depth + 1), height, colour, f"{side}×{side}\n{depth}")
-            if i < len(sides_) - 1:
-                stride = arch.layer_strides[::-1][i] if before else arch.layer_strides[i]
-                text = f"{kernel}\nstride {f'1/{stride}' if before and stride > 1 else stride}"
-                ax.text(x + gap / 2, 0.12, text, ha="center", va="center", fontsize=8, color=GREY)
-            x += gap
-        if after:
-            ax.text(x - gap / 2, 0.12, "dense", ha="center", fontsize=8, color=GREY)
-            x = _slab(ax, x, 0.12, 0.5, colour, after)
+    fig, axes = plt.subplots(2, 1, figsize=(width, 0.48 * width), layout="constrained")
+    for ax, name in zip(axes, ("Generator", "Discriminator"), strict=True):
+        up = name == "Generator"
+        turn = slice(None, None, -1 if up else 1)
+        blocks = [
+            (0.3 + 1.7 * side / sides[0], depth, f"{side}×{side}\n{depth}")
+            for side, depth in zip(sides[turn], channels[turn], strict=True)
+        ]
+        links = [f"{kernel}\nstride {'½' if up and s == 2 else s}" for s in arch.layer_strides[turn]]
+        vector = (0.8, 0, f"z\n{arch.latent_dim}" if up else "logit\n1")
+        blocks.insert(0 if up else len(blocks), vector)
+        links.insert(0 if up else len(links), "dense")
+        x = 0.0
+        for i, (height, depth, label) in enumerate(blocks):
+            x = _slab(ax, x, 0.12 + 0.11 * np.log2(depth + 1), height, ORANGE if up else BLUE, label)
+            if i < len(links):
+                ax.annotate("", (x + 0.95, 0), (x + 0.1, 0), arrowprops={"arrowstyle": "->", "color": GREY})
+                ax.text(x + 0.5, 0.1, links[i], ha="center", va="bottom", fontsize=8, color=GREY)
+                x += 1.05
         ax.set_title(name, loc="left", fontsize=11)
-        ax.set(xlim=(-0.3, max(x, 9)), ylim=(-1.85, 1.5), aspect="equal")
+        ax.set(xlim=(-0.1, x + 0.1), ylim=(-1.6, 1.4), aspect="equal")
         ax.axis("off")
     return fig
 
 
 def _slab(ax: Axes, x: float, depth: float, height: float, colour: str, label: str) -> float:
-    """A block seen from its front: `depth` wide, `height` high around 0, a top and a side. Returns its right end."""
-    low, lean = -height / 2, 0.25 * height
-    ax.add_patch(Rectangle((x, low), depth, height, facecolor=colour, alpha=0.85, edgecolor="white", linewidth=0.8))
-    top = [
-        (x, -low),
-        (x + depth, -low),
-        (x + depth + lean * 0.5, -low + lean * 0.5),
-        (x + lean * 0.5, -low + lean * 0.5),
-    ]
-    right = [
-        (x + depth, low),
-        (x + depth, -low),
-        (x + depth + lean * 0.5, -low + lean * 0.5),
-        (x + depth + lean * 0.5, low + lean * 0.5),
-    ]
-    for points, alpha in ((top, 0.45), (right, 0.6)):
+    """A block from its front, `depth` wide and `height` high around 0, with top and side; returns its right end."""
+    low, high, lean = -height / 2, height / 2, 0.12 * height
+    front = [(x, low), (x + depth, low), (x + depth, high), (x, high)]
+    top = [(x, high), (x + depth, high), (x + depth + lean, high + lean), (x + lean, high + lean)]
+    side = [(x + depth, low), (x + depth, high), (x + depth + lean, high + lean), (x + depth + lean, low + lean)]
+    for points, alpha in ((front, 0.85), (top, 0.45), (side, 0.6)):
         ax.add_patch(Polygon(points, facecolor=colour, alpha=alpha, edgecolor="white", linewidth=0.8))
-    ax.text(x + depth / 2, low - 0.12, label, ha="center", va="top", fontsize=8)
-    return x + depth + lean * 0.25
+    ax.text(x + depth / 2, low - 0.08, label, ha="center", va="top", fontsize=8)
+    return x + depth + lean

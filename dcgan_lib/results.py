@@ -12,6 +12,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from IPython.display import Markdown, display
+
 from . import checkpoints, training
 from .data import ImageSet
 from .models import choose
@@ -89,10 +91,28 @@ def pick(*, fast, demo, paper):
     return {"fast": fast, "demo": demo, "paper": paper}[scale()]
 
 
+def table(header: list[str], rows) -> Markdown:
+    """A table that a notebook and the book draw alike: whole numbers get thousands, fractions three digits."""
+
+    def cell(value) -> str:
+        if isinstance(value, bool) or value is None:
+            return str(value)
+        if isinstance(value, int):
+            return f"{value:,}"
+        if isinstance(value, float):
+            return f"{value:.3g}"
+        if isinstance(value, (list, tuple)):
+            return " × ".join(map(str, value)) if isinstance(value, tuple) else ", ".join(map(str, value))
+        return str(value).replace("|", "\\|")
+
+    rows = [list(row) for row in rows]
+    right = [all(isinstance(row[i], (int, float, tuple)) for row in rows) for i in range(len(header))]
+    lines = [header, ["---:" if r else "---" for r in right], *([cell(v) for v in row] for row in rows)]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
 def colophon(*names: str) -> None:
     """Display what a notebook's outputs were made with; a test reads it back from the stored notebook."""
-    from IPython.display import Markdown, display
-
     about = {
         "scale": scale(),
         "device": training.device_name(training.pick_device()),

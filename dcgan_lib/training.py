@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.utils import make_grid
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import checkpoints, data, metrics, models
 from .models import Architecture
@@ -369,18 +369,18 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
             if stop.is_set():
                 raise KeyboardInterrupt(f"stopped after step {step} of {steps}; the same call goes on from there")
     generator, discriminator = trainer.final()
-    about = {k: settings[k] for k in ("config", "data")} | {"step": steps}
+    about = {k: settings[k] for k in ("config", "pictures")} | {"step": steps}
     checkpoints.save(weights, generator, discriminator, about)
     return Run(generator, discriminator, stats, out)
 
 
 def _settings(config: TrainConfig, arch: Architecture, images: data.ImageSet, steps: int) -> dict:
     values = {k: v for k, v in asdict(config).items() if k not in (*OPERATIONAL, "arch", "out")}
-    values |= {"data": str(config.data), "steps": steps, "epochs": config.epochs}
+    values |= {"data": images.name, "steps": steps}  # by name and fingerprint: a folder may be moved
     return {
         "config": values,
         "architecture": arch.to_dict(),
-        "data": {"name": images.name, "images": len(images), "fingerprint": images.fingerprint},
+        "pictures": {"images": len(images), "fingerprint": images.fingerprint},
     }
 
 

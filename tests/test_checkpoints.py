@@ -125,7 +125,7 @@ def test_shipped_weights(name):
     images = models.sample(generator, models.sample_latent(32, generator.arch, 0))
     assert images.abs().max() <= 1 and images.std(0).mean() > 0.1  # 32 different pictures
     about = checkpoints.info(name)["about"]
-    assert about["result"].startswith("results/") and about["data"]["fingerprint"]
+    assert about["result"].startswith("results/") and about["pictures"]["fingerprint"]
     assert torch.isfinite(discriminator(images)).all()
 
 

@@ -263,6 +263,17 @@ def test_own_folder_with_and_without_classes(tmp_path):
     assert classes.class_names == ["cats", "dogs"] and classes.labels.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_channels_follow_the_files(tmp_path):
+    for i, image in enumerate(smooth(4, 64, 64)):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{i}.png")
+    assert data.load(tmp_path).channels == 1
+    with zipfile.ZipFile(tmp_path / "grey.zip", "w") as z:
+        z.write(tmp_path / "0.png", "0.png")
+    assert data.load(tmp_path / "grey.zip").channels == 1
+    Image.fromarray(smooth(1, 64, 64)[0]).save(tmp_path / "1.png")
+    assert data.load(tmp_path).channels == 3
+
+
 def test_relative_folder_without_a_slash(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_jpeg(tmp_path / "mine" / "a.jpg", smooth(1, 64, 64)[0])

@@ -45,13 +45,12 @@ def lines(path):
 def test_killed_run_ends_with_the_same_bits(tmp_path, more):
     """SIGKILL to a real process at random moments: writing, training or starting, whatever it was doing."""
     subprocess.run(command(tmp_path / "whole", *more), check=True, capture_output=True)
-    moments, kills, reached = random.Random(), 0, []
+    moments, stats, kills, reached = random.Random(), tmp_path / "cut" / "stats.jsonl", 0, []
     for _ in range(30):
         process = subprocess.Popen(command(tmp_path / "cut", *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        goal = len(reached and (tmp_path / "cut" / "stats.jsonl").read_bytes()) + 1
+        goal = stats.stat().st_size + 1 if stats.exists() else 1  # wait until it has gone on at least a little
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
-            stats = tmp_path / "cut" / "stats.jsonl"
             if kills < 4 and stats.exists() and stats.stat().st_size >= goal:
                 time.sleep(moments.random() * 0.3)
                 process.send_signal(signal.SIGKILL)
@@ -172,7 +171,7 @@ def test_what_a_run_leaves(tmp_path):
     with Image.open(tmp_path / "run" / "samples" / "step_0000012.png") as grid:
         assert grid.size == (8 * 32, 8 * 32)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["data"]["fingerprint"] == data.load("digits").fingerprint
+    assert record["pictures"]["fingerprint"] == data.load("digits").fingerprint
     assert record["resolved"]["precision"] == "float32"
     assert not run.generator.training and run.generator.arch.channels == 1
     again, _ = checkpoints.load(tmp_path / "run")
@@ -226,6 +225,15 @@ def test_other_pictures_are_refused(tmp_path):
     Image.new("RGB", (40, 40), "white").save(tmp_path / "0.png")
     with pytest.raises(ValueError, match="fingerprint"):
         training.train(config(tmp_path / "run", data=tmp_path, steps=2))
+
+
+def test_a_moved_folder_goes_on(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "a" / "mine.png")
+    training.train(config(tmp_path / "run", data=tmp_path / "a", steps=2))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").rename(tmp_path / "b" / "a")
+    assert len(training.train(config(tmp_path / "run", data=tmp_path / "b" / "a", steps=2)).stats) == 2
 
 
 def test_one_process_a_folder(tmp_path):

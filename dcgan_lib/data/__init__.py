@@ -98,15 +98,15 @@ def load(
     """Load a named set (see CARDS) or a folder, .zip or .npz of one's own.
 
     `image_size` (default: the set's own; 64 for one's own pictures) is reached by a centre crop and an antialiased
-    resize, `channels` (default: the set's own; 3) by conversion to grey or RGB. `root` replaces DCGAN_DATA.
-    Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError for a
+    resize, `channels` (default: the set's own; 1 when all of one's own are grey) by conversion. `root` replaces
+    DCGAN_DATA. Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError for a
     path that is not there.
     """
     path = Path(name_or_path).expanduser()
-    if isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path):
-        return _assemble(_own(path, split), path.stem, split, image_size or 64, channels or _own_channels(path, split))
-    if name_or_path not in CARDS and path.is_dir():
-        return _assemble(_own(path, split), path.name, split, image_size or 64, channels or 3)
+    a_path = isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path)
+    if a_path or (name_or_path not in CARDS and path.is_dir()):
+        source = _own(path, split)
+        return _assemble(source, source.name, split, image_size or 64, channels or source.channels)
     name = choose(str(name_or_path), CARDS, "data set", " (no folder of that name is here either)")
     card = CARDS[name]
     choose(split, card.splits, f"split of {name}")
@@ -127,27 +127,6 @@ def _own(path: Path, split: str) -> Source:
     if path.suffix.lower() == ".zip":
         return sources.archive(path)
     raise ValueError(f"expected a folder, a .zip or an .npz, got {path}")
-
-
-def _own_channels(path: Path, split: str) -> int:
-    """Grey stays grey where the file says so at once: an .npz of (N, H, W) or (N, H, W, 1)."""
-    if path.suffix.lower() != ".npz" or not path.exists():
-        return 3
-    import zipfile
-
-    with zipfile.ZipFile(path) as z:
-        for key in (f"x_{split}", *sources.IMAGE_KEYS):
-            if f"{key}.npy" in z.namelist():
-                with z.open(f"{key}.npy") as f:
-                    version = np.lib.format.read_magic(f)
-                    read = (
-                        np.lib.format.read_array_header_1_0
-                        if version == (1, 0)
-                        else np.lib.format.read_array_header_2_0
-                    )
-                    shape = read(f)[0]
-                return 1 if len(shape) == 3 or shape[-1] == 1 else 3
-    return 3
 
 
 def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Source:

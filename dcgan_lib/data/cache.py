@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 from PIL import Image, ImageOps
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 VERSION = 1  # raise when the same pictures would decode to other bytes
 
@@ -33,6 +33,7 @@ class Source:
     name: str
     key: str
     read: Callable[[], Contents]
+    channels: int = 3  # as the pictures have them: 1 when all are grey
 
 
 @dataclass
@@ -71,17 +72,22 @@ def files_key(files: Iterable[Path], root: Path) -> str:
     return total.hexdigest()
 
 
+def encoded(picture: bytes | Path) -> io.BytesIO | Path:
+    """What PIL opens."""
+    return io.BytesIO(picture) if isinstance(picture, bytes) else picture
+
+
 def decode(picture, size: int, channels: int) -> np.ndarray:
     """One picture to uint8 (size, size, channels): upright, on white where transparent, centre square, Lanczos."""
     if isinstance(picture, (bytes, Path)):
-        picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+        picture = Image.open(encoded(picture))
         picture.load()
     elif isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture.squeeze(-1) if picture.shape[-1:] == (1,) else picture)
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16-bit grey: keep the high byte
-        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
-    if "A" in picture.mode or "transparency" in picture.info:
+    if picture.mode.startswith("I;16"):  # 16-bit grey: keep the high byte
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     picture = picture.convert("L" if channels == 1 else "RGB")

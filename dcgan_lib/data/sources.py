@@ -5,15 +5,19 @@ Each function returns a `Source` whose key names the content and whose `read` do
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import threading
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from .cache import Contents, Source, files_key
+from .cache import Contents, Source, encoded, files_key
 from .cards import Card
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -40,7 +44,8 @@ def folder(path: Path, name: str | None = None) -> Source:
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     names = [p.relative_to(path).as_posix() for p in files]
     _some(names, path)
-    return Source(name or path.name or "folder", files_key(files, path), lambda: _listed(files, names))
+    key = files_key(files, path)
+    return Source(name or path.name or "folder", key, lambda: _listed(files, names), _channels(files))
 
 
 def archive(path: Path, name: str | None = None) -> Source:
@@ -51,24 +56,32 @@ def archive(path: Path, name: str | None = None) -> Source:
     _some(names, path)
     key = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
-    def read() -> Contents:
-        return _listed(_Members(path, names), names)
-
-    return Source(name or path.stem, key, read)
+    members = _Members(path, names)
+    return Source(name or path.stem, key, lambda: _listed(members, names), _channels(members))
 
 
 class _Members:
-    """The members of a zip as a sequence of bytes; a handle a call, since a handle serves one thread at a time."""
+    """The members of a zip as a sequence of bytes; a handle a thread, since a handle serves one at a time."""
 
     def __init__(self, path: Path, names: list[str]):
-        self.path, self.names = path, names
+        self.path, self.names, self.own = path, names, threading.local()
 
     def __len__(self):
         return len(self.names)
 
     def __getitem__(self, i: int) -> bytes:
-        with zipfile.ZipFile(self.path) as z:
-            return z.read(self.names[i])
+        if not hasattr(self.own, "file"):
+            self.own.file = zipfile.ZipFile(self.path)
+        return self.own.file.read(self.names[i])
+
+
+def _channels(pictures) -> int:
+    """1 when a few pictures, spread over all, are grey in their files; else 3."""
+    modes = set()
+    for i in range(0, len(pictures), max(1, len(pictures) // 16)):
+        with contextlib.suppress(Exception), Image.open(encoded(pictures[i])) as picture:  # damaged ones come later
+            modes.add(picture.mode)
+    return 1 if modes and modes <= {"1", "L", "LA", "I;16"} else 3
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -107,6 +120,7 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
     images = next((k for k in (f"x_{split}", *(IMAGE_KEYS if split == "train" else ())) if k in keys), None)
     if images is None:
         raise ValueError(f"{path} has no {split!r} pictures: expected x_{split} or images, found {', '.join(keys)}")
+    shape = _shape(path, images)
 
     def read() -> Contents:
         with np.load(path, allow_pickle=False) as arrays:
@@ -121,7 +135,16 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
             notes = {k: arrays[k].tolist() for k in ("class_names", "attribute_names") if k in keys}
         return Contents(x, extras={k: v for k, v in extras.items() if k not in notes}, notes=notes)
 
-    return Source(name or path.stem, key.update(split.encode()) or key.hexdigest(), read)
+    key.update(split.encode())
+    return Source(name or path.stem, key.hexdigest(), read, 3 if shape[3:] == (3,) else 1)
+
+
+def _shape(path: Path, name: str) -> tuple[int, ...]:
+    """An array's shape from its header alone."""
+    with zipfile.ZipFile(path) as z, z.open(f"{name}.npy") as f:
+        major, _ = np.lib.format.read_magic(f)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        return read(f)[0]
 
 
 def torchvision_set(name: str, card: Card, split: str, root: Path, download: bool) -> Source:
@@ -172,8 +195,13 @@ def torchvision_set(name: str, card: Card, split: str, root: Path, download: boo
             names["meta"] = {**cls.meta, "md5": None}
         try:
             contents = _torchvision_contents(open_set(type(cls.__name__, (cls,), names)))
-        except NotHere as error:
-            raise ValueError(f"{where} is incomplete or damaged ({error}): delete it to download it again") from error
+        except NotHere as damaged:  # an earlier download was cut, perhaps
+            if not (download and card.downloads):
+                raise ValueError(f"{where} is incomplete or damaged ({damaged}): delete it and load again") from damaged
+            try:
+                return _torchvision_contents(open_set(download=True))
+            except NotHere as error:
+                raise ValueError(f"{where} is incomplete or damaged ({damaged}), and {error}") from error
         warnings.warn(f"{where} does not hold the official files to the byte; read as they are", stacklevel=2)
         return contents
 
@@ -301,7 +329,7 @@ def hub(name: str, card: Card, split: str) -> Source:
         return Contents(_Encoded(undecoded, about.image), extras=extras, notes=notes)
 
     files = sorted({Path(f["filename"]) for f in rows.cache_files})
-    key = files_key(files, files[0].parent) if files else rows._fingerprint
+    key = files_key(files, Path(os.path.commonpath([f.parent for f in files]))) if files else rows._fingerprint
     return Source(name, hashlib.sha256(f"{key} {split}".encode()).hexdigest(), read)
 
 

@@ -1,0 +1,138 @@
+"""Sphinx directives that read the numbers when the book is built: nothing measured is typed into a page.
+
+`{claims-table}` joins book/claims.yml (what the paper and others say) with results/*.json (what we measured),
+`{data-cards}` shows dcgan_lib.data.CARDS, and the role {result}`file path format` puts one number into prose.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import reduce
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+ROOT = Path(__file__).parents[2]
+
+
+def results() -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("*.json"))}
+
+
+def number(text: str) -> str:
+    """'training_faces measured.epochs .0f' → '30'. Raises KeyError when the file or the path is not there."""
+    name, path, *form = text.split()
+    value = reduce(
+        lambda part, key: part[int(key) if isinstance(part, list) else key], path.split("."), results()[name]
+    )
+    return format(value, form[0]) if form else str(value)
+
+
+class _Generated(SphinxDirective):
+    """MyST text made when the page is built."""
+
+    depends: tuple[str, ...] = ()
+
+    def run(self) -> list[nodes.Node]:
+        for pattern in self.depends:
+            for path in ROOT.glob(pattern):
+                self.env.note_dependency(str(path))
+        self.env.note_reread()  # a results file may be new
+        holder = nodes.container()
+        self.state.nested_parse(StringList(self.text().splitlines(), source=self.name), self.content_offset, holder)
+        return holder.children
+
+    def text(self) -> str:
+        raise NotImplementedError
+
+
+def _row(cells: list[str]) -> list[str]:
+    lines = []
+    for i, cell in enumerate(cells):
+        first, *rest = cell.splitlines()
+        lines.append(("* - " if i == 0 else "  - ") + first)
+        lines += [f"    {line}" if line else "" for line in rest]
+    return lines
+
+
+class ClaimsTable(_Generated):
+    depends = ("book/claims.yml", "results/*.json")
+
+    def text(self) -> str:
+        lines = ["```{list-table}", ":header-rows: 1", ":class: claims full-width", ":widths: 22 32 34 12", ""]
+        lines += _row(["Claim", "The paper · the reproductions", "Ours", "Verdict"])
+        measured = results()
+        for claim in yaml.safe_load((ROOT / "book" / "claims.yml").read_text()):
+            ours, verdicts = [], []
+            for result in measured.values():
+                entry = result["claims"].get(claim["id"])
+                if entry:
+                    ours += [entry["ours"], f"`{result['command']}`"]
+                    verdicts.append(entry["verdict"])
+            if ours and claim.get("notebook"):
+                ours.append(f"{{doc}}`/notebooks/{claim['notebook']}`")
+            lines += _row(
+                [
+                    f"**{claim['id']}** {claim['claim']}",
+                    "\n\n".join(filter(None, [claim["paper"], claim.get("others")])),
+                    "\n\n".join(ours) or "nothing measured yet",
+                    "\n\n".join(dict.fromkeys(verdicts)) or "open",
+                ]
+            )
+        return "\n".join([*lines, "```"]).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+class DataCards(_Generated):
+    depends = ("dcgan_lib/data/cards.py",)
+
+    def text(self) -> str:
+        from dcgan_lib.data import CARDS
+
+        lines = []
+        for name, card in CARDS.items():
+            ways = ["inside scikit-learn"] if name == "digits" else []
+            if card.torchvision:
+                ways.append("torchvision" + ("" if card.downloads else " (from files of your own)"))
+            if card.hub:
+                ways.append(
+                    f"Hugging Face [{card.hub.repository}](https://huggingface.co/datasets/{card.hub.repository})"
+                )
+            source = f"<{card.source}>" if card.source.startswith("http") and " " not in card.source else card.source
+            lines += [
+                f"::::{{card}} {card.title}",
+                f":class-card: data-{name}",
+                "",
+                f'`data.load("{name}")` · splits: {", ".join(card.splits)} · given at '
+                f"{card.image_size}×{card.image_size}, {'grey' if card.channels == 1 else 'RGB'}",
+                "",
+                f"**Size** {card.size}",
+                "",
+                f"**Licence** {card.licence}",
+                "",
+                f"**Source** {source}; loaded by {', '.join(ways)}",
+                "",
+                f"**Used for** {card.used_for}",
+                "::::",
+                "",
+            ]
+        return "\n".join(lines)
+
+
+class Result(SphinxRole):
+    def run(self):
+        try:
+            text = number(self.text)
+        except (KeyError, IndexError, ValueError) as error:
+            message = self.inliner.reporter.error(f"no result {self.text!r}: {error!r}", line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        return [nodes.Text(text)], []
+
+
+def setup(app) -> dict:
+    app.add_directive("claims-table", ClaimsTable)
+    app.add_directive("data-cards", DataCards)
+    app.add_role("result", Result())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

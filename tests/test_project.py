@@ -1,0 +1,236 @@
+"""The files agree with each other: pins, the place of publication, stored outputs, results and built pages."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from dcgan_lib import results
+
+ROOT = Path(__file__).parents[1]
+HTML = ROOT / "_build" / "html"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def load_script(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+publish_as = load_script(ROOT / "book" / "publish_as.py")
+dcgan_book = load_script(ROOT / "book" / "_ext" / "dcgan_book.py")
+
+
+def pins():
+    lines = [line.strip() for line in (ROOT / "requirements.lock").read_text().splitlines()]
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_pins_lie_in_the_ranges():
+    pinned = {canonical(r.name): r for r in pins()}
+    extras = [r for group in PROJECT["optional-dependencies"].values() for r in group]
+    for text in [*PROJECT["dependencies"], *extras]:
+        wanted = Requirement(text)
+        if wanted.name == PROJECT["name"]:
+            continue
+        pin = pinned[canonical(wanted.name)]
+        (version,) = (s.version for s in pin.specifier if s.operator == "==")
+        assert wanted.specifier.contains(version), f"{wanted} does not allow the pinned {pin}"
+
+
+def test_pins_are_names_and_versions_only():
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text and "file:" not in text and "--" not in text and "@" not in text
+    assert all([s.operator for s in r.specifier] == ["=="] for r in pins())
+
+
+def test_environment_refers_and_repeats_nothing():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, nested = environment["dependencies"]
+    assert nested == {"pip": ["-r requirements.lock", "-e ."]} and pip == "pip"
+    assert python.removeprefix("python").split(",")[0] == PROJECT["requires-python"]
+
+
+def test_what_is_installed_is_what_is_pinned():
+    from importlib.metadata import version
+
+    for requirement in pins():
+        if requirement.name in ("torch", "torchvision", "numpy", "safetensors", "jupyter-book", "sphinx"):
+            assert requirement.specifier.contains(version(requirement.name)), requirement
+
+
+def test_every_file_names_the_same_repository():
+    repository, pages = publish_as.current(), publish_as.pages(publish_as.current())
+    configuration = yaml.safe_load((ROOT / "_config.yml").read_text())
+    assert configuration["html"]["baseurl"] == f"https://{pages}"
+    theme = configuration["sphinx"]["config"]["html_theme_options"]
+    assert theme["repository_url"] == configuration["repository"]["url"] == f"https://github.com/{repository}"
+    expected = {
+        "README.md": [f"github/{repository}/blob", f"git+https://github.com/{repository}", f"https://{pages}"],
+        "pyproject.toml": [f"https://github.com/{repository}", f"https://{pages}"],
+        "CITATION.cff": [f"https://github.com/{repository}", f"https://{pages}"],
+        ".github/workflows/book.yml": [f"github.repository == '{repository}'"],
+        ".github/workflows/newest.yml": [f"github.repository == '{repository}'"],
+        **{f"notebooks/{n.name}": [f"git+https://github.com/{repository}"] for n in NOTEBOOKS},
+    }
+    for name, texts in expected.items():
+        for text in texts:
+            assert text in (ROOT / name).read_text(), f"{name} lacks {text}"
+
+
+def test_publish_as_rewrites_every_file(tmp_path):
+    """In a copy: nothing of the former repository is left, and going back gives the same files."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    before = {}
+    for path in publish_as.files():
+        name = path.relative_to(ROOT)
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy / name)
+        before[name] = path.read_bytes()
+    (copy / "book").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "book" / "publish_as.py", copy / "book")
+    subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=copy, check=True)
+    command = [sys.executable, "book/publish_as.py"]
+    former = publish_as.current()
+    subprocess.run([*command, "Some-One/gan.book"], cwd=copy, check=True, capture_output=True)
+    texts = {name: (copy / name).read_text() for name in before}
+    assert not any(former in text or publish_as.pages(former) in text for text in texts.values())
+    assert "https://some-one.github.io/gan.book" in texts[Path("README.md")]
+    assert "Some-One/gan.book/blob/main/notebooks" in texts[Path("README.md")]
+    wrong = subprocess.run([*command, "no-slash"], cwd=copy, capture_output=True, text=True)
+    assert wrong.returncode == 1 and "expected REPO=owner/name" in wrong.stderr
+    subprocess.run([*command, former], cwd=copy, check=True, capture_output=True)
+    assert {name: (copy / name).read_bytes() for name in before} == before
+
+
+def colophon(notebook):
+    found = [
+        output["metadata"]["dcgan"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "dcgan" in output.get("metadata", {})
+    ]
+    assert len(found) == 1, "expected one results.colophon(…) with stored output"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_stored_outputs_are_whole_and_current(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "not run from top to bottom"
+    errors = [o for cell in code for o in cell.outputs if o.output_type == "error"]
+    assert not errors, errors
+    about = colophon(notebook)
+    assert about["scale"] in ("demo", "paper"), f"stored outputs were made at scale {about['scale']!r}: make notebooks"
+    for name, digest in about["results"].items():
+        assert digest == results.digest(name), f"results/{name}.json is newer than the outputs: make notebooks"
+    used = set(re.findall(r"results\.load\(\"(\w+)\"\)", "\n".join(cell.source for cell in code)))
+    assert used == set(about["results"]), "the colophon must name every results file that the notebook loads"
+    stderr = ["".join(o.text) for cell in code for o in cell.outputs if o.get("name") == "stderr"]
+    assert not any("Traceback" in text or "Error" in text for text in stderr), stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_keep_their_form(path):
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    assert (
+        text.startswith("# ") and "**Question.**" in text and "## Exercises" in text and "## How sure are we?" in text
+    )
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert any(re.search(r"^ *assert ", source, re.M) for source in code)
+    assert not any(re.search(r"^ *(def|class) ", source, re.M) for source in code), "definitions belong in dcgan_lib"
+    installs = [source for source in code if "pip install" in source]
+    assert len(installs) == 1 and "torch" not in installs[0] and installs[0].count("git+") == 1
+    for cell in notebook.cells:
+        pictures = [o for o in cell.get("outputs", []) if {"image/png", "image/gif"} & set(o.get("data", {}))]
+        if pictures:
+            about = cell.metadata.get("mystnb", {})
+            assert about.get("image", {}).get("alt") and about.get("figure", {}).get("caption"), cell.source[:80]
+    assert path.stat().st_size < 4e6
+
+
+def test_results_say_where_they_come_from():
+    files = sorted((ROOT / "results").glob("*.json"))
+    assert files
+    for path in files:
+        record = json.loads(path.read_text())
+        assert record["name"] == path.stem
+        assert set(record) >= {"command", "settings", "seed", "data", "versions", "device", "measured", "claims"}
+        assert re.fullmatch(r"[0-9a-f]{64}", record["data"]["fingerprint"])
+        script = record["command"].split()[1]
+        assert (ROOT / script).is_file(), f"{path.name} names {script}, which is not there"
+        assert str(Path.home()) not in path.read_text()
+        assert all(re.fullmatch(r"C([1-9]|10)", claim) for claim in record["claims"])
+
+
+def test_role_reads_numbers():
+    assert dcgan_book.number("training_faces measured.epochs .0f") == format(
+        results.load("training_faces")["measured"]["epochs"], ".0f"
+    )
+    with pytest.raises(KeyError):
+        dcgan_book.number("training_faces measured.nothing")
+
+
+built = pytest.mark.skipif(not HTML.is_dir(), reason="build the book first: make book")
+
+
+@built
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_pages(path):
+    page = (HTML / "notebooks" / f"{path.stem}.html").read_text()
+    link = f"https://colab.research.google.com/github/{publish_as.current()}/blob/main/notebooks/{path.name}"
+    assert link in page, "the Colab button is gone from the page"
+    assert f"https://github.com/{publish_as.current()}" in page
+    images = re.findall(r"<img[^>]*>", page)
+    figures = [image for image in images if "_images/" in image]
+    assert figures and all(re.search(r'alt="[^"]{20,}"', image) for image in figures)
+    assert page.count("<figcaption>") >= len(figures)
+    assert "book.css" in page
+
+
+@built
+def test_claims_page_shows_the_results():
+    page = re.sub(r"<[^>]+>", "", (HTML / "book" / "claims.html").read_text())
+    for i in range(1, 11):
+        assert re.search(rf"\bC{i}\b", page), f"claim C{i} is missing"
+    assert "open" in page and "nothing measured yet" in page
+    for record in dcgan_book.results().values():
+        assert record["command"] in page, f"built before results/{record['name']}.json: make book"
+        for entry in record["claims"].values():
+            assert entry["verdict"] in page
+
+
+@built
+def test_data_page_has_a_card_for_each_set():
+    from dcgan_lib.data import CARDS
+
+    page = (HTML / "book" / "data.html").read_text()
+    for name, card in CARDS.items():
+        assert f"data-{name}" in page
+        assert card.licence.split("(")[0].split(";")[0].strip().replace("'", "’") in page.replace("'", "’"), name
+
+
+@built
+def test_dark_mode_leaves_pictures_alone():
+    css = (HTML / "_static" / "book.css").read_text()
+    assert re.search(r'html\[data-theme="dark"\][^{]*img[^{]*\{ *filter: none; *\}', css)
