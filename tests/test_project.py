@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -189,6 +190,48 @@ def test_role_reads_numbers():
     )
     with pytest.raises(KeyError):
         dcgan_book.number("training_faces measured.nothing")
+
+
+def test_package_carries_what_notebooks_need(tmp_path):
+    """On Colab there is the installed package alone: weights and results must be inside."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as z:
+        names = set(z.namelist())
+    for path in (ROOT / "results").glob("*.*"):
+        assert f"dcgan_lib/_results/{path.name}" in names
+    for path in (ROOT / "dcgan_lib" / "weights").glob("*.safetensors"):
+        assert f"dcgan_lib/weights/{path.name}" in names
+
+
+def test_record_and_load(tmp_path, monkeypatch):
+    from dcgan_lib import data
+
+    monkeypatch.setattr(results, "folder", lambda: tmp_path)
+    images = data.load("digits")
+    results.record("a", {"x": 1}, command="c", settings={}, seed=3, images=images, device="cpu")
+    loaded = results.load("a")
+    assert loaded["measured"] == {"x": 1} and loaded["data"]["fingerprint"] == images.fingerprint
+    assert loaded["versions"]["torch"]
+    before = results.digest("a")
+    results.record("a", {"x": 2}, command="c", settings={}, seed=3, images=images, device="cpu")
+    assert results.digest("a") != before
+    with pytest.raises(ValueError, match=r"unknown results file .b.: known are a"):
+        results.load("b")
+
+
+def test_scales(monkeypatch):
+    monkeypatch.setenv("DCGAN_SCALE", "paper")
+    assert results.pick(fast=1, demo=2, paper=3) == 3
+    monkeypatch.setenv("DCGAN_SCALE", "quick")
+    with pytest.raises(ValueError, match="unknown DCGAN_SCALE 'quick'"):
+        results.scale()
+
+
+def test_table():
+    text = results.table(["a", "b"], [("x|y", 1234), ("z", 5)]).data
+    assert text.splitlines() == ["| a | b |", "| --- | ---: |", "| x\\|y | 1,234 |", "| z | 5 |"]
 
 
 built = pytest.mark.skipif(not HTML.is_dir(), reason="build the book first: make book")

@@ -99,8 +99,8 @@ def load(
 
     `image_size` (default: the set's own; 64 for one's own pictures) is reached by a centre crop and an antialiased
     resize, `channels` (default: the set's own; 1 when all of one's own are grey) by conversion. `root` replaces
-    DCGAN_DATA. Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError for a
-    path that is not there.
+    DCGAN_DATA. Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError
+    for a path that is not there.
     """
     path = Path(name_or_path).expanduser()
     a_path = isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path)
