@@ -85,17 +85,16 @@ def info(name_or_path: str | Path) -> dict:
 
 def locate(name_or_path: str | Path) -> Path:
     """The file that `load` would read for a name, a file, a run's folder or a Hugging Face id."""
-    path = Path(name_or_path).expanduser()
+    path, name = Path(name_or_path).expanduser(), str(name_or_path)
     if path.is_file():
         return path
+    if name in pretrained() and not (path / FILE).is_file():
+        return pretrained()[name]
     if path.is_dir():
         if (path / FILE).is_file():
             return path / FILE
         raise FileNotFoundError(f"no {FILE} in {path}: is the run finished? `dcgan train` writes it at the end")
-    name = str(name_or_path)
-    if name in pretrained():
-        return pretrained()[name]
-    if path.suffix or path.is_absolute():
+    if path.suffix in (".safetensors", ".pt", ".pth") or path.is_absolute():
         raise FileNotFoundError(f"no weights at {path}")
     if name.count("/") == 1:
         return _from_hub(name)

@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--epochs", type=float, help="passes through the data; 25 when neither is given (the released faces)"
     )
     option = train.add_argument
+    option("--limit", type=int, help="the first so many pictures of the data alone")
     option("--batch-size", type=int, default=128, help="pictures a minibatch (paper: 128)")
     option("--seed", type=int, default=0, help="of the weights, the data's order and the latents")
     option("--device", default="auto", help="auto (cuda, else mps, else cpu), cpu, cuda, mps")
@@ -106,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("name", nargs="?", help="a name, or a folder, .zip or .npz of yours; none: list")
     data.add_argument("--image-size", type=int, help="decode to this size")
     data.add_argument("--split", default="train")
+    data.add_argument("--limit", type=int, help="the first so many pictures alone")
     data.add_argument("--preview", type=Path, help="write a sheet of the first 64 pictures here (.png)")
     data.set_defaults(run=_data)
     return top
@@ -132,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
 def changes(pairs: list[str]) -> dict:
     """['latent_dim=10', 'norm=none'] → fields of Architecture with values of their types.
 
-    Values are JSON where they parse (10, true, [64, 128], null); 'none' for dense_units is null.
+    Values are JSON where they parse (10, true, [64, 128], null), also with Python's True, False and None.
     """
     from .models import Architecture, choose
 
@@ -143,9 +145,9 @@ def changes(pairs: list[str]) -> dict:
         if not equals:
             raise ValueError(f"expected --set FIELD=VALUE, got {pair!r}")
         try:
-            value = json.loads(text)
+            value = json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
         except json.JSONDecodeError:
-            value = None if name == "dense_units" and text.lower() == "none" else text
+            value = None if name in ("dense_units", "strides") and text == "none" else text
         out[name] = tuple(value) if isinstance(value, list) else value
     return out
 
@@ -160,8 +162,9 @@ def _train(args: argparse.Namespace) -> None:
         given["epochs"] = 25.0
     arch = models.architecture(args.arch, **wanted)
     run = training.train(training.TrainConfig(arch=arch, progress=not args.quiet, **given), extend=args.extend)
-    last = run.stats[-1]
-    print(f"{run.out}: {last['step']} steps, {last['epoch']:.1f} epochs; weights in {run.out / 'weights.safetensors'}")
+    if run.stats:
+        print(f"{run.out}: {run.stats[-1]['step']} steps, {run.stats[-1]['epoch']:.1f} epochs")
+    print(f"weights in {run.out / 'weights.safetensors'}")
     print(f"next: dcgan sample {run.out} --out {run.out / 'sheet.png'}")
 
 
@@ -176,7 +179,7 @@ def _sample(args: argparse.Namespace) -> None:
     images = models.sample(generator, models.sample_latent(args.n, generator.arch, args.seed), args.statistics)
     if args.out.suffix:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(plots.tile(images, min(args.columns, args.n))).save(args.out)
+        Image.fromarray(plots.tile(images, max(1, min(args.columns, args.n)))).save(args.out)
     else:
         args.out.mkdir(parents=True, exist_ok=True)
         for i, pixels in enumerate(data.to_uint8(images)):
@@ -211,7 +214,7 @@ def _data(args: argparse.Namespace) -> None:
         for name, card in data.CARDS.items():
             print(f"{name:20} {card.title}: {card.size}\n{'':20} licence: {card.licence}\n{'':20} {card.used_for}")
         return
-    images = data.load(args.name, image_size=args.image_size, split=args.split)
+    images = data.load(args.name, image_size=args.image_size, split=args.split, limit=args.limit)
     if images.card:
         print(f"{images.card.title}: {images.card.size}\nlicence: {images.card.licence}\nsource: {images.card.source}")
     print(f"loaded {len(images):,} pictures {images.image_size}x{images.image_size}x{images.channels} ({images.split})")

@@ -73,8 +73,15 @@ class Architecture:
 
     def __post_init__(self):
         for name in ("widths", "strides"):
-            if isinstance(getattr(self, name), list):  # as JSON gives it back
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            if isinstance(value, list):  # as JSON gives it back
+                object.__setattr__(self, name, tuple(value))
+            elif not (isinstance(value, tuple) or (name == "strides" and value is None)):
+                raise ValueError(f"{name} must be a list of whole numbers, e.g. [64, 128, 256], got {value!r}")
+        if not isinstance(self.norm_affine, bool):
+            raise ValueError(f"norm_affine must be true or false, got {self.norm_affine!r}")
+        if isinstance(self.norm_eps, bool) or not isinstance(self.norm_eps, (int, float)) or not self.norm_eps > 0:
+            raise ValueError(f"norm_eps must be a number above 0, got {self.norm_eps!r}")
         for name, known in CHOICES.items():
             choose(getattr(self, name), known, name)
         positive = {"latent_dim": self.latent_dim, "dense_units": 1 if self.dense_units is None else self.dense_units}
@@ -358,7 +365,8 @@ class Discriminator(nn.Module):
             raise ValueError(f"{want}, got {tuple(images.shape)}")
         if not images.is_floating_point():
             raise ValueError(f"{want} as floats, got {images.dtype}: use data.to_float")
-        if images.device.type == "cpu" and not images.requires_grad and images.numel():
+        bounded = arch.output_activation in ("tanh", "sigmoid")  # else generated pictures may go anywhere
+        if bounded and images.device.type == "cpu" and not images.requires_grad and images.numel():
             low, high = (v.item() for v in torch.aminmax(images.detach()))
             if high > 3 or low < -3:  # room for guided backpropagation and noise; 0 … 255 is the usual slip
                 raise ValueError(f"{want}, got values from {low:.3g} to {high:.3g}: use data.to_float")
@@ -379,19 +387,22 @@ def sample_latent(n: int, arch: Architecture, seed: int | torch.Generator = 0) -
 
 @torch.no_grad()
 def sample(generator: Generator, latent: Tensor, statistics: str = "running", batch_size: int = 128) -> Tensor:
-    """Images (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, latent_dim).
+    """Images (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, latent_dim), in near-equal batches.
 
     `statistics` says what batch norm uses: "running" averages, so that a picture depends on its z alone, or those of
     the "batch", as the released code does, so that it also depends on its neighbours. Weights and modes stay as they
     were.
     """
     choose(statistics, ("running", "batch"), "statistics")
+    if statistics == "batch" and len(latent) < 2:
+        raise ValueError("batch statistics need at least 2 latents: take statistics='running' for one picture")
     device = next(generator.parameters()).device
     modes = {m: m.training for m in generator.modules()}
     kept = {k: v.clone() for k, v in generator.named_buffers()}
     generator.train(statistics == "batch")
     try:
-        parts = [generator(z.to(device)).float().cpu() for z in latent.split(batch_size)]
+        chunks = latent.tensor_split(-(-len(latent) // batch_size) or 1)
+        parts = [generator(z.to(device)).float().cpu() for z in chunks]
     finally:
         for module, training in modes.items():
             module.training = training

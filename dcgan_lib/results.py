@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 from IPython.display import Markdown, display
@@ -19,7 +17,6 @@ from .data import ImageSet
 from .models import choose
 
 SCALES = ("fast", "demo", "paper")
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "safetensors")
 
 
 def folder() -> Path:
@@ -56,7 +53,7 @@ def record(
                 "image_size": images.image_size,
                 "fingerprint": images.fingerprint,
             },
-            "versions": versions(),
+            "versions": training.versions(),
             "device": device,
             "measured": measured,
             "claims": claims or {},
@@ -75,10 +72,6 @@ def load(name: str) -> dict:
 def digest(name: str) -> str:
     """SHA-256 of results/<name>.json, shortened: what a colophon says of the numbers it shows."""
     return hashlib.sha256((folder() / f"{name}.json").read_bytes()).hexdigest()[:16]
-
-
-def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}}
 
 
 def scale() -> str:
@@ -116,7 +109,7 @@ def colophon(*names: str) -> None:
     about = {
         "scale": scale(),
         "device": training.device_name(training.pick_device()),
-        "versions": versions(),
+        "versions": training.versions(),
         "results": {name: digest(name) for name in names},
     }
     lines = [

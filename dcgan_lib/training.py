@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +32,22 @@ from . import checkpoints, data, metrics, models
 from .models import Architecture
 
 FIXED = 64  # pictures of fixed noise
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "safetensors")
 OPERATIONAL = ("checkpoint_seconds", "progress")  # these may differ when a run goes on: they change no number
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train, on what, how. Defaults are the paper's (section 4); where it is silent, the released code's."""
+    """What to train, on what, how.
+
+    Optimiser, batch and weights default to the paper's (section 4), weight decay to the released code's; network and
+    schedule default to the usual port's, since they are what a reader of today's code expects.
+    """
 
     data: str | Path  # a name of data.CARDS, or a folder, .zip or .npz
     out: str | Path  # the run's folder; the same call again goes on
     arch: str | Architecture = "tutorial64"  # its channels follow the data
+    limit: int | None = None  # the first so many pictures alone
     steps: int | None = None  # minibatches; give steps or epochs
     epochs: float | None = None
     batch_size: int = 128
@@ -120,6 +127,11 @@ def device_name(device: torch.device) -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
     return f"{name}, {torch.get_num_threads()} threads"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that numbers depend on."""
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}}
 
 
 def _rng(seed: int, stream: int, index: int) -> torch.Generator:
@@ -300,7 +312,7 @@ def train(config: TrainConfig, extend: bool = False) -> Run:
     """
     out = Path(config.out).expanduser()
     arch = models.architecture(config.arch)
-    images = data.load(config.data, image_size=arch.image_size)
+    images = data.load(config.data, image_size=arch.image_size, limit=config.limit)
     arch = models.architecture(arch, channels=images.channels)
     steps = config.steps or max(1, round(config.epochs * len(images) / config.batch_size))
     out.mkdir(parents=True, exist_ok=True)
@@ -315,18 +327,22 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
     trainer = _Trainer(config, arch, images.images)
     settings = _settings(config, arch, images, steps)
     _check_same(out / "run.json", settings, extend)
-    record = settings | {"resolved": {"precision": trainer.precision, "device": device_name(trainer.device)}}
+    resolved = {"precision": trainer.precision, "device": device_name(trainer.device), "versions": versions()}
+    record = settings | {"resolved": resolved}
+    for stale in out.glob(".*.part"):  # of a process that was killed while writing
+        stale.unlink()
     checkpoints.write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
 
     state, weights = out / "state.safetensors", out / checkpoints.FILE
+    if weights.exists() and checkpoints.info(weights)["about"].get("step") == steps:
+        stats = out / "stats.jsonl"
+        return Run(*checkpoints.load(weights), read_stats(stats) if stats.exists() else [], out)
     done = 0
     if state.exists():
         about, tensors = checkpoints.load_state(state)
         trainer.restore(tensors)
         done = about["step"]
     stats = _keep_until(out / "stats.jsonl", done)
-    if weights.exists() and checkpoints.info(weights)["about"].get("step") == steps:
-        return Run(*checkpoints.load(weights), stats, out)
 
     def save(step: int) -> None:
         if not checkpoints.parameters_finite(trainer.generator, trainer.discriminator):
@@ -482,7 +498,13 @@ def _finish_step_first() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread may catch signals
         yield stop
         return
-    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(*_) -> None:
+        if stop.is_set():  # asked twice: now, without a checkpoint
+            raise KeyboardInterrupt("stopped at once; the same call goes on from the last checkpoint")
+        stop.set()
+
+    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -66,7 +66,7 @@ def film(run: training.Run, name: str, frames: tuple[int, ...], columns: int = 1
     """Write results/<name>_film.png, the first latents' pictures, a row a moment; return the moments' steps."""
     sheets = sorted((run.out / "samples").glob("step_*.png"))
     size = run.generator.arch.image_size
-    chosen = [sheets[min(i, len(sheets) - 1)] for i in frames]
+    chosen = [sheets[i] for i in frames]
     rows = [plots.untile(path, size)[:columns] for path in chosen]
     path = results.folder() / f"{name}_film.png"
     Image.fromarray(plots.tile(np.concatenate(rows), columns, gap=0)).save(path, optimize=True)
@@ -91,7 +91,7 @@ def finish(
         command=f"python experiments/{name}.py",
         settings=settings["config"] | {"architecture": settings["architecture"]},
         seed=config.seed,
-        images=data.load(config.data, image_size=run.generator.arch.image_size),
+        images=data.load(config.data, image_size=run.generator.arch.image_size, limit=config.limit),
         device=settings["resolved"]["device"],
         claims=claims,
     )

@@ -62,7 +62,7 @@ def main() -> None:
             **thin(run),
         }
         name = "training_mnist" if schedule == "simultaneous" else "training_mnist_alternate"
-        measured["film_steps"] = film(run, name, frames=(0, 1, 2, 4, 8, 16, 24))  # the same for both
+        measured["film_steps"] = film(run, name, frames=(0, 1, 2, 4, 8, 16, -1))  # the same for both
         if schedule == "simultaneous":
             chosen = run
     good = [

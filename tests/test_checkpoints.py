@@ -100,6 +100,10 @@ def test_places(tmp_path, networks, monkeypatch):
         checkpoints.load(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="no weights at"):
         checkpoints.load(tmp_path / "nothing.safetensors")
+    monkeypatch.chdir(tmp_path)
+    for name in checkpoints.pretrained():  # a folder of that name without weights does not hide them
+        (tmp_path / name).mkdir()
+        assert checkpoints.locate(name) == checkpoints.pretrained()[name]
     with pytest.raises(ValueError, match="unknown pretrained model"):
         checkpoints.load("facs")
 
@@ -110,8 +114,8 @@ def test_places(tmp_path, networks, monkeypatch):
         return str(tmp_path / "run" / checkpoints.FILE)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    assert checkpoints.load("someone/dcgan-cats")[0].arch == networks[0].arch
-    assert asked == [("someone/dcgan-cats", "weights.safetensors")]
+    assert checkpoints.load("someone/dcgan-cats.v1")[0].arch == networks[0].arch
+    assert asked == [("someone/dcgan-cats.v1", "weights.safetensors")]
 
 
 def test_hub_without_network():

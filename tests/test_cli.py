@@ -92,7 +92,7 @@ def test_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments, mess
 
 
 def test_set_reads_types():
-    assert cli.changes(["latent_dim=10", "norm=none", "dense_units=none", "widths=[8,16]", "norm_affine=false"]) == {
+    assert cli.changes(["latent_dim=10", "norm=none", "dense_units=none", "widths=[8,16]", "norm_affine=False"]) == {
         "latent_dim": 10,
         "norm": "none",
         "dense_units": None,

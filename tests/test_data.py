@@ -145,8 +145,10 @@ def test_celeba_folder_and_attribute_file(root, partition):
             data.load("celeba", root=root, split="test", download=False)
 
 
-def test_lsun_lmdb(root):
+def test_lsun_lmdb(root, tmp_path, monkeypatch):
     import lmdb
+
+    monkeypatch.chdir(tmp_path)
 
     x = smooth(5, 80, 100)
     place = root / "lsun" / "bedroom_train_lmdb"
@@ -162,6 +164,10 @@ def test_lsun_lmdb(root):
     assert loaded.images.shape == (5, 64, 64, 3)
     assert np.abs(loaded.images[4].astype(int) - cache.decode(x[4], 64, 3)).mean() < 4
     assert data.load("lsun_bedroom", root=root).fingerprint == loaded.fingerprint
+    assert not list(tmp_path.glob("_cache_*"))  # what torchvision's reader would leave where one stands
+    (tmp_path / "other").mkdir()
+    place.parent.rename(tmp_path / "other" / "lsun")
+    assert data.load("lsun_bedroom", root=tmp_path / "other").fingerprint == loaded.fingerprint
 
 
 def tiny_imagenet(root):
@@ -332,12 +338,19 @@ def test_decoding():
     assert cache.decode(buffer.getvalue(), 16, 3)[-1].mean() > 200
 
 
+def test_depths_that_would_decode_to_blanks_are_refused():
+    for mode, value in (("F", 0.5), ("I", 1000)):
+        with pytest.raises(ValueError, match="expected 8 or 16 bits"):
+            cache.decode(Image.new(mode, (8, 8), value), 8, 1)
+
+
 def test_floats_and_back():
     x = pixels(3, 16, 16, 3)
     floats = data.to_float(x)
     assert floats.shape == (3, 3, 16, 16) and floats.min() >= -1 and floats.max() <= 1
     np.testing.assert_allclose(floats[1, 2, 5, 7].item(), x[1, 5, 7, 2] / 127.5 - 1, rtol=1e-6)
     np.testing.assert_array_equal(data.to_uint8(floats), x)
+    np.testing.assert_array_equal(data.to_float(x.transpose(0, 2, 1, 3)), floats.transpose(2, 3))
     with pytest.raises(ValueError, match="expected uint8"):
         data.to_float(x.astype(np.float32))
 
@@ -356,7 +369,7 @@ def test_damaged_pictures_are_counted_and_named(tmp_path):
         data.load(tmp_path / "mine")
     for path in (tmp_path / "mine").rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match="none of the 5 pictures"):
+    with pytest.raises(ValueError, match=r"none of the 5 pictures"):
         data.load(tmp_path / "mine")
 
 
@@ -416,7 +429,7 @@ def test_two_processes_build_one_cache(tmp_path):
     for process in processes:
         process.join()
     assert prints == {data.load(tmp_path / "mine").fingerprint}
-    assert not list((cache.cache_root() / "images").glob("part-*"))
+    assert not list((cache.cache_root() / "images").glob("*.part-*"))
 
 
 def test_an_interrupted_build_leaves_no_half_cache(tmp_path, monkeypatch):
@@ -438,6 +451,50 @@ def test_what_cannot_be_had_says_three_other_ways(root, monkeypatch):
     assert "CIFAR-10" in text and "no network" in text
     assert all(f"\n  {i}. " in text for i in (1, 2, 3)) and str(root) in text
     assert not (root / "cifar-10-batches-py").exists()
+
+
+def test_limit(tmp_path):
+    for i, image in enumerate(smooth(5, 64, 64)):
+        write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
+    few, whole = data.load(tmp_path / "mine", limit=2), data.load(tmp_path / "mine")
+    np.testing.assert_array_equal(few.images, whole.images[:2])
+    assert len(data.load(tmp_path / "mine", limit=99)) == 5
+    with pytest.raises(ValueError, match="limit must be at least 1"):
+        data.load(tmp_path / "mine", limit=0)
+
+
+def test_a_cut_download_is_tried_again(root, monkeypatch):
+    """torchvision makes MNIST's folder before it downloads; a failure must not block the set for good."""
+    asked = []
+
+    def retrieve(url, *_, **__):
+        asked.append(url)
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", retrieve)
+    for _ in range(2):
+        before = len(asked)
+        with pytest.raises(data.NotAvailable, match="Three other ways"):
+            data.load("mnist", root=root)
+        assert len(asked) > before
+    write_idx(root / "MNIST" / "raw" / "train-labels-idx1-ubyte", np.arange(4, dtype=np.uint8))
+    before = len(asked)
+    with pytest.raises(ValueError, match="incomplete or damaged"):
+        data.load("mnist", root=root)
+    assert len(asked) > before
+
+
+def test_a_root_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(data.NotAvailable, match="cannot be made"):
+        data.load("cifar10", root=tmp_path / "file" / "below")
+
+
+def test_a_plain_folder_is_the_train_split(root):
+    write_jpeg(root / "imagenet32" / "a.jpg", smooth(1, 32, 32)[0])
+    assert len(data.load("imagenet32", root=root)) == 1
+    with pytest.raises(data.NotAvailable):
+        data.load("imagenet32", root=root, split="test")
 
 
 def test_truncated_official_file_is_named(root):

@@ -204,6 +204,10 @@ ERRORS = [
         lambda: models.architecture("tiny32", widths=(1,) * 6, image_size=16),
         r"take fewer widths or a larger image_size",
     ),
+    (lambda: models.architecture("tiny32", norm_affine="False"), r"norm_affine must be true or false, got 'False'"),
+    (lambda: models.architecture("tiny32", widths=64), r"widths must be a list of whole numbers.*got 64"),
+    (lambda: models.architecture("tiny32", norm_eps="abc"), r"norm_eps must be a number above 0"),
+    (lambda: models.sample(models.build("tiny32")[0], torch.zeros(1, 32), "batch"), r"need at least 2 latents"),
     (lambda: models.architecture("svhn32", strides=(2, 2)), r"strides must be 3 ones or twos"),
     (lambda: models.build("tiny32")[0](torch.zeros(2, 31)), r"expected latents \(N, 32\), got \(2, 31\)"),
     (
@@ -238,6 +242,14 @@ def test_sampling_statistics():
     assert (by_batch - models.sample(generator, latent[:4], "batch")).abs().max() > 1e-3
     assert all(torch.equal(v, before[k]) for k, v in generator.state_dict().items())
     assert generator.training
+
+
+def test_sampling_in_batches_of_near_equal_size():
+    generator, _ = models.build("tiny32", seed=0)
+    sizes = []
+    generator.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    assert len(models.sample(generator, models.sample_latent(257, generator.arch), "batch")) == 257
+    assert sizes == [86, 86, 85]
 
 
 def test_calibrate_is_the_mean_of_batch_statistics():

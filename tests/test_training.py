@@ -110,7 +110,7 @@ def same(a, b):
 
 def reference(settings, steps):
     """The paper's loop, written out plainly with torch's own losses, for both schedules."""
-    arch = models.architecture(SMALL, channels=1)
+    arch = models.architecture(settings.arch, channels=1)
     seed = settings.seed
     generator, discriminator = models.build(arch, seed=training._rng(seed, training.WEIGHTS, 0).initial_seed())
     adam = {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": settings.weight_decay}
@@ -134,15 +134,15 @@ def reference(settings, steps):
 
 @pytest.mark.parametrize("schedule", ["simultaneous", "alternate"])
 def test_schedules_against_a_plain_loop(tmp_path, schedule):
-    settings = config(tmp_path / "run", schedule=schedule, steps=6, weight_decay=0.01)
+    # ELU has no kink: a rounding error on one side of zero cannot become another gradient.
+    arch = models.architecture(SMALL, generator_activation="elu", discriminator_activation="elu")
+    settings = config(tmp_path / "run", arch=arch, schedule=schedule, steps=6, weight_decay=0.01)
     run = training.train(settings)
-    start = models.build(run.generator.arch, seed=training._rng(3, training.WEIGHTS, 0).initial_seed())
-    for ours, plain, first in zip((run.generator, run.discriminator), reference(settings, 6), start, strict=True):
-        for (name, a), b, c in zip(ours.named_parameters(), plain.parameters(), first.parameters(), strict=True):
-            # Adam's steps have the size of the learning rate even where gradients are rounding errors, so not each
-            # weight is compared but how far all went: a part of a percent of the way from the start
-            way = (b - c).norm()
-            assert way > 0 and (a - b).norm() < 0.01 * way, (name, ((a - b).norm() / way).item())
+    for ours, plain in zip((run.generator, run.discriminator), reference(settings, 6), strict=True):
+        # Adam's first steps are one learning rate long even where a gradient is a rounding error, so a few weights may
+        # go the other way; 99 of 100 must agree to a hundredth of a step.
+        apart = torch.cat([(a - b).abs().flatten() for a, b in zip(ours.parameters(), plain.parameters(), strict=True)])
+        assert apart.quantile(0.99) < 0.01 * settings.learning_rate, apart.quantile(0.99)
 
 
 def test_every_picture_once_an_epoch():
@@ -222,6 +222,7 @@ def test_other_pictures_are_refused(tmp_path):
     for i in range(4):
         Image.new("RGB", (40, 40), (60 * i, 0, 90)).save(tmp_path / f"{i}.png")
     training.train(config(tmp_path / "run", data=tmp_path, steps=2))
+    assert len(training.train(config(tmp_path / "run", data=tmp_path, steps=2)).stats) == 2  # its samples are no data
     Image.new("RGB", (40, 40), "white").save(tmp_path / "0.png")
     with pytest.raises(ValueError, match="fingerprint"):
         training.train(config(tmp_path / "run", data=tmp_path, steps=2))
@@ -234,6 +235,26 @@ def test_a_moved_folder_goes_on(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "a").rename(tmp_path / "b" / "a")
     assert len(training.train(config(tmp_path / "run", data=tmp_path / "b" / "a", steps=2)).stats) == 2
+
+
+def test_limit_takes_the_first_pictures(tmp_path):
+    training.train(config(tmp_path / "run", steps=1, limit=20))
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["pictures"] == {"images": 20, "fingerprint": data.load("digits", limit=20).fingerprint}
+
+
+def test_a_finished_run_needs_no_checkpoint(tmp_path):
+    run = training.train(config(tmp_path / "run"))
+    (tmp_path / "run" / "state.safetensors").unlink()
+    again = training.train(config(tmp_path / "run"))
+    assert same(run.generator, again.generator) and again.stats == run.stats
+
+
+@pytest.mark.parametrize("output", ["relu", "sigmoid", "linear"])
+def test_other_outputs_of_g_train(tmp_path, output):
+    arch = models.architecture(SMALL, output_activation=output)
+    run = training.train(config(tmp_path / "run", arch=arch, steps=30, learning_rate=5e-3))
+    assert run.stats[-1]["step"] == 30
 
 
 def test_one_process_a_folder(tmp_path):

@@ -68,7 +68,7 @@ class ImageSet:
 def to_float(images) -> Tensor:
     """uint8 (N, H, W, C) → float32 (N, C, H, W) in [-1, 1] = x / 127.5 - 1 (section 4), channels_last in memory."""
     if isinstance(images, np.ndarray):
-        images = torch.from_numpy(np.array(images, copy=not images.flags.writeable, order="C"))
+        images = torch.from_numpy(np.ascontiguousarray(images) if images.flags.writeable else np.array(images))
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {images.dtype} {tuple(images.shape)}")
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -94,25 +94,29 @@ def load(
     split: str = "train",
     root: str | Path | None = None,
     download: bool = True,
+    limit: int | None = None,
 ) -> ImageSet:
     """Load a named set (see CARDS) or a folder, .zip or .npz of one's own.
 
     `image_size` (default: the set's own; 64 for one's own pictures) is reached by a centre crop and an antialiased
     resize, `channels` (default: the set's own; 1 when all of one's own are grey) by conversion. `root` replaces
-    DCGAN_DATA. Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError
+    DCGAN_DATA; `limit` takes the first so many pictures alone.
+    Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError
     for a path that is not there.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
     path = Path(name_or_path).expanduser()
     a_path = isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path)
     if a_path or (name_or_path not in CARDS and path.is_dir()):
         source = _own(path, split)
-        return _assemble(source, source.name, split, image_size or 64, channels or source.channels)
+        return _assemble(source, source.name, split, image_size or 64, channels or source.channels, limit)
     name = choose(str(name_or_path), CARDS, "data set", " (no folder of that name is here either)")
     card = CARDS[name]
     choose(split, card.splits, f"split of {name}")
     root = Path(root).expanduser() if root else data_root()
     source = _named(name, card, split, root, download)
-    return _assemble(source, name, split, image_size or card.image_size, channels or card.channels)
+    return _assemble(source, name, split, image_size or card.image_size, channels or card.channels, limit)
 
 
 def _own(path: Path, split: str) -> Source:
@@ -145,12 +149,17 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Sou
         if (tree / "wnids.txt").exists():
             return sources.tinyimagenet_tree(tree, split)
         tried.append(f"{tree} does not exist")
-    if (root / name).is_dir() and not card.torchvision:
-        return sources.folder(root / name, name)
+    if (root / name).is_dir() and not card.torchvision and split == "train":
+        try:
+            return sources.folder(root / name, name)
+        except ValueError as error:
+            tried.append(str(error))
     if card.torchvision:
         try:
             if name == "celeba":
                 return sources.celeba_tree(root, split, download)
+            if card.torchvision == "LSUN":
+                return sources.lsun_lmdb(name, split, root)
             return sources.torchvision_set(name, card, split, root, download)
         except sources.NotHere as error:
             tried.append(str(error))
@@ -170,8 +179,8 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Sou
     )
 
 
-def _assemble(source: Source, name: str, split: str, image_size: int, channels: int) -> ImageSet:
-    images, extras, notes = cached(source, image_size, channels)
+def _assemble(source: Source, name: str, split: str, image_size: int, channels: int, limit: int | None) -> ImageSet:
+    images, extras, notes = cached(source, image_size, channels, limit)
     named = {k: extras.pop(k, None) for k in ("labels", "attributes")}
     return ImageSet(
         name=name,

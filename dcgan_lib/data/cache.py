@@ -87,6 +87,8 @@ def decode(picture, size: int, channels: int) -> np.ndarray:
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16"):  # 16-bit grey: keep the high byte
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {picture.mode}: expected 8 or 16 bits a channel")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -99,13 +101,15 @@ def decode(picture, size: int, channels: int) -> np.ndarray:
     return np.asarray(picture).reshape(size, size, channels)
 
 
-def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict]:
-    """The source's pictures as a read-only memory map (N, size, size, channels), extras and notes.
+def cached(
+    source: Source, size: int, channels: int, limit: int | None = None
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict]:
+    """The source's first `limit` pictures as a read-only memory map (N, size, size, channels), extras and notes.
 
     Builds the cache when there is none or when what is there was cut short. Raises ValueError when no picture at all
     can be read, OSError (with the space needed) when the disk is full.
     """
-    key = hashlib.sha256(f"{VERSION} {source.key} {size} {channels}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{VERSION} {source.key} {size} {channels} {limit}".encode()).hexdigest()[:24]
     folder = cache_root() / "images" / f"{source.name}-{size}x{size}x{channels}-{key}"
     if not _whole(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +118,9 @@ def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[s
                 if folder.exists():
                     warnings.warn(f"the cache {folder} is incomplete (cut short?): building it again", stacklevel=3)
                     shutil.rmtree(folder)
-                _build(source, size, channels, folder)
+                for stale in folder.parent.glob(f"{folder.name}.part-*"):  # of a process that was killed
+                    shutil.rmtree(stale, ignore_errors=True)
+                _build(source, size, channels, limit, folder)
     about = json.loads((folder / "about.json").read_text())
     images = np.memmap(folder / "images.uint8", np.uint8, "r", shape=tuple(about["shape"]))
     with np.load(folder / "extras.npz", allow_pickle=False) as stored:
@@ -135,9 +141,9 @@ def _whole(folder: Path) -> bool:
         return False
 
 
-def _build(source: Source, size: int, channels: int, folder: Path) -> None:
+def _build(source: Source, size: int, channels: int, limit: int | None, folder: Path) -> None:
     contents = source.read()
-    total, damaged, kept = len(contents.pictures), [], []
+    total, damaged, kept = min(len(contents.pictures), limit or len(contents.pictures)), [], []
     digest = hashlib.sha256()
 
     def attempt(i: int):
@@ -146,7 +152,8 @@ def _build(source: Source, size: int, channels: int, folder: Path) -> None:
         except Exception as error:  # a damaged picture must not cost the other million
             return f"{type(error).__name__}: {error}"
 
-    part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
+    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
+    part.chmod(0o755)  # a cache may be shared
     try:
         with (
             (part / "images.uint8").open("wb") as out,

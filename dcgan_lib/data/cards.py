@@ -19,7 +19,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader should know before using a set. `torchvision` names the class that reads and downloads it."""
+    """What a reader should know before using a set. `torchvision` names the class that knows its files."""
 
     title: str
     size: str
@@ -30,7 +30,7 @@ class Card:
     channels: int = 3
     splits: tuple[str, ...] = ("train", "test")
     torchvision: str | None = None
-    downloads: bool = True  # whether torchvision can fetch it
+    downloads: bool = True  # whether torchvision fetches it
     hub: Hub | None = None
     prepare: bool = False  # whether our reference runs read it from DCGAN_DATA/<name>.npz
 

@@ -41,7 +41,9 @@ def digits() -> Source:
 
 def folder(path: Path, name: str | None = None) -> Source:
     """A folder of pictures; class subfolders, where there are any, become labels in alphabetical order."""
+    runs = [p.parent for p in path.rglob("run.json")]  # a run's own samples are no data
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = [p for p in files if not any(p.is_relative_to(run) for run in runs)]
     names = [p.relative_to(path).as_posix() for p in files]
     _some(names, path)
     key = files_key(files, path)
@@ -76,12 +78,14 @@ class _Members:
 
 
 def _channels(pictures) -> int:
-    """1 when a few pictures, spread over all, are grey in their files; else 3."""
-    modes = set()
-    for i in range(0, len(pictures), max(1, len(pictures) // 16)):
+    """1 when all pictures are grey in their files, else 3; only headers are read, up to the first colour."""
+    seen = False
+    for i in range(len(pictures)):
         with contextlib.suppress(Exception), Image.open(encoded(pictures[i])) as picture:  # damaged ones come later
-            modes.add(picture.mode)
-    return 1 if modes and modes <= {"1", "L", "LA", "I;16"} else 3
+            if picture.mode not in ("1", "L", "LA", "I;16"):
+                return 3
+            seen = True
+    return 1 if seen else 3
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -164,63 +168,94 @@ def torchvision_set(name: str, card: Card, split: str, root: Path, download: boo
         where, kwargs = place / f"{split}_32x32.mat", {"split": split}
     elif card.torchvision == "STL10":
         where, kwargs = root / cls.base_folder, {"split": split}
-    elif card.torchvision == "LSUN":
-        folder_ = f"{name.removeprefix('lsun_')}_{split}"
-        place = next((p for p in (root / "lsun", root) if (p / f"{folder_}_lmdb").exists()), root / "lsun")
-        where, kwargs = place / f"{folder_}_lmdb", {"classes": [folder_]}
 
     def open_set(kind=cls, **more):
         try:
             return kind(str(place), **kwargs, **more)
-        except ImportError as error:
-            raise NotHere(f"{error}: pip install lmdb (the extra 'lsun')") from error
         except Exception as error:  # torchvision, urllib and the file readers each raise their own kinds
             raise NotHere(f"torchvision: {type(error).__name__}: {error}") from error
 
-    if not where.exists():
-        if not (download and card.downloads):
+    def fetch():
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotHere(f"{place} cannot be made: {error}") from error
+        return open_set(download=True)
+
+    if not any(p.is_file() for p in where.rglob("*")) and not where.is_file():
+        if not download:
             raise NotHere(f"{where} does not exist")
-        place.mkdir(parents=True, exist_ok=True)
-        open_set(download=True)
+        fetch()
 
     def read() -> Contents:
-        try:
-            return _torchvision_contents(open_set())
-        except NotHere as official:
-            if not hasattr(cls, "_check_integrity"):
-                raise ValueError(f"{where} cannot be read: {official}") from official
-        # Another selection of the pictures in the official format: torchvision compares checksums, we say so and go on.
-        names = {"_check_integrity": lambda self: True}
-        if hasattr(cls, "meta"):
-            names["meta"] = {**cls.meta, "md5": None}
-        try:
-            contents = _torchvision_contents(open_set(type(cls.__name__, (cls,), names)))
-        except NotHere as damaged:  # an earlier download was cut, perhaps
-            if not (download and card.downloads):
-                raise ValueError(f"{where} is incomplete or damaged ({damaged}): delete it and load again") from damaged
+        kinds = [cls]
+        if hasattr(cls, "_check_integrity"):
+            # Another selection of the pictures in the official format: torchvision compares checksums, we go on.
+            names = {"_check_integrity": lambda self: True}
+            if hasattr(cls, "meta"):
+                names["meta"] = {**cls.meta, "md5": None}
+            kinds.append(type(cls.__name__, (cls,), names))
+        reasons = []
+        for kind in kinds:
             try:
-                return _torchvision_contents(open_set(download=True))
+                contents = _torchvision_contents(open_set(kind))
             except NotHere as error:
-                raise ValueError(f"{where} is incomplete or damaged ({damaged}), and {error}") from error
-        warnings.warn(f"{where} does not hold the official files to the byte; read as they are", stacklevel=2)
-        return contents
+                reasons.append(str(error))
+                continue
+            if kind is not cls:
+                warnings.warn(f"{where} does not hold the official files to the byte; read as they are", stacklevel=2)
+            return contents
+        if download:  # an earlier download was cut, perhaps
+            try:
+                return _torchvision_contents(fetch())
+            except NotHere as error:
+                reasons.append(str(error))
+        raise ValueError(f"{where} is incomplete or damaged: delete it and load again. {'; '.join(reasons)}")
 
-    files = [where] if where.is_file() else [p for p in where.rglob("*") if p.is_file() and not _by_lmdb(p)]
+    files = [where] if where.is_file() else [p for p in where.rglob("*") if p.is_file()]
     key = hashlib.sha256(f"{files_key(files, where.parent)} {split}".encode()).hexdigest()
     return Source(name, key, read)
 
 
-def _by_lmdb(path: Path) -> bool:
-    """Files that reading an LSUN database leaves in its folder."""
-    return path.name == "lock.mdb" or path.name.startswith("_cache_")
+def lsun_lmdb(name: str, split: str, root: Path) -> Source:
+    """LSUN's own database of encoded pictures, <room>_<split>_lmdb in lsun/ or in the root itself (extra 'lsun')."""
+    folder_ = f"{name.removeprefix('lsun_')}_{split}_lmdb"
+    where = next((p for p in (root / "lsun" / folder_, root / folder_) if p.exists()), root / "lsun" / folder_)
+    if not where.exists():
+        raise NotHere(f"{where} does not exist")
+    try:
+        import lmdb
+    except ImportError as error:
+        raise NotHere("LSUN's databases need the extra: pip install 'dcgan_lib[lsun]'") from error
+
+    def read() -> Contents:
+        database = lmdb.open(str(where), readonly=True, lock=False, readahead=False)
+        with database.begin() as transaction:
+            keys = list(transaction.cursor().iternext(keys=True, values=False))
+        return Contents(_Database(database, keys), [k.decode() for k in keys])
+
+    files = [p for p in where.iterdir() if p.is_file() and p.name != "lock.mdb"]
+    return Source(name, files_key(files, where.parent), read)
+
+
+class _Database:
+    """The encoded pictures of an lmdb as a sequence."""
+
+    def __init__(self, database, keys: list[bytes]):
+        self.database, self.keys = database, keys
+
+    def __len__(self):
+        return len(self.keys)
+
+    def __getitem__(self, i: int) -> bytes:
+        with self.database.begin() as transaction:
+            return transaction.get(self.keys[i])
 
 
 def _torchvision_contents(dataset) -> Contents:
     labels = next((getattr(dataset, k) for k in ("targets", "labels") if hasattr(dataset, k)), None)
     extras = {} if labels is None else {"labels": np.asarray(labels)}
     kind = type(dataset).__name__
-    if kind == "LSUN":
-        return Contents(_Items(dataset))
     data = np.asarray(dataset.data)
     if kind in ("SVHN", "STL10"):
         data = data.transpose(0, 2, 3, 1)  # (N, C, H, W) → (N, H, W, C)
@@ -264,19 +299,6 @@ def celeba_tree(root: Path, split: str, download: bool) -> Source:
     contents = Contents(files, listed, {"attributes": attributes}, {"attribute_names": names})
     key = hashlib.sha256(files_key([*files, table], folder_).encode() + attributes.tobytes()).hexdigest()
     return Source("celeba", key, lambda: contents)
-
-
-class _Items:
-    """The pictures of a dataset of (picture, label) pairs or of rows, as a sequence."""
-
-    def __init__(self, dataset, column: str | int = 0):
-        self.dataset, self.column = dataset, column
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, i: int):
-        return self.dataset[int(i)][self.column]
 
 
 def tinyimagenet_tree(root: Path, split: str) -> Source:
@@ -333,9 +355,15 @@ def hub(name: str, card: Card, split: str) -> Source:
     return Source(name, hashlib.sha256(f"{key} {split}".encode()).hexdigest(), read)
 
 
-class _Encoded(_Items):
+class _Encoded:
     """Encoded bytes of a hub set's image column, so that one damaged picture is one damaged picture."""
 
-    def __getitem__(self, i: int):
-        cell = super().__getitem__(i)
+    def __init__(self, rows, column: str):
+        self.rows, self.column = rows, column
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> bytes | Path:
+        cell = self.rows[int(i)][self.column]
         return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"])
