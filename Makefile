@@ -29,7 +29,7 @@ test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the bo
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(MAKE) --no-print-directory book
 	@echo "Running the tests and the notebooks at scale 'fast' …"
-	@DCGAN_SCALE=fast MPLBACKEND=agg $(BIN)/python -m pytest --nbval-lax tests notebooks
+	@DCGAN_SCALE=fast $(BIN)/python -m pytest --nbval-lax tests notebooks
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	@echo "Opening JupyterLab (stop it with Ctrl-C) …"
@@ -38,7 +38,7 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
 	@echo "Executing the notebooks at scale '$(SCALE)' …"
 	@DCGAN_SCALE=$(SCALE) $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb
+		--ExecutePreprocessor.timeout=-1 --ExecutePreprocessor.coalesce_streams=True notebooks/*.ipynb
 
 results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
 	@for run in experiments/training_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
