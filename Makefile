@@ -37,8 +37,7 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 
 notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
 	@echo "Executing the notebooks at scale '$(SCALE)' …"
-	@DCGAN_SCALE=$(SCALE) $(BIN)/jupyter execute --inplace --timeout=-1 \
-		--NotebookClient.coalesce_streams=True notebooks/*.ipynb
+	@DCGAN_SCALE=$(SCALE) TQDM_DISABLE=1 $(BIN)/jupyter execute --inplace --timeout=-1 notebooks/*.ipynb
 
 results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
 	@for run in experiments/training_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done

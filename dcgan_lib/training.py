@@ -354,7 +354,8 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
     if done == 0:
         _grid(trainer, 0, out)
     saved = logged = time.monotonic()
-    bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", disable=not config.progress)
+    quiet = {} if config.progress else {"disable": True}  # else TQDM_DISABLE decides
+    bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
     with bar, _finish_step_first() as stop, (out / "stats.jsonl").open("a") as lines:
         for k in range(done, steps):
             # 'alternate' logs a pair of steps, one of each network
