@@ -28,4 +28,4 @@ def class_report(probabilities: np.ndarray, confident: float = 0.9) -> dict:
 
 def spread(images: Tensor) -> float:
     """Standard deviation over the pictures (N, C, H, W), averaged over pixels: near 0 when all are alike."""
-    return float(images.std(0).mean())
+    return float(images.std(0).mean()) if len(images) > 1 else 0.0
