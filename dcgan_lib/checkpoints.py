@@ -12,17 +12,23 @@ import struct
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from .models import Architecture, Discriminator, Generator, choose
+from .models import ARCHITECTURES, Architecture, Discriminator, Generator, calibrate, choose, sample_latent
 
 HERE = Path(__file__).parent / "weights"
 FILE = "weights.safetensors"  # in a run's folder and in a Hugging Face repository
 KEY = "dcgan"  # one metadata key: safetensors orders several at random, and equal runs must give equal bytes
+
+AUTHORS = {  # networks in Newmu/dcgan_code, models/: epoch in the files' names, arrays of G and of D
+    "svhn32": ("200", 10, 8),
+    "imagenet32": ("30", 19, 17),
+}
 
 
 class CheckpointError(ValueError):
@@ -113,6 +119,49 @@ def _from_hub(repository: str) -> Path:
         raise FileNotFoundError(
             f"no {FILE} from Hugging Face {repository}, nor a folder of that name: {error}"
         ) from error
+
+
+def load_authors(folder: str | Path) -> tuple[Generator, Discriminator]:
+    """The authors' released weights as `(generator, discriminator)` in eval mode, float32 on the CPU.
+
+    `folder` is models/svhn_… or models/imagenet_… of Newmu/dcgan_code with its .npy files (200_gen_params.jl_01.npy …).
+    Theano's convolutions are true ones, so kernels are flipped. The release has no batch-norm averages: G's are set
+    over ten batches of 128 latents, D's over ten batches of G's pictures. `features.discriminator_features` sets D's
+    anew, as section 5 needs; for its logits on pictures of yours call `models.calibrate`.
+    Raises FileNotFoundError that names the missing files, CheckpointError for an array of another shape.
+    """
+    folder = Path(folder).expanduser()
+    name = next((n for n, (epoch, *_) in AUTHORS.items() if list(folder.glob(f"{epoch}_*_params.jl*"))), None)
+    if name is None:
+        raise FileNotFoundError(f"no 200_gen_params.jl_01.npy (SVHN) or 30_gen_params.jl_01.npy (ImageNet) in {folder}")
+    epoch, *counts = AUTHORS[name]
+    files = [
+        [folder / f"{epoch}_{part}_params.jl_{i:02d}.npy" for i in range(1, count + 1)]
+        for part, count in zip(("gen", "discrim"), counts, strict=True)
+    ]
+    missing = [path.name for row in files for path in row if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder} lacks {len(missing)} of {sum(counts)} files: {', '.join(missing)}")
+    arch = ARCHITECTURES[name]
+    networks = Generator(arch), Discriminator(arch)
+    for network, paths in zip(networks, files, strict=True):
+        # Both sides list weights in the order of the layers, each followed by its batch norm's gain and bias.
+        for parameter, path in zip(network.parameters(), paths, strict=True):
+            array = np.load(path, allow_pickle=False)
+            if array.ndim == 4:
+                array = array[:, :, ::-1, ::-1]  # (out, in, k, k) of D; (in, out, k, k) of G: PyTorch's orders too
+            elif array.ndim == 2:
+                array = array.T  # (inputs, outputs) → (outputs, inputs)
+            if array.shape != tuple(parameter.shape):
+                raise CheckpointError(
+                    f"{path}: expected an array that becomes {tuple(parameter.shape)}, got {array.shape}"
+                )
+            parameter.data.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+    generator, discriminator = networks
+    calibrate(generator, (sample_latent(128, arch, seed) for seed in range(10)))
+    with torch.no_grad():
+        calibrate(discriminator, (generator.eval()(sample_latent(128, arch, 10 + seed)) for seed in range(10)))
+    return generator.eval(), discriminator.eval()
 
 
 def save_state(path: str | Path, tensors: dict[str, Tensor], about: dict) -> Path:

@@ -3,9 +3,11 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.signal import convolve2d
 
 from dcgan_lib import checkpoints, models
 
@@ -149,3 +151,90 @@ def test_a_crash_while_writing_leaves_the_earlier_file(tmp_path, networks, monke
         checkpoints.save(path, *models.build("tiny32", seed=1, channels=1))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def write_authors(folder, seed=0):
+    """Random arrays in the layout of the released SVHN weights."""
+    rng = np.random.default_rng(seed)
+    normal = lambda *shape: (rng.standard_normal(shape) * 0.05).astype(np.float32)  # noqa: E731
+    gain = lambda n: (1 + rng.standard_normal(n) * 0.1).astype(np.float32)  # noqa: E731
+    gen = [normal(100, 4096), gain(4096), normal(4096), normal(256, 128, 5, 5), gain(128), normal(128)]
+    gen += [normal(128, 64, 5, 5), gain(64), normal(64), normal(64, 3, 5, 5)]
+    discrim = [normal(64, 3, 5, 5), normal(128, 64, 5, 5), gain(128), normal(128), normal(256, 128, 5, 5), gain(256)]
+    discrim += [normal(256), normal(4096, 1)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, arrays in (("gen", gen), ("discrim", discrim)):
+        for i, array in enumerate(arrays, 1):
+            np.save(folder / f"200_{part}_params.jl_{i:02d}.npy", array)
+    return gen, discrim
+
+
+def true_convolution(x, w):
+    """Theano's stride-2 convolution with border 2, by scipy: kernels flipped. x (C, H, W), w (out, C, 5, 5)."""
+    padded = np.pad(x, ((0, 0), (2, 2), (2, 2)))
+    out = [sum(convolve2d(p, k, mode="valid") for p, k in zip(padded, kernels, strict=True)) for kernels in w]
+    return np.stack(out)[:, ::2, ::2]
+
+
+def batch_norm(x, g, b):
+    axes = (0, *range(2, x.ndim))
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    u, s = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    return (x - u) / np.sqrt(s + 1e-8) * g.reshape(shape) + b.reshape(shape)
+
+
+def test_authors_discriminator_against_plain_arithmetic(tmp_path):
+    _, (w, w2, g2, b2, w3, g3, b3, wy) = write_authors(tmp_path)
+    _, discriminator = checkpoints.load_authors(tmp_path)
+    x = np.random.default_rng(1).uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
+    lrelu = lambda v: np.where(v > 0, v, 0.2 * v)  # noqa: E731
+    h = lrelu(np.stack([true_convolution(v, w) for v in x]))
+    h = lrelu(batch_norm(np.stack([true_convolution(v, w2) for v in h]), g2, b2))
+    h = lrelu(batch_norm(np.stack([true_convolution(v, w3) for v in h]), g3, b3))
+    expected = (h.reshape(3, -1) @ wy)[:, 0]
+    discriminator.train()  # batch statistics, as released
+    np.testing.assert_allclose(discriminator(torch.from_numpy(x)).detach().numpy(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_authors_generator_against_plain_arithmetic(tmp_path):
+    """The 'deconvolution' as what it is: the transpose of the true convolution, checked by inner products."""
+    (w, g, b, w2, g2, b2, *_), _ = write_authors(tmp_path)
+    generator, _ = checkpoints.load_authors(tmp_path)
+    z = np.random.default_rng(2).standard_normal((4, 100)).astype(np.float32)
+    generator.train()
+    first = np.maximum(batch_norm(z @ w, g, b), 0).reshape(4, 256, 4, 4)
+    up = generator.blocks[0][0](torch.from_numpy(first)).detach().numpy()  # (4, 128, 8, 8)
+    probe = np.random.default_rng(3).standard_normal((128, 8, 8)).astype(np.float32)
+    for one, image in zip(first, up, strict=True):
+        np.testing.assert_allclose((image * probe).sum(), (one * true_convolution(probe, w2)).sum(), rtol=1e-3)
+    whole = generator(torch.from_numpy(z))
+    rest = np.maximum(batch_norm(up, g2, b2), 0)
+    assert whole.shape == (4, 3, 32, 32) and rest.shape == (4, 128, 8, 8)
+    torch.testing.assert_close(
+        generator.blocks[0](torch.from_numpy(first)), torch.from_numpy(rest), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_authors_statistics_are_set(tmp_path):
+    write_authors(tmp_path)
+    generator, discriminator = checkpoints.load_authors(tmp_path)
+    latent = models.sample_latent(256, generator.arch, 99)
+    running, batch = (models.sample(generator, latent, s, batch_size=256) for s in ("running", "batch"))
+    assert (running - batch).abs().mean() < 0.1 * batch.std()
+    maps = discriminator.blocks[1][0](discriminator.blocks[0](batch))
+    norm = discriminator.blocks[1][1]
+    assert (norm.running_mean - maps.mean((0, 2, 3))).abs().max() < 0.1 * maps.std()
+
+
+def test_authors_missing_and_foreign_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no 200_gen_params\.jl_01\.npy"):
+        checkpoints.load_authors(tmp_path)
+    write_authors(tmp_path)
+    (tmp_path / "200_gen_params.jl_04.npy").unlink()
+    (tmp_path / "200_discrim_params.jl_08.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks 2 of 18 files: 200_gen_params\.jl_04\.npy, 200_discrim_params"):
+        checkpoints.load_authors(tmp_path)
+    write_authors(tmp_path)
+    np.save(tmp_path / "200_discrim_params.jl_01.npy", np.zeros((64, 3, 3, 3), np.float32))
+    with pytest.raises(checkpoints.CheckpointError, match=r"discrim_params\.jl_01\.npy: expected .*\(64, 3, 5, 5\)"):
+        checkpoints.load_authors(tmp_path)
