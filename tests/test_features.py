@@ -1,8 +1,18 @@
 """The paper's feature vector against plain pooling, and the batch-norm statistics of the released script."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import check_estimator
 
 from dcgan_lib import data, features, models
 
@@ -92,3 +102,88 @@ def test_wrong_pictures(pictures):
         features.discriminator_features(discriminator, pictures[:, :16, :16], statistics="running", progress=False)
     with pytest.raises(ValueError, match="no pictures"):
         features.discriminator_features(discriminator, pictures[:0], progress=False)
+
+
+def objective(model, X, y, C):
+    """LinearSVC's, class by class, in double precision."""
+    positive = model.classes_ if len(model.coef_) > 1 else model.classes_[1:]
+    values = []
+    for w, b, label in zip(model.coef_.astype(float), model.intercept_.astype(float), positive, strict=True):
+        margins = np.where(y == label, 1, -1) * (X.astype(float) @ w + b)
+        values.append((w @ w + b * b) / 2 + C * (np.maximum(0, 1 - margins) ** 2).sum())
+    return np.array(values)
+
+
+def wide():
+    """More features than pictures, none negative, correlated: as discriminator features are."""
+    rng = np.random.default_rng(0)
+    X = np.maximum(rng.standard_normal((600, 80)) @ rng.standard_normal((80, 1500)), 0)
+    y = (X[:, :300] @ rng.standard_normal((300, 10)) + 40 * rng.standard_normal((600, 10))).argmax(1)
+    return (X / np.sqrt((X**2).mean())).astype(np.float32), y
+
+
+def small():
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32), y
+
+
+@pytest.mark.parametrize("data_set", [small, wide])
+@pytest.mark.parametrize("C", [1e-4, 1e-2, 1.0])
+def test_l2svm_parity_with_linear_svc(data_set, C):
+    """Objective within 0.1 % and at least 99.5 % equal predictions, where LinearSVC converges."""
+    X, y = data_set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        theirs = LinearSVC(C=C, dual=data_set is wide, tol=1e-6, max_iter=100_000).fit(X, y)
+        ours = features.L2SVM(C=C).fit(X, y)
+    a, b = objective(ours, X, y, C), objective(theirs, X, y, C)
+    assert (np.abs(a / b - 1) < 1e-3).all(), a / b - 1
+    assert (ours.predict(X) == theirs.predict(X)).mean() >= 0.995
+    np.testing.assert_allclose(ours.objective_, a, rtol=1e-4)
+    assert ours.relative_gradient_.max() <= 1e-2
+
+
+def test_l2svm_is_a_scikit_learn_estimator():
+    check_estimator(features.L2SVM(), on_skip=None)
+
+
+def test_l2svm_in_pipelines_and_searches():
+    X, y = small()
+    pipeline = make_pipeline(StandardScaler(), features.L2SVM())
+    search = GridSearchCV(pipeline, {"l2svm__C": [1e-5, 1e-2]}, cv=2).fit(X[:400], y[:400])
+    assert search.best_params_["l2svm__C"] == 1e-2 and search.score(X[400:], y[400:]) > 0.8
+    assert clone(search.best_estimator_[-1]).get_params()["C"] == 1e-2
+
+
+def test_l2svm_warm_start_saves_passes():
+    X, y = wide()
+    model = features.L2SVM(C=1e-3, warm_start=True).fit(X, y)
+    cold = features.L2SVM(C=2e-3).fit(X, y)
+    warm = model.set_params(C=2e-3).fit(X, y)
+    assert warm.n_passes_ < cold.n_passes_
+    np.testing.assert_allclose(warm.objective_, cold.objective_, rtol=1e-3)
+
+
+def test_l2svm_two_classes_and_any_labels():
+    X, y = small()
+    two = np.where(y < 5, "low", "high")
+    theirs, ours = LinearSVC(dual=False, tol=1e-6).fit(X, two), features.L2SVM().fit(X, two)
+    assert ours.coef_.shape == (1, 64) and ours.decision_function(X).shape == (len(X),)
+    assert (ours.predict(X) == theirs.predict(X)).mean() > 0.995
+
+
+def test_l2svm_says_when_it_did_not_converge_and_what_is_wrong():
+    X, y = small()
+    with pytest.warns(ConvergenceWarning, match="after 1 Newton steps at a relative gradient of .* above tol=1e-08"):
+        features.L2SVM(tol=1e-8, max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match="C must be above 0"):
+        features.L2SVM(C=0).fit(X, y)
+    with pytest.raises(ValueError, match="y has one class"):
+        features.L2SVM().fit(X, np.zeros(len(X)))
+
+
+def test_l2svm_reads_memory_maps(tmp_path):
+    X, y = small()
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(features.L2SVM().fit(mapped, y).coef_, features.L2SVM().fit(X, y).coef_)
