@@ -11,7 +11,7 @@ from pathlib import Path
 
 EXAMPLES = """\
 examples:
-  dcgan train --arch tiny32 --data digits --steps 120 --out runs/first     a first minute, nothing to download
+  dcgan train --arch tiny32 --data digits --steps 2000 --out runs/first    a first minutes' run, nothing to download
   dcgan train --arch tutorial64 --data my/pictures --epochs 50 --out runs/mine
   dcgan sample faces --n 64 --out faces.png                                our trained faces
   dcgan info paper64                                                       shapes and parameters
@@ -115,7 +115,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; errors that the user can mend are one message on stderr and exit status 2."""
-    args = parser().parse_args(arguments)
+    try:
+        args = parser().parse_args(arguments)
+    except KeyboardInterrupt:  # PyTorch is still being imported
+        return 130
     warnings.showwarning = lambda message, *_, **__: print(f"\nwarning: {message}", file=sys.stderr)
     try:
         args.run(args)
@@ -155,7 +158,9 @@ def changes(pairs: list[str]) -> dict:
 def _train(args: argparse.Namespace) -> None:
     from . import models, training
 
-    wanted = changes(args.set) | ({"image_size": args.image_size} if args.image_size else {})
+    wanted = changes(args.set) | ({} if args.image_size is None else {"image_size": args.image_size})
+    if "channels" in wanted:
+        raise ValueError("channels follow the data: leave channels out of --set")
     names = {f.name for f in fields(training.TrainConfig)} - {"arch"}
     given = {k: v for k, v in vars(args).items() if k in names}
     if args.steps is None and args.epochs is None:
@@ -177,7 +182,7 @@ def _sample(args: argparse.Namespace) -> None:
         raise ValueError(f"--n must be at least 1, got {args.n}")
     generator, _ = checkpoints.load(args.weights, training.pick_device(args.device))
     images = models.sample(generator, models.sample_latent(args.n, generator.arch, args.seed), args.statistics)
-    if args.out.suffix:
+    if args.out.suffix.lower() in Image.registered_extensions():
         args.out.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(plots.tile(images, max(1, min(args.columns, args.n)))).save(args.out)
     else:
@@ -194,6 +199,10 @@ def _info(args: argparse.Namespace) -> None:
     if args.name in models.ARCHITECTURES and args.name not in checkpoints.pretrained():
         networks = models.build(args.name, seed=0)
     else:
+        if not Path(args.name).exists() and "/" not in args.name:
+            models.choose(
+                args.name, {*models.ARCHITECTURES, *checkpoints.pretrained()}, "architecture or pretrained model"
+            )
         networks = checkpoints.load(args.name)
         about = checkpoints.info(args.name)["about"]
     for name, network in zip(("generator", "discriminator"), networks, strict=True):
@@ -225,6 +234,7 @@ def _data(args: argparse.Namespace) -> None:
         names = images.class_names[:12] + ["…"] * (len(images.class_names) > 12)
         print(f"{len(images.class_names)} classes: {', '.join(names)}")
     if args.preview:
+        args.preview.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(plots.tile(images.images[:64])).save(args.preview)
         print(f"the first ones are in {args.preview}")
 

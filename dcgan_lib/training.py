@@ -11,6 +11,7 @@ import copy
 import json
 import platform
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -74,6 +75,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch norm needs neighbours")
         if not 0 <= self.beta1 < 1:
@@ -100,7 +103,12 @@ def pick_device(name: str = "auto") -> torch.device:
     """'auto': cuda, else mps, else cpu. Raises ValueError for a device that this machine lacks."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"unknown device {name!r}: expected auto, cpu, cuda, cuda:0 … or mps")
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device.type, lambda: True)
     if not there():
         raise ValueError(f"this machine has no {device.type} device: take device='cpu' or 'auto'")
@@ -337,6 +345,9 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
     if weights.exists() and checkpoints.info(weights)["about"].get("step") == steps:
         stats = out / "stats.jsonl"
         return Run(*checkpoints.load(weights), read_stats(stats) if stats.exists() else [], out)
+    if config.progress:
+        what = f"{images.name}: {len(images):,} pictures; {trainer.precision} on {device_name(trainer.device)}"
+        tqdm.write(what, file=sys.stderr)
     done = 0
     if state.exists():
         about, tensors = checkpoints.load_state(state)
@@ -405,7 +416,10 @@ def _check_same(path: Path, settings: dict, extend: bool) -> None:
     """Refuse to go on with other settings than those that started the run, and say which differ."""
     if not path.exists():
         return
-    there = json.loads(path.read_text())
+    try:
+        there = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): move its folder away and start again") from error
     differ = []
     for part, now in settings.items():
         before = there.get(part, {})

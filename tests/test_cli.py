@@ -123,3 +123,26 @@ def test_help_teaches(capsys, command):
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert {"": "examples:", "train": "Look at samples/", "sample": "run's folder"}.get(command, "usage:") in text
+
+
+def test_channels_and_sizes_are_not_ignored(tmp_path, capsys):
+    train = ["train", "--arch", "tiny32", "--data", "digits", "--out", tmp_path / "x", "--steps", 1]
+    for more, message in (
+        (["--set", "channels=3"], "channels follow the data"),
+        (["--image-size", 0], "image_size must be from 16 to 256, got 0"),
+        (["--seed", -1], "seed must be at least 0"),
+        (["--device", "gpu"], "unknown device 'gpu': expected auto, cpu, cuda"),
+    ):
+        code, _, errors = call(capsys, *train, *more)
+        assert code == 2 and message in errors, errors
+    code, _, errors = call(capsys, "info", "papr64")
+    assert code == 2 and "did you mean 'paper64'" in errors
+
+
+def test_damaged_npz_is_one_message(tmp_path, capsys):
+    np.savez(tmp_path / "mine.npz", images=np.arange(4 * 64 * 64, dtype=np.uint8).reshape(4, 64, 64))
+    raw = bytearray((tmp_path / "mine.npz").read_bytes())
+    raw[3000] ^= 255
+    (tmp_path / "mine.npz").write_bytes(raw)
+    code, _, errors = call(capsys, "data", tmp_path / "mine.npz")
+    assert code == 2 and "mine.npz is damaged" in errors and "Traceback" not in errors

@@ -76,8 +76,8 @@ def to_float(images) -> Tensor:
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """float (N, C, H, W) in [-1, 1] → uint8 (N, H, W, C), rounded and clipped."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"expected images (N, 1 or 3, H, W), got {tuple(images.shape)}")
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
+        raise ValueError(f"expected float images (N, 1 or 3, H, W), got {images.dtype} {tuple(images.shape)}")
     pixels = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -106,6 +106,10 @@ def load(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
+    if image_size is not None and not 1 <= image_size <= 4096:
+        raise ValueError(f"image_size must be from 1 to 4096, got {image_size}")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}")
     path = Path(name_or_path).expanduser()
     a_path = isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path)
     if a_path or (name_or_path not in CARDS and path.is_dir()):
@@ -138,7 +142,7 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Sou
     if name == "digits":
         return sources.digits()
     tried = []
-    for stem in (name, f"{name}{card.image_size}"):  # prepare.py writes tinyimagenet64.npz
+    for stem in (name, f"{name}{card.image_size}"):  # tinyimagenet64.npz, too
         if (root / f"{stem}.npz").exists():
             try:
                 return sources.npz(root / f"{stem}.npz", split, name)

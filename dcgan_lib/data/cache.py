@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -150,7 +151,7 @@ def _build(source: Source, size: int, channels: int, limit: int | None, folder: 
         try:
             return decode(contents.pictures[i], size, channels)
         except Exception as error:  # a damaged picture must not cost the other million
-            return f"{type(error).__name__}: {error}"
+            return re.sub(r" <.* at 0x[0-9a-f]+>", "", f"{type(error).__name__}: {error}")
 
     part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
     part.chmod(0o755)  # a cache may be shared

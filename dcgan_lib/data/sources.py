@@ -12,6 +12,7 @@ import os
 import threading
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,13 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
     shape = _shape(path, images)
 
     def read() -> Contents:
+        try:
+            with zipfile.ZipFile(path) as z:
+                broken = z.testzip()
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            broken = str(error)
+        if broken:
+            raise ValueError(f"{path} is damaged ({broken}): download or copy it again")
         with np.load(path, allow_pickle=False) as arrays:
             x = arrays[images]
             if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
