@@ -233,6 +233,14 @@ def _norm(arch: Architecture, width: int, kind: str = "channel") -> nn.Module:
     return layer(width, eps=arch.norm_eps, affine=arch.norm_affine)
 
 
+def _dense_hidden(arch: Architecture, inputs: int, activation: str) -> tuple[nn.Sequential, int]:
+    """The hidden layer of `dense_units` and its width; empty, with the width unchanged, unless asked for."""
+    if not arch.dense_units:
+        return nn.Sequential(), inputs
+    layer = nn.Linear(inputs, arch.dense_units, bias=False)
+    return nn.Sequential(layer, _norm(arch, arch.dense_units, "unit"), ACTIVATIONS[activation]()), arch.dense_units
+
+
 class Generator(nn.Module):
     """z → image: a dense layer to a small grid, then up-convolutions that double it (paper section 3, figure 1).
 
@@ -243,14 +251,7 @@ class Generator(nn.Module):
         super().__init__()
         self.arch = arch
         inputs, grid, width = arch.latent_dim, arch.sizes[-1], arch.widths[-1]
-        self.dense = nn.Sequential()  # empty unless asked for
-        if arch.dense_units:
-            self.dense = nn.Sequential(
-                nn.Linear(inputs, arch.dense_units, bias=False),
-                _norm(arch, arch.dense_units, "unit"),
-                ACTIVATIONS[arch.generator_activation](),
-            )
-            inputs = arch.dense_units
+        self.dense, inputs = _dense_hidden(arch, inputs, arch.generator_activation)
         self.project = nn.Linear(inputs, width * grid * grid, bias=False)
         self.project_norm = _norm(arch, width * (grid * grid if arch.dense_norm == "unit" else 1), arch.dense_norm)
         self.project_activation = ACTIVATIONS[arch.generator_activation]()
@@ -321,14 +322,7 @@ class Discriminator(nn.Module):
             self.pools.append(pool(2, ceil_mode=True) if pooled else nn.Identity())
             width_in = width
         inputs = width_in * arch.sizes[-1] ** 2
-        self.dense = nn.Sequential()  # empty unless asked for
-        if arch.dense_units:
-            self.dense = nn.Sequential(
-                nn.Linear(inputs, arch.dense_units, bias=False),
-                _norm(arch, arch.dense_units, "unit"),
-                ACTIVATIONS[arch.discriminator_activation](),
-            )
-            inputs = arch.dense_units
+        self.dense, inputs = _dense_hidden(arch, inputs, arch.discriminator_activation)
         self.head = nn.Linear(inputs, 1, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
