@@ -128,24 +128,20 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
     shape = _shape(path, images)
 
     def read() -> Contents:
+        own = {f"y_{split}": "labels"} if images == f"x_{split}" else {"labels": "labels", "y": "labels"}
+        rows = [k for k in keys if k in own or not (k == images or k.startswith(("x_", "y_")))]
         try:
-            with zipfile.ZipFile(path) as z:
-                broken = z.testzip()
+            with np.load(path, allow_pickle=False) as arrays:  # each access reads and checks an array anew
+                x, held = arrays[images], {k: arrays[k] for k in rows}
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            broken = str(error)
-        if broken:
-            raise ValueError(f"{path} is damaged ({broken}): download or copy it again")
-        with np.load(path, allow_pickle=False) as arrays:
-            x = arrays[images]
-            if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
-                raise ValueError(
-                    f"{path}: expected {images} as uint8 (N, H, W) or (N, H, W, 1 or 3), got {x.dtype} {x.shape}"
-                )
-            own = {f"y_{split}": "labels"} if images == f"x_{split}" else {"labels": "labels", "y": "labels"}
-            rows = [k for k in keys if k in own or not (k == images or k.startswith(("x_", "y_")))]
-            extras = {own.get(k, k): arrays[k] for k in rows if arrays[k].ndim and len(arrays[k]) == len(x)}
-            notes = {k: arrays[k].tolist() for k in ("class_names", "attribute_names") if k in keys}
-        return Contents(x, extras={k: v for k, v in extras.items() if k not in notes}, notes=notes)
+            raise ValueError(f"{path} is damaged ({error}): download or copy it again") from error
+        if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
+            raise ValueError(
+                f"{path}: expected {images} as uint8 (N, H, W) or (N, H, W, 1 or 3), got {x.dtype} {x.shape}"
+            )
+        notes = {k: held.pop(k).tolist() for k in ("class_names", "attribute_names") if k in held}
+        extras = {own.get(k, k): v for k, v in held.items() if v.ndim and len(v) == len(x)}
+        return Contents(x, extras=extras, notes=notes)
 
     key.update(split.encode())
     return Source(name or path.stem, key.hexdigest(), read, 3 if shape[3:] == (3,) else 1)
