@@ -119,7 +119,7 @@ def load(
     card = CARDS[name]
     choose(split, card.splits, f"split of {name}")
     root = Path(root).expanduser() if root else data_root()
-    source = _named(name, card, split, root, download)
+    source = _named(name, card, split, root, download, image_size or card.image_size)
     return _assemble(source, name, split, image_size or card.image_size, channels or card.channels, limit)
 
 
@@ -137,12 +137,12 @@ def _own(path: Path, split: str) -> Source:
     raise ValueError(f"expected a folder, a .zip or an .npz, got {path}")
 
 
-def _named(name: str, card: Card, split: str, root: Path, download: bool) -> Source:
+def _named(name: str, card: Card, split: str, root: Path, download: bool, image_size: int) -> Source:
     """The first way that leads to the set: prepared .npz, unpacked tree, torchvision, hub. Else NotAvailable."""
     if name == "digits":
         return sources.digits()
     tried = []
-    for stem in (name, f"{name}{card.image_size}"):  # tinyimagenet64.npz, too
+    for stem in (name, f"{name}{image_size}", f"{name}{card.image_size}"):  # tinyimagenet32.npz or 64, too
         if (root / f"{stem}.npz").exists():
             try:
                 return sources.npz(root / f"{stem}.npz", split, name)

@@ -1,0 +1,83 @@
+"""What the discriminator knows: its features, as the paper's section 5 takes them, and the linear SVM on them."""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from .. import data, models
+from .svm import L2SVM
+
+__all__ = ["L2SVM", "discriminator_features"]
+
+BATCH = 128  # of the released script's batch-norm statistics
+
+
+def discriminator_features(
+    discriminator: models.Discriminator,
+    images: np.ndarray | Tensor,
+    calibrate_on: np.ndarray | Tensor | None = None,
+    statistics: str = "calibrated",
+    batch_size: int = BATCH,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> np.ndarray:
+    """Every convolution's activations max-pooled to 4x4, flattened and joined: float32 (N, arch.feature_count).
+
+    `images` are uint8 (N, H, W, C) or float (N, C, H, W) in [-1, 1]. Batch norm uses, with `statistics`
+    "calibrated", means over batches of 128 of `calibrate_on` (None: of `images` themselves), as the released SVHN
+    script does with its training set, or with "running" the averages that the discriminator holds. The discriminator
+    is left as it was. The result is written to `out` (.npy) as a memory map, or to a temporary one when it would take
+    more than half of the free memory.
+    Raises ValueError for pictures of another shape or an unknown `statistics`.
+    Source: paper section 5.1; svhn/svhn_semisup_analysis.py.
+    """
+    models.choose(statistics, ("calibrated", "running"), "statistics")
+    if not len(images):
+        raise ValueError("no pictures to take features of: expected N of at least 1")
+    network = copy.deepcopy(discriminator).eval()
+    device = next(network.parameters()).device
+    if statistics == "calibrated":
+        models.calibrate(network, _batches(images if calibrate_on is None else calibrate_on, BATCH, device))
+    shape = (len(images), network.arch.feature_count)
+    features = _array(shape, out)
+    start = 0
+    with torch.no_grad():
+        parts = tqdm(
+            _batches(images, batch_size, device),
+            total=-(-len(images) // batch_size),
+            desc="features",
+            delay=2,
+            disable=not progress,
+        )
+        for batch in parts:
+            maps = [m for m in network.feature_maps(batch) if m.ndim == 4]  # convolutions alone
+            pooled = [F.adaptive_max_pool2d(m, 4).flatten(1) for m in maps]  # (n, 16 * width) each
+            features[start : start + len(batch)] = torch.cat(pooled, 1).float().cpu().numpy()
+            start += len(batch)
+    return features
+
+
+def _batches(images: np.ndarray | Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        yield (part if isinstance(part, Tensor) and part.is_floating_point() else data.to_float(part)).to(device)
+
+
+def _array(shape: tuple[int, int], out: str | Path | None) -> np.ndarray:
+    size = 4 * shape[0] * shape[1]
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**62
+    if out is None and size <= free / 2:
+        return np.empty(shape, np.float32)
+    if out is None:
+        out = Path(tempfile.mkdtemp(prefix="dcgan-features-")) / "features.npy"
+    return np.lib.format.open_memmap(out, "w+", np.float32, shape)
