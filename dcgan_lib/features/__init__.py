@@ -14,10 +14,28 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .. import data, models
+from .. import data, models, training
+from .kmeans import KMeansFeatures
+from .protocol import RELEASED_C, Part, choose_C, draw_labels, few_labels, interval, svhn_parts
+from .supervised import Settings, predict, random_search, train_classifier
 from .svm import L2SVM
 
-__all__ = ["L2SVM", "discriminator_features"]
+__all__ = [
+    "L2SVM",
+    "RELEASED_C",
+    "KMeansFeatures",
+    "Part",
+    "Settings",
+    "choose_C",
+    "discriminator_features",
+    "draw_labels",
+    "few_labels",
+    "interval",
+    "predict",
+    "random_search",
+    "svhn_parts",
+    "train_classifier",
+]
 
 BATCH = 128  # of the released script's batch-norm statistics
 
@@ -27,6 +45,8 @@ def discriminator_features(
     images: np.ndarray | Tensor,
     calibrate_on: np.ndarray | Tensor | None = None,
     statistics: str = "calibrated",
+    flip: bool = False,
+    precision: str = "float32",
     batch_size: int = BATCH,
     out: str | Path | None = None,
     progress: bool = True,
@@ -36,35 +56,51 @@ def discriminator_features(
     `images` are uint8 (N, H, W, C) or float (N, C, H, W) in [-1, 1]. Batch norm uses, with `statistics`
     "calibrated", means over batches of 128 of `calibrate_on` (None: of `images` themselves), as the released SVHN
     script does with its training set, or with "running" the averages that the discriminator holds. The discriminator
-    is left as it was. The result is written to `out` (.npy) as a memory map, or to a temporary one when it would take
-    more than half of the free memory.
-    Raises ValueError for pictures of another shape or an unknown `statistics`.
+    is left as it was. `flip` takes the mean of the features of each picture and of its mirror image (the paper: no).
+    `precision` "bfloat16" runs the convolutions in half precision, "auto" where the device is fast at it. The result
+    is written to `out` (.npy) as a memory map, or to a temporary one when it would take more than half of the free
+    memory.
+    Raises ValueError for pictures of another shape, an unknown `statistics` or `precision`.
     Source: paper section 5.1; svhn/svhn_semisup_analysis.py.
     """
     models.choose(statistics, ("calibrated", "running"), "statistics")
+    models.choose(precision, ("auto", "float32", "bfloat16"), "precision")
     if not len(images):
         raise ValueError("no pictures to take features of: expected N of at least 1")
     network = copy.deepcopy(discriminator).eval()
     device = next(network.parameters()).device
+    if device.type != "mps":
+        network.to(memory_format=torch.channels_last)
+    half = training.pick_precision(precision, device) == "bfloat16"
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=half)
     if statistics == "calibrated":
-        models.calibrate(network, _batches(images if calibrate_on is None else calibrate_on, BATCH, device))
+        with autocast:
+            models.calibrate(network, _batches(images if calibrate_on is None else calibrate_on, BATCH, device))
     shape = (len(images), network.arch.feature_count)
     features = _array(shape, out)
     start = 0
-    with torch.no_grad():
+    with torch.no_grad(), autocast:
         parts = tqdm(
             _batches(images, batch_size, device),
             total=-(-len(images) // batch_size),
             desc="features",
             delay=2,
-            disable=not progress,
+            **({} if progress else {"disable": True}),
         )
         for batch in parts:
-            maps = [m for m in network.feature_maps(batch) if m.ndim == 4]  # convolutions alone
-            pooled = [F.adaptive_max_pool2d(m, 4).flatten(1) for m in maps]  # (n, 16 * width) each
-            features[start : start + len(batch)] = torch.cat(pooled, 1).float().cpu().numpy()
+            vectors = _vectors(network, batch)
+            if flip:
+                vectors = (vectors + _vectors(network, batch.flip(3))) / 2
+            features[start : start + len(batch)] = vectors.cpu().numpy()
             start += len(batch)
     return features
+
+
+def _vectors(network: models.Discriminator, batch: Tensor) -> Tensor:
+    """(n, C, H, W) → float32 (n, arch.feature_count)."""
+    maps = [m for m in network.feature_maps(batch) if m.ndim == 4]  # convolutions alone
+    pooled = [F.adaptive_max_pool2d(m, 4).flatten(1) for m in maps]  # (n, 16 * width) each
+    return torch.cat(pooled, 1).float()
 
 
 def _batches(images: np.ndarray | Tensor, size: int, device: torch.device) -> Iterator[Tensor]:

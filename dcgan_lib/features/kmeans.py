@@ -1,0 +1,120 @@
+"""The paper's baseline: one layer of K-means on whitened patches (Coates, Lee and Ng 2011; Coates and Ng 2012)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+
+class KMeansFeatures(TransformerMixin, BaseEstimator):
+    """Pictures → how near each of their patches is to each of K centroids, summed over four quadrants: (N, 4 K).
+
+    Patches of `patch` x `patch` pixels at every position lose their mean, are divided by their deviation (variance +
+    10, in grey levels of 255) and are whitened (ZCA, 0.1 added to the eigenvalues), all as published. The triangle
+    activation of centroid k is max(0, mean distance - distance to k). Coates and Ng fit 1,600 or 4,800 centroids with
+    plain K-means; here scikit-learn's MiniBatchKMeans does `epochs` passes over `n_patches` random patches. Their SVM
+    is fitted on standardised features: put sklearn's StandardScaler behind this.
+
+    Images are uint8 (N, H, W, C). `device` is for `transform`. After `fit`: centroids_ (K, D), whitening_ (D, D) and
+    mean_ (D,), with D = patch * patch * C.
+    """
+
+    def __init__(
+        self,
+        n_centroids=1600,
+        patch=6,
+        n_patches=400_000,
+        epochs=10,
+        seed=0,
+        device="cpu",
+        batch_size=64,
+        progress=True,
+    ):
+        self.n_centroids, self.patch, self.n_patches, self.epochs = n_centroids, patch, n_patches, epochs
+        self.seed, self.device, self.batch_size, self.progress = seed, device, batch_size, progress
+
+    def fit(self, images, y=None):
+        """Learn whitening and centroids. Raises ValueError for pictures smaller than a patch or too few patches."""
+        images = self._checked(images)
+        if self.n_patches < self.n_centroids:
+            raise ValueError(f"{self.n_centroids} centroids need as many patches at least, got {self.n_patches}")
+        n, height, width = images.shape[:3]
+        rng = np.random.default_rng(self.seed)
+        which = np.sort(rng.integers(0, n, self.n_patches))
+        top = rng.integers(0, height - self.patch + 1, self.n_patches)
+        left = rng.integers(0, width - self.patch + 1, self.n_patches)
+        steps = np.arange(self.patch)
+        rows, columns = top[:, None, None] + steps[:, None], left[:, None, None] + steps
+        patches = images[which[:, None, None], rows, columns]  # (P, patch, patch, C)
+        # In the order of F.unfold: channel, row, column.
+        patches = _normalised(torch.from_numpy(patches.transpose(0, 3, 1, 2).reshape(len(patches), -1)).float(), 1)
+        self.mean_ = patches.mean(0)
+        values, vectors = torch.linalg.eigh(torch.cov(patches.T).double())
+        self.whitening_ = (vectors * (values + 0.1).rsqrt() @ vectors.T).float()  # (D, D), symmetric
+        white = ((patches - self.mean_) @ self.whitening_).numpy()
+        # scikit-learn counts batches of an epoch itself; it stops early when the centroids rest.
+        model = MiniBatchKMeans(
+            self.n_centroids,
+            init="random",
+            n_init=1,
+            max_iter=self.epochs,
+            batch_size=min(10_000, len(white)),
+            random_state=self.seed,
+            max_no_improvement=None,
+        ).fit(white)
+        self.centroids_ = torch.from_numpy(model.cluster_centers_.astype(np.float32))
+        return self
+
+    @torch.no_grad()
+    def transform(self, images):
+        """uint8 (N, H, W, C) → float32 (N, 4 K)."""
+        check_is_fitted(self)
+        images = self._checked(images)
+        out = np.empty((len(images), 4 * len(self.centroids_)), np.float32)
+        # |white - c|^2 = |white|^2 - 2 white c + |c|^2 with white = (x - mean) Z: one product with x gives the middle.
+        kernel = (self.whitening_ @ self.centroids_.T).to(self.device)  # (D, K)
+        whitening, mean = self.whitening_.to(self.device), self.mean_.to(self.device)
+        norms = self.centroids_.square().sum(1).to(self.device)
+        bar = tqdm(total=len(images), desc="K-means features", unit=" pictures", delay=2)
+        bar.disable = bar.disable or not self.progress
+        for start in range(0, len(images), self.batch_size):
+            pixels = images[start : start + self.batch_size]
+            x = torch.from_numpy(np.array(pixels)).to(self.device).permute(0, 3, 1, 2).float()
+            x = _normalised(F.unfold(x, self.patch), 1).transpose(1, 2) - mean  # (n, positions, D)
+            squares = (x @ whitening).square().sum(2, keepdim=True)
+            distances = torch.baddbmm(norms.expand(1, 1, -1), x, kernel.expand(len(x), -1, -1), alpha=-2)
+            distances = distances.add_(squares).clamp_min_(0).sqrt_()  # (n, positions, K)
+            near = F.relu(distances.mean(2, keepdim=True) - distances)
+            side = images.shape[1] - self.patch + 1
+            out[start : start + len(x)] = _quadrants(near.unflatten(1, (side, -1))).cpu().numpy()
+            bar.update(len(x))
+        bar.close()
+        return out
+
+    def _checked(self, images) -> np.ndarray:
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+            raise ValueError(f"expected uint8 pictures (N, H, W, 1 or 3), got {images.dtype} {images.shape}")
+        if min(images.shape[1:3]) <= self.patch:
+            raise ValueError(f"pictures of {images.shape[1:3]} pixels have no two patches of {self.patch} a side")
+        return images
+
+
+def _normalised(patches: Tensor, dim: int) -> Tensor:
+    """Each patch without its mean, over sqrt(variance + 10), in grey levels of 255."""
+    return (patches - patches.mean(dim, keepdim=True)) / (patches.var(dim, keepdim=True) + 10).sqrt()
+
+
+def _quadrants(near: Tensor) -> Tensor:
+    """(n, rows, columns, K) → sums over the four quadrants (n, 4 K); an odd middle goes to the first half."""
+    h, w = (near.shape[1] + 1) // 2, (near.shape[2] + 1) // 2
+    parts = [
+        near[:, a, b].sum((1, 2)) for a in (slice(None, h), slice(h, None)) for b in (slice(None, w), slice(w, None))
+    ]
+    return torch.cat(parts, 1)

@@ -1,0 +1,139 @@
+"""How features are judged: C on validation pictures, few labels drawn many times, intervals (paper section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from ..data import ImageSet
+from .svm import L2SVM
+
+RELEASED_C = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # svhn/svhn_semisup_analysis.py
+SVHN_TRAIN, SVHN_VALIDATION = 73_257, 10_000
+NEIGHBOURS = 10  # pictures that may show digits of one house number, for bootstrap intervals
+
+
+def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-3), **svm) -> tuple[L2SVM, dict]:
+    """The SVM whose C does best on the validation pictures, and {C: accuracy} of the candidates tried.
+
+    Goes from small C to large, each fit from the last one's solution, and stops when accuracy has fallen twice in a
+    row; of equals the smaller C wins. `svm` are parameters of L2SVM. Test pictures have no place here.
+    """
+    model, scores, best = L2SVM(**svm | {"warm_start": True}), {}, None
+    for C in sorted(candidates):
+        model.set_params(C=C).fit(X, y)
+        scores[C] = float((model.predict(X_validation) == y_validation).mean())
+        if best is None or scores[C] > scores[best[0]]:
+            best = C, model.coef_, model.intercept_
+        last = list(scores.values())[-3:]
+        if len(last) == 3 and last[0] > last[1] > last[2]:
+            break
+    model.C, model.coef_, model.intercept_ = best
+    return model, scores
+
+
+def interval(correct, groups=None, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """A 95 % bootstrap interval of the accuracy, from (N,) of 0/1 (or of any score per picture).
+
+    With `groups` (N,), whole groups are drawn: neighbouring digits of one house number are not independent.
+    """
+    correct, rng = np.asarray(correct, float), np.random.default_rng(seed)
+    groups = np.arange(len(correct)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    right, size = np.bincount(groups, correct), np.bincount(groups)
+    means = []
+    for _ in range(draws):
+        chosen = rng.integers(0, len(size), len(size))
+        means.append(right[chosen].sum() / size[chosen].sum())
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def draw_labels(y, per_class: int, seed: int) -> np.ndarray:
+    """Indices of `per_class` random pictures of each class, class by class. Raises ValueError where there are fewer."""
+    y, rng = np.asarray(y), np.random.default_rng(seed)
+    short = {int(c): int(n) for c, n in zip(*np.unique(y, return_counts=True), strict=True) if n < per_class}
+    if short:
+        raise ValueError(f"{per_class} labels a class are more than there are: {short} (class: pictures)")
+    return np.concatenate([rng.choice(np.flatnonzero(y == c), per_class, replace=False) for c in np.unique(y)])
+
+
+def few_labels(
+    pool, validation, test, per_class: int = 100, candidates=RELEASED_C, draws: tuple[int, int] = (10, 100), seed=0,
+    progress: bool = True, **svm,
+) -> dict:  # fmt: skip
+    """The released SVHN protocol: class-balanced label draws from a pool, C by mean validation error, then the test.
+
+    `pool`, `validation` and `test` are pairs (X, y). `draws` are how many label sets choose C and how many the error is
+    averaged over. Returns C, `validation` {C: mean error}, `errors` of the test, one a draw, their `mean` and
+    `spread` (1.96 standard deviations, as the script prints it), all errors from 0 to 1, and `correct` (N_test,), the
+    part of the draws in which each test picture was right.
+    """
+    svm = svm | {"warm_start": True}
+    errors = {C: [] for C in sorted(candidates)}
+    bar = tqdm(total=sum(draws), desc="label draws", delay=2, **({} if progress else {"disable": True}))
+    for i in range(draws[0]):
+        rows, model = draw_labels(pool[1], per_class, seed + i), L2SVM(**svm)
+        for C in errors:  # a path, each from the last one's solution
+            model.set_params(C=C).fit(pool[0][rows], pool[1][rows])
+            errors[C].append(float((model.predict(validation[0]) != validation[1]).mean()))
+        bar.update()
+    mean = {C: float(np.mean(e)) for C, e in errors.items()}
+    best = min(mean, key=mean.get)
+    right = []
+    for i in range(draws[1]):
+        rows = draw_labels(pool[1], per_class, seed + 1000 + i)
+        model = L2SVM(**svm | {"C": best}).fit(pool[0][rows], pool[1][rows])
+        right.append(model.predict(test[0]) == test[1])
+        bar.update()
+    bar.close()
+    right = np.array(right)  # (draws, N_test)
+    wrong = 1 - right.mean(1)
+    return {
+        "C": best,
+        "validation": mean,
+        "errors": wrong.tolist(),
+        "mean": float(wrong.mean()),
+        "spread": float(1.96 * wrong.std()),
+        "correct": right.mean(0),
+    }
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pictures of SVHN: uint8 (N, 32, 32, 3), labels (N,), and which belong to neighbouring digits (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def svhn_parts(train: ImageSet, test: ImageSet, seed: int = 0) -> tuple[dict[str, Part], str]:
+    """`{"pool": …, "validation": …, "test": …}` and a sentence that says what they are.
+
+    With all of SVHN, as the paper: 10,000 random pictures of the training set choose C, labels are drawn from the rest,
+    the test set is the test set. A partial SVHN (fewer than 73,257 training pictures) is put together, training
+    pictures first, and cut anew into 45, 15 and 40 %, in the order of the files: digits of one house number are
+    neighbours there, and so lie on one side of a cut.
+    """
+    rng = np.random.default_rng(seed)
+    if len(train) >= SVHN_TRAIN:
+        order = rng.permutation(len(train))
+        rows = {"pool": np.sort(order[SVHN_VALIDATION:]), "validation": np.sort(order[:SVHN_VALIDATION])}
+        parts = {k: Part(train.images[r], train.labels[r], r // NEIGHBOURS) for k, r in rows.items()}
+        parts["test"] = Part(test.images, test.labels, np.arange(len(test)) // NEIGHBOURS)
+        return parts, f"all of SVHN: {len(train):,} training and {len(test):,} test pictures, as in the paper"
+    images = np.concatenate([train.images, test.images])
+    labels = np.concatenate([train.labels, test.labels])
+    place = np.arange(len(images))  # in the order of the files
+    cuts = [round(0.45 * len(images)), round(0.6 * len(images))]
+    parts = {
+        name: Part(images[rows], labels[rows], rows // NEIGHBOURS)
+        for name, rows in zip(("pool", "validation", "test"), np.split(place, cuts), strict=True)
+    }
+    sizes = ", ".join(f"{len(p.labels):,} {name}" for name, p in parts.items())
+    return parts, (
+        f"a part of SVHN, {len(images):,} of its {SVHN_TRAIN + 26_032:,} pictures, cut anew in the order of the files: "
+        f"{sizes}"
+    )
