@@ -42,25 +42,26 @@ def pretrained() -> dict[str, Path]:
 
 def save(
     path: str | Path,
-    generator: Generator,
-    discriminator: Discriminator,
+    generator: Generator | None,
+    discriminator: Discriminator | None,
     about: dict | None = None,
     dtype: torch.dtype | None = None,
 ) -> Path:
-    """Write both networks' weights and batch-norm statistics, atomically.
+    """Write the networks' weights and batch-norm statistics, atomically; None leaves one of them out.
 
     `about` (JSON) says where they come from. `dtype` torch.float16 halves the file; vectors (batch norm) stay float32.
     """
     tensors = {}
     for name, network in (("generator", generator), ("discriminator", discriminator)):
-        for key, value in network.state_dict().items():
+        for key, value in network.state_dict().items() if network else ():
             small = dtype and value.is_floating_point() and value.ndim > 1
             tensors[f"{name}.{key}"] = value.to(dtype) if small else value
-    return _write(path, tensors, {"kind": "weights", "architecture": generator.arch.to_dict(), "about": about or {}})
+    arch = (generator or discriminator).arch
+    return _write(path, tensors, {"kind": "weights", "architecture": arch.to_dict(), "about": about or {}})
 
 
-def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[Generator, Discriminator]:
-    """`(generator, discriminator)` in eval mode, float32, on `device`.
+def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[Generator | None, Discriminator | None]:
+    """`(generator, discriminator)` in eval mode, float32, on `device`; None for one that the file was saved without.
 
     `name_or_path` is a pretrained name ("faces"), a .safetensors file, a run's folder, or a Hugging Face id
     ("owner/name", read from its weights.safetensors; extra 'hub').
@@ -72,16 +73,22 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[
         arch = Architecture.from_dict(header["architecture"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} describes an architecture that this version does not know: {error}") from error
-    networks = Generator(arch), Discriminator(arch)
-    for name, network in zip(("generator", "discriminator"), networks, strict=True):
+    networks = []
+    for name, kind in (("generator", Generator), ("discriminator", Discriminator)):
         part = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        if not part:
+            networks.append(None)
+            continue
         part = {k: v.float() if v.is_floating_point() else v for k, v in part.items()}
+        network = kind(arch)
         try:
             network.load_state_dict(part)
         except RuntimeError as error:
             raise CheckpointError(f"the weights in {path} do not fit its architecture: {error}") from error
-        network.eval().to(device)
-    return networks
+        networks.append(network.eval().to(device))
+    if networks == [None, None]:
+        raise CheckpointError(f"{path} holds neither a generator's nor a discriminator's weights")
+    return tuple(networks)
 
 
 def info(name_or_path: str | Path) -> dict:

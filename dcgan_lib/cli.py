@@ -181,6 +181,8 @@ def _sample(args: argparse.Namespace) -> None:
     if args.n < 1:
         raise ValueError(f"--n must be at least 1, got {args.n}")
     generator, _ = checkpoints.load(args.weights, training.pick_device(args.device))
+    if generator is None:
+        raise ValueError(f"{args.weights} holds a discriminator alone: there is no generator to sample from")
     images = models.sample(generator, models.sample_latent(args.n, generator.arch, args.seed), args.statistics)
     if args.out.suffix.lower() in Image.registered_extensions():
         args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -206,10 +208,13 @@ def _info(args: argparse.Namespace) -> None:
         networks = checkpoints.load(args.name)
         about = checkpoints.info(args.name)["about"]
     for name, network in zip(("generator", "discriminator"), networks, strict=True):
+        if network is None:
+            print(f"{name}: not in this file")
+            continue
         print(f"{name}: {models.parameter_count(network):,} trainable parameters")
         for layer, kind, shape, count in models.shapes(network):
             print(f"  {layer:24} {kind:18} {'×'.join(map(str, shape)):>14} {f'{count:,}' if count else '':>12}")
-    arch = networks[0].arch
+    arch = (networks[0] or networks[1]).arch
     print(f"features of the paper's section 5 (4x4 of every convolution): {arch.feature_count:,}")
     print(json.dumps({"architecture": arch.to_dict()} | ({"about": about} if about else {}), indent=1))
 

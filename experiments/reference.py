@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,17 +75,46 @@ def film(run: training.Run, name: str, frames: tuple[int, ...], columns: int = 1
     return [int(p.stem.split("_")[1]) for p in chosen]
 
 
+def in_stages(config: training.TrainConfig, stages: tuple[int, ...]) -> tuple[training.Run, dict[int, Path]]:
+    """Train to the last stage and keep the weights at each: the run, and {step: file}. Goes on where it stopped."""
+    out = Path(config.out)
+    kept = {steps: out / f"kept_{steps:07d}.safetensors" for steps in stages}
+    for steps, path in kept.items():
+        if steps == stages[-1] or not path.exists():
+            run = training.train(replace(config, steps=steps), extend=True)
+            shutil.copy(out / checkpoints.FILE, path)
+    return run, kept
+
+
+def once(path: Path, measure) -> dict:
+    """What `measure()` returns, kept as JSON: a command that was stopped does not measure it again."""
+    if not path.exists():
+        checkpoints.write_bytes(path, json.dumps(measure()).encode())
+    return json.loads(path.read_text())
+
+
 def finish(
-    name: str, weights: str, run: training.Run, config: training.TrainConfig, measured: dict, claims: dict
+    name: str,
+    weights: str,
+    run: training.Run,
+    config: training.TrainConfig,
+    measured: dict,
+    claims: dict,
+    generator: bool = True,
 ) -> None:
-    """Ship the weights in half precision and record the results."""
+    """Ship the weights in half precision, without G's where it is not asked for, and record the results."""
     checkpoints.save(
         checkpoints.HERE / f"{weights}.safetensors",
-        run.generator,
+        run.generator if generator else None,
         run.discriminator,
         {"result": f"results/{name}.json", **checkpoints.info(run.out)["about"]},
         torch.float16,
     )
+    record_run(name, run, config, measured, claims)
+
+
+def record_run(name: str, run: training.Run, config: training.TrainConfig, measured: dict, claims: dict) -> None:
+    """Write results/<name>.json with the run's settings and the fingerprint of its pictures."""
     settings = json.loads((run.out / "run.json").read_text())
     results.record(
         name,

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from .. import data, models, training
 from .kmeans import KMeansFeatures
 from .protocol import RELEASED_C, Part, choose_C, draw_labels, few_labels, interval, svhn_parts
-from .supervised import Settings, predict, random_search, train_classifier
 from .svm import L2SVM
 
 __all__ = [
@@ -25,16 +24,12 @@ __all__ = [
     "RELEASED_C",
     "KMeansFeatures",
     "Part",
-    "Settings",
     "choose_C",
     "discriminator_features",
     "draw_labels",
     "few_labels",
     "interval",
-    "predict",
-    "random_search",
     "svhn_parts",
-    "train_classifier",
 ]
 
 BATCH = 128  # of the released script's batch-norm statistics
