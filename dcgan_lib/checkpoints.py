@@ -6,6 +6,7 @@ to go on (optimisers and all) is a second kind of file, by `save_state` and `loa
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -248,6 +249,14 @@ def _read(path: Path, kind: str | None = None) -> tuple[dict, dict[str, Tensor]]
     if kind and header["kind"] != kind:
         raise CheckpointError(f"{path} holds a run's {header['kind']}, expected {kind}: take {FILE} beside it")
     return header, tensors
+
+
+def digest(network: nn.Module) -> str:
+    """SHA-256 of a network's weights and statistics, shortened: which one a file of features was made with."""
+    total = hashlib.sha256()
+    for key, value in network.state_dict().items():
+        total.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
 
 
 def parameters_finite(*networks: nn.Module) -> bool:

@@ -158,8 +158,8 @@ def main() -> None:
     (low, high), kmeans = (measured["rows"][name]["interval"] for name in (MAIN, "kmeans_1600"))
     claims = {
         "C2": {
-            "ours": f"{accuracy[MAIN]} ({low:.1%} to {high:.1%}), D trained for {measured['epochs']:.1f} epochs of Tiny "
-            f"ImageNet; with mirror images {accuracy[f'{MAIN}_flip']}; K-means (1,600) {accuracy['kmeans_1600']}; "
+            "ours": f"{accuracy[MAIN]} ({low:.1%} to {high:.1%}), D trained for {measured['epochs']:.1f} epochs of "
+            f"Tiny ImageNet; with mirror images {accuracy[f'{MAIN}_flip']}; K-means (1,600) {accuracy['kmeans_1600']}; "
             f"random D {accuracy['random']}.",
             "verdict": "holds" if low > kmeans[1] else "not reached after so short a training",
         }

@@ -1,5 +1,7 @@
 """The paper's feature vector against plain pooling, and the batch-norm statistics of the released script."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -104,6 +106,25 @@ def test_wrong_pictures(pictures):
         features.discriminator_features(discriminator, pictures[:0], progress=False)
 
 
+def test_mirror_images_are_averaged(pictures):
+    _, discriminator = models.build("svhn32", seed=0)
+    options = {"calibrate_on": pictures, "progress": False}
+    plain = features.discriminator_features(discriminator, pictures[:20], **options)
+    mirrored = features.discriminator_features(discriminator, pictures[:20, :, ::-1], **options)
+    both = features.discriminator_features(discriminator, pictures[:20], flip=True, **options)
+    np.testing.assert_allclose(both, (plain + mirrored) / 2, rtol=1e-4, atol=1e-5)
+    assert np.abs(plain - mirrored).max() > 0.1
+
+
+def test_half_precision(pictures):
+    _, discriminator = models.build("svhn32", seed=0)
+    exact = features.discriminator_features(discriminator, pictures, progress=False)
+    half = features.discriminator_features(discriminator, pictures, precision="bfloat16", progress=False)
+    assert half.dtype == np.float32 and 0 < np.abs(half - exact).mean() < 0.01 * np.abs(exact).mean()
+    with pytest.raises(ValueError, match="unknown precision 'float16'"):
+        features.discriminator_features(discriminator, pictures, precision="float16")
+
+
 def objective(model, X, y, C):
     """LinearSVC's, class by class, in double precision."""
     positive = model.classes_ if len(model.coef_) > 1 else model.classes_[1:]
@@ -141,6 +162,48 @@ def test_l2svm_parity_with_linear_svc(data_set, C):
     assert (ours.predict(X) == theirs.predict(X)).mean() >= 0.995
     np.testing.assert_allclose(ours.objective_, a, rtol=1e-4)
     assert ours.relative_gradient_.max() <= 1e-2
+
+
+@pytest.mark.parametrize("C", [1e-4, 1e-2])
+def test_l2svm_stored_in_bfloat16(C):
+    """The same problem with X rounded: its own minimum exactly, and the float32 one's predictions."""
+    X, y = wide()
+    rounded = torch.from_numpy(X).bfloat16().float().numpy()
+    half = features.L2SVM(C=C, storage="bfloat16").fit(X, y)
+    exact = features.L2SVM(C=C, tol=1e-3).fit(rounded, y)
+    assert (np.abs(objective(half, rounded, y, C) / objective(exact, rounded, y, C) - 1) < 1e-3).all()
+    assert (half.predict(X) == features.L2SVM(C=C).fit(X, y).predict(X)).mean() >= 0.995
+    with pytest.raises(ValueError, match="unknown storage 'float16'"):
+        features.L2SVM(storage="float16").fit(X, y)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from dcgan_lib.features import L2SVM
+rng = np.random.default_rng(0)
+X = np.maximum(rng.standard_normal((16_000, 4_096), np.float32), 0)
+y = rng.integers(0, 10, len(X))
+L2SVM(C=1e-6).fit(X[:400, :64], y[:400])  # libraries loaded, threads started
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+L2SVM(C=1e-6, storage=sys.argv[1], max_iter=2, tol=1e-1).fit(X, y)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / X.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux alone")
+@pytest.mark.parametrize(("storage", "most"), [("float32", 0.6), ("bfloat16", 1.0)])
+def test_l2svm_memory(storage, most):
+    """50,000 x 28,672 float32 are 5.7 GB; to stay in 12 GB a fit may add 1.09 times X, and adds less."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", MEMORY, storage], capture_output=True, text=True)
+    assert float(done.stdout) < most, done.stdout + done.stderr
+
+
+def test_l2svm_comes_from_smaller_c_where_c_is_large():
+    """Far inside the separable regime a Newton step from 0 fails; the path gets there in few steps."""
+    X, y = wide()
+    model = features.L2SVM(C=1.0).fit(X, y)
+    assert model.n_passes_ < 2_000 and model.relative_gradient_.max() <= 1e-2
 
 
 def test_l2svm_is_a_scikit_learn_estimator():
