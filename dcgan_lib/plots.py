@@ -156,6 +156,92 @@ def bars(values: Sequence[float], labels: Sequence[str], ylabel: str, level: flo
     return fig
 
 
+def accuracies(
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float] | None],
+    ours: Sequence[bool],
+    xlabel: str = "test accuracy (%)",
+) -> Figure:
+    """A dot a row with its interval, best at the top; `ours` are blue, what others report grey. Values from 0 to 1."""
+    order = np.argsort(values, kind="stable")
+    fig, ax = plt.subplots(figsize=(8, 0.34 * len(names) + 0.7), layout="constrained")
+    for y, i in enumerate(order):
+        colour = BLUE if ours[i] else GREY
+        if intervals[i] is not None:
+            ax.plot([100 * v for v in intervals[i]], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
+        ax.plot(100 * values[i], y, "o", color=colour, markersize=6)
+        ax.annotate(
+            f"{100 * values[i]:.1f}", (100 * values[i], y), (0, 5), textcoords="offset points", ha="center", fontsize=8
+        )
+    ax.set_yticks(range(len(names)), [names[i] for i in order], fontsize=9)
+    ax.set(xlabel=xlabel, ylim=(-0.6, len(names) - 0.2))
+    ax.grid(axis="x", alpha=0.3)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    return fig
+
+
+def confusion(matrix, names: Sequence[str], width: float = 5.6) -> Figure:
+    """Rows are the true classes, columns the guesses; counts, coloured by their part of the row."""
+    matrix = np.asarray(matrix)
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    fig, ax = plt.subplots(figsize=(width, width), layout="constrained")
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(*matrix.shape):
+        if matrix[i, j]:
+            ax.text(
+                j, i, matrix[i, j], ha="center", va="center", fontsize=7, color="white" if share[i, j] > 0.5 else "#222"
+            )
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
+    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set(xlabel="guessed", ylabel="true")
+    return fig
+
+
+def curves(
+    series: dict[str, tuple[Sequence[float], Sequence[float], Sequence[tuple[float, float]]]],
+    xlabel: str,
+    ylabel: str,
+    levels: dict[str, float] | None = None,
+) -> Figure:
+    """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named at the right."""
+    fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+    for (name, (x, y, spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
+        low, high = np.array(spread).T
+        ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
+    for name, level in (levels or {}).items():
+        ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
+        ax.annotate(name, (1, level), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+                    ha="right", fontsize=8, color=GREY)  # fmt: skip
+    if any(min(x) <= 0 for x, _, _ in series.values()):  # a logarithm that has room for 0
+        ax.set_xscale("symlog", linthresh=50)
+    else:
+        ax.set_xscale("log")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if len(series) > 1:
+        ax.legend(frameon=False, fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: float = 9.0) -> Figure:
+    """Pictures with a line or two of text under each."""
+    pixels = _pixels(images)
+    if len(pixels) != len(labels):
+        raise ValueError(f"expected a label for each of the {len(pixels)} pictures, got {len(labels)}")
+    rows = -(-len(pixels) // columns)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(width, rows * (width / columns + 0.35)), layout="constrained", squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, picture, label in zip(axes.flat, pixels, labels, strict=False):
+        ax.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", interpolation="nearest")
+        ax.set_title(label, fontsize=7, y=-0.05, va="top")
+    return fig
+
+
 def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = 9.0) -> Figure:
     """Small matrices (H, W) side by side, each with its own colour scale and its range in the title."""
     fig, axes = plt.subplots(

@@ -116,3 +116,32 @@ def test_spread():
     assert metrics.spread(torch.ones(4, 3, 8, 8)) == 0
     x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4)
     assert metrics.spread(x) == pytest.approx(2**0.5)
+
+
+def test_accuracies_are_sorted_dots_with_their_intervals():
+    figure = plots.accuracies(["b", "a"], [0.8, 0.6], [(0.7, 0.9), None], [True, False])
+    ax = figure.axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
+    np.testing.assert_allclose(ax.lines[1].get_xdata(), [70, 90])
+    assert [t.get_text() for t in ax.texts] == ["60.0", "80.0"]
+
+
+def test_confusion_writes_every_count():
+    figure = plots.confusion([[3, 1], [0, 7]], ["cat", "dog"])
+    assert [t.get_text() for t in figure.axes[0].texts] == ["3", "1", "7"]
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), [[0.75, 0.25], [0, 1]])
+
+
+def test_curves_have_room_for_zero():
+    figure = plots.curves(
+        {"D": ([0, 100, 1000], [0.5, 0.6, 0.7], [(0.4, 0.6)] * 3)}, "steps", "accuracy", {"goal": 0.8}
+    )
+    assert figure.axes[0].get_xscale() == "symlog" and [t.get_text() for t in figure.axes[0].texts] == ["goal"]
+    assert plots.curves({"D": ([1, 10], [0, 1], [(0, 1)] * 2)}, "x", "y").axes[0].get_xscale() == "log"
+
+
+def test_labelled_pictures():
+    figure = plots.labelled(pictures(3), ["one", "two", "three"], columns=2)
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", ""]
+    with pytest.raises(ValueError, match="a label for each of the 3 pictures, got 2"):
+        plots.labelled(pictures(3), ["one", "two"])
