@@ -40,7 +40,7 @@ notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fa
 	@DCGAN_SCALE=$(SCALE) TQDM_DISABLE=1 $(BIN)/jupyter execute --inplace --timeout=-1 notebooks/*.ipynb
 
 results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
-	@for run in experiments/training_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
+	@for run in experiments/training_*.py experiments/features_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
 
 lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges into requirements.lock
 	@echo "Resolving requirements.lock …"

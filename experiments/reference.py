@@ -129,4 +129,4 @@ def record_run(name: str, run: training.Run, config: training.TrainConfig, measu
 
 
 if __name__ == "__main__":
-    raise SystemExit(f"run one of {', '.join(p.name for p in Path(__file__).parent.glob('training_*.py'))}")
+    raise SystemExit(f"run one of {', '.join(p.name for p in Path(__file__).parent.glob('*_*.py'))}")

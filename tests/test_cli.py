@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan_lib import checkpoints, cli, data, models
+from dcgan_lib import checkpoints, cli, data, features, models
 
 
 def call(capsys, *arguments):
@@ -116,7 +116,7 @@ def test_data_lists_licences_and_loads(tmp_path, capsys):
     assert Image.open(tmp_path / "p.png").size == (270, 270)
 
 
-@pytest.mark.parametrize("command", ["", "train", "sample", "info", "data"])
+@pytest.mark.parametrize("command", ["", "train", "sample", "features", "info", "data"])
 def test_help_teaches(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command.split(), "--help"])
@@ -146,3 +146,45 @@ def test_damaged_npz_is_one_message(tmp_path, capsys):
     (tmp_path / "mine.npz").write_bytes(raw)
     code, _, errors = call(capsys, "data", tmp_path / "mine.npz")
     assert code == 2 and "mine.npz is damaged" in errors and "Traceback" not in errors
+
+
+def test_features_are_written_classified_and_used_again(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "features"
+    command = ["features", "mnist", "--data", "digits", "--out", out, "--limit", 200, "--C", 1e-4, 1e-3]
+    code, printed, errors = call(capsys, *command)
+    assert code == 0, errors
+    assert "200 training and 359 test pictures, 3,072 features each" in printed and "weighted avg" in printed
+    report = json.loads((out / "report.json").read_text())
+    X, y = np.load(out / "train.npy"), np.load(out / "train_labels.npy")
+    assert X.shape == (200, 3_072) and set(report["validation"]) == {"0.0001", "0.001"}
+    model = features.L2SVM(C=report["C"]).fit(X, y)
+    accuracy = model.score(np.load(out / "test.npy"), np.load(out / "test_labels.npy"))
+    assert accuracy == pytest.approx(report["test_accuracy"], abs=0.01) and accuracy > 0.8
+    assert np.trace(report["confusion"]) == round(report["test_accuracy"] * 359)
+    assert report["interval"][0] < report["test_accuracy"] < report["interval"][1]
+
+    monkeypatch.setattr(features, "discriminator_features", None)  # would fail if it were called again
+    assert call(capsys, *command)[0] == 0
+    code, _, errors = call(capsys, *command, "--validation", 1.5)
+    assert code == 2 and "--validation must be a part between 0 and 1" in errors
+
+
+def test_features_of_a_random_network_and_without_labels(tmp_path, capsys):
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "one.png")
+    code, _, errors = call(capsys, "features", "random:tiny32", "--data", tmp_path, "--out", tmp_path / "f")
+    assert code == 2 and "has no labels" in errors
+    command = ["features", "random:svhn32", "--data", "digits", "--out", tmp_path / "f", "--limit", 20, "--C", 1e-3]
+    code, printed, errors = call(capsys, *command)
+    assert code == 0 and "7,168 features" in printed, errors
+
+
+def test_a_file_with_one_network(tmp_path, capsys):
+    generator, discriminator = models.build("tiny32", seed=0)
+    checkpoints.save(tmp_path / "d.safetensors", None, discriminator)
+    checkpoints.save(tmp_path / "g.safetensors", generator, None)
+    code, _, errors = call(capsys, "sample", tmp_path / "d.safetensors")
+    assert code == 2 and "holds a discriminator alone" in errors
+    code, _, errors = call(capsys, "features", tmp_path / "g.safetensors", "--data", "digits", "--out", tmp_path / "f")
+    assert code == 2 and "holds a generator alone" in errors
+    code, printed, _ = call(capsys, "info", tmp_path / "d.safetensors")
+    assert code == 0 and "generator: not in this file" in printed

@@ -524,3 +524,14 @@ def test_cards_are_complete():
     for name, card in data.CARDS.items():
         assert card.licence and card.source.startswith("http") and card.used_for, name
         assert card.torchvision or card.hub or name == "digits", name
+
+
+def test_prepared_file_of_the_size_asked_for(monkeypatch, tmp_path):
+    """tinyimagenet32.npz serves the 32-pixel networks, tinyimagenet64.npz the others."""
+    for size in (32, 64):
+        images = np.full((3, size, size, 3), size, np.uint8)
+        np.savez(tmp_path / f"tinyimagenet{size}.npz", x_train=images, y_train=np.arange(3))
+    assert (data.load("tinyimagenet", image_size=32, root=tmp_path).images == 32).all()
+    assert (data.load("tinyimagenet", root=tmp_path).images == 64).all()
+    (tmp_path / "tinyimagenet32.npz").unlink()
+    assert (data.load("tinyimagenet", image_size=32, root=tmp_path).images == 64).all()  # scaled down
