@@ -12,7 +12,7 @@ from reference import film, finish, in_stages, thin
 
 from dcgan_lib import data, metrics, models, results, training
 
-STAGES = (60, 250, 500, 1000, 2000, 3000)
+STAGES = (60, 250, 500, 1000, 2000, 2400)
 RUN = training.TrainConfig(
     data="tinyimagenet",
     out="runs/imagenet32",

@@ -21,8 +21,8 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
     plain K-means; here scikit-learn's MiniBatchKMeans does `epochs` passes over `n_patches` random patches. Their SVM
     is fitted on standardised features: put sklearn's StandardScaler behind this.
 
-    Images are uint8 (N, H, W, C). `device` is for `transform`. After `fit`: centroids_ (K, D), whitening_ (D, D) and
-    mean_ (D,), with D = patch * patch * C.
+    Images are uint8 (N, H, W, C). `device` and `batch_size` are for `transform` (few pictures stay in a CPU's cache;
+    take hundreds on a GPU). After `fit`: centroids_ (K, D), whitening_ (D, D) and mean_ (D,), D = patch * patch * C.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         epochs=10,
         seed=0,
         device="cpu",
-        batch_size=64,
+        batch_size=4,
         progress=True,
     ):
         self.n_centroids, self.patch, self.n_patches, self.epochs = n_centroids, patch, n_patches, epochs
@@ -90,7 +90,7 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
             squares = (x @ whitening).square().sum(2, keepdim=True)
             distances = torch.baddbmm(norms.expand(1, 1, -1), x, kernel.expand(len(x), -1, -1), alpha=-2)
             distances = distances.add_(squares).clamp_min_(0).sqrt_()  # (n, positions, K)
-            near = F.relu(distances.mean(2, keepdim=True) - distances)
+            near = distances.sub_(distances.mean(2, keepdim=True)).neg_().clamp_min_(0)
             side = images.shape[1] - self.patch + 1
             out[start : start + len(x)] = _quadrants(near.unflatten(1, (side, -1))).cpu().numpy()
             bar.update(len(x))
