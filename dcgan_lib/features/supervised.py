@@ -42,7 +42,7 @@ def random_settings(rng: np.random.Generator) -> Settings:
         weight_decay=float(10 ** rng.uniform(-5, -0.5)),
         dropout=float(rng.choice([0.0, 0.25, 0.5])),
         batch_size=int(rng.choice([32, 64, 128])),
-        epochs=int(rng.choice([15, 30, 60])),
+        epochs=int(rng.choice([10, 20, 40])),
     )
 
 
