@@ -104,22 +104,22 @@ def parser() -> argparse.ArgumentParser:
         "features",
         help="a discriminator's features of a labelled set, and a linear SVM on them",
         description="Section 5 of the paper: every convolution of D max-pooled to 4x4, then an L2-SVM whose C is "
-        "chosen on a part of the training pictures and which is fitted anew on all of them. Test pictures are looked "
-        "at once. Finished features in --out are used again.",
+        "chosen on a part of the training pictures and which is fitted anew on all of them. The test pictures "
+        "are used once, at the end. Finished features in --out are used again.",
         epilog="In --out: train.npy and test.npy (float32 features), labels of both, report.json (accuracy with a "
-        "95 %% interval, the C tried, per-class figures, confusion matrix).",
+        "95 % interval, the C tried, per-class figures, confusion matrix).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     feature.add_argument("weights", help="a pretrained name, a run's folder, a file, a Hugging Face id, or random:ARCH")
     feature.add_argument("--data", required=True, help="a name (see `dcgan data`) or an .npz of yours, with labels")
     feature.add_argument("--out", required=True, type=Path, help="a folder for features and report")
-    feature.add_argument("--limit", type=int, help="a random so many of the training pictures alone")
+    feature.add_argument("--limit", type=int, help="use only this many training pictures, drawn at random")
     feature.add_argument("--validation", type=float, default=0.2, help="part of the training pictures that chooses C")
     feature.add_argument("--C", type=float, nargs="+", default=[1e-6, 1e-5, 1e-4, 1e-3, 1e-2], help="candidates")
     feature.add_argument("--flip", action="store_true", help="mean over each picture and its mirror image")
     feature.add_argument("--statistics", choices=("calibrated", "running"), default="calibrated", help="of batch norm")
     feature.add_argument(
-        "--storage", choices=("float32", "bfloat16"), default="bfloat16", help="of features in the SVM"
+        "--storage", choices=("auto", "float32", "bfloat16"), default="auto", help="of features in the SVM"
     )
     feature.add_argument("--seed", type=int, default=0, help="of the shuffle, and of random:ARCH")
     feature.add_argument("--device", default="auto")
@@ -239,18 +239,21 @@ def _features(args: argparse.Namespace) -> None:
     train = data.load(args.data, size, channels)
     rng = np.random.default_rng(args.seed)
     order = rng.permutation(len(train))
-    try:
+    held_out = "the test part"
+    if _has_test(args.data):
         test = data.load(args.data, size, channels, "test")
-    except ValueError:  # a set without a test part: a fifth of it is put aside
+    else:
         cut = len(order) // 5
         order, aside = order[cut:], order[:cut]
         test = dataclasses.replace(train, images=train.images[aside], labels=_labels(train)[aside])
+        held_out = "a random fifth of the training part"
+        print(f"{args.data} has no test part: {held_out} is held out for it")
     order = order[: args.limit]
     sets = {"train": (train.images[order], _labels(train)[order]), "test": (test.images, _labels(test))}
 
     args.out.mkdir(parents=True, exist_ok=True)
     settings = {k: str(v) for k, v in vars(args).items() if k in ("weights", "limit", "flip", "statistics", "seed")}
-    settings |= {"train": train.fingerprint, "test": test.fingerprint}
+    settings |= {"train": train.fingerprint, "test": test.fingerprint, "held_out": held_out}
     settings["digest"] = checkpoints.digest(discriminator)
     made = args.out / "features.json"
     if not made.exists() or json.loads(made.read_text()) != settings:
@@ -267,27 +270,44 @@ def _features(args: argparse.Namespace) -> None:
     print(f"{len(F):,} training and {len(F_test):,} test pictures, {F.shape[1]:,} features each")
 
     cut = len(F) - max(1, round(args.validation * len(F)))
-    options = {"storage": args.storage, "device": str(device), "progress": True}
+    storage = args.storage if args.storage != "auto" else training.pick_precision("auto", device)
+    # Apple's GPUs have no float64, which the SVM needs for a moment: the CPU fits there.
+    options = {"storage": storage, "device": "cpu" if device.type == "mps" else str(device), "progress": True}
     model, tried = features.choose_C(F[:cut], y[:cut], F[cut:], y[cut:], args.C, **options)
     for C, accuracy in tried.items():
         print(f"  C {C:g}: {accuracy:.2%} of {len(F) - cut:,} validation pictures")
     guess = model.fit(F, y).predict(F_test)
     low, high = features.interval(guess == y_test)
-    names = {"target_names": train.class_names} if train.class_names else {}
-    print(classification_report(y_test, guess, digits=3, zero_division=0, labels=np.unique(y), **names))
+    classes = np.unique(np.concatenate([y, y_test]))
+    names = {"target_names": [train.class_names[c] for c in classes]} if train.class_names else {}
+    print(classification_report(y_test, guess, digits=3, zero_division=0, labels=classes, **names))
     print(f"test accuracy {(guess == y_test).mean():.2%} (95 % interval {low:.2%} to {high:.2%}), C {model.C:g}")
     report = settings | {
+        "validation_part": args.validation,
+        "storage": storage,
         "C": model.C,
         "validation": {f"{C:g}": a for C, a in tried.items()},
         "test_accuracy": float((guess == y_test).mean()),
         "interval": [low, high],
         "relative_gradient": float(model.relative_gradient_.max()),
         "report": classification_report(y_test, guess, output_dict=True, zero_division=0),
-        "confusion": confusion_matrix(y_test, guess).tolist(),
+        "confusion": confusion_matrix(y_test, guess, labels=classes).tolist(),
         "versions": training.versions(),
     }
     checkpoints.write_bytes(args.out / "report.json", json.dumps(report, indent=1).encode())
     print(f"all of it in {args.out / 'report.json'}")
+
+
+def _has_test(name: str) -> bool:
+    """Whether a named set, or an .npz of the user's, has a part 'test'."""
+    import zipfile
+
+    from . import data
+
+    if Path(name).suffix.lower() == ".npz":
+        with zipfile.ZipFile(name) as z:
+            return "x_test.npy" in z.namelist()
+    return name in data.CARDS and "test" in data.CARDS[name].splits
 
 
 def _labels(images):

@@ -86,11 +86,15 @@ def in_stages(config: training.TrainConfig, stages: tuple[int, ...]) -> tuple[tr
     return run, kept
 
 
-def once(path: Path, measure) -> dict:
-    """What `measure()` returns, kept as JSON: a command that was stopped does not measure it again."""
-    if not path.exists():
-        checkpoints.write_bytes(path, json.dumps(measure()).encode())
-    return json.loads(path.read_text())
+def once(path: Path, key: dict, measure) -> dict:
+    """What `measure()` returns, kept as JSON: a command that was stopped does not measure it again.
+
+    `key` says what it depends on (fingerprints, digests, settings); with another key it is measured anew.
+    """
+    key = json.loads(json.dumps(key))
+    if not path.exists() or json.loads(path.read_text())["key"] != key:
+        checkpoints.write_bytes(path, json.dumps({"key": key, "value": measure()}).encode())
+    return json.loads(path.read_text())["value"]
 
 
 def finish(

@@ -23,8 +23,7 @@ RUN = training.TrainConfig(
 def main() -> None:
     parts, note = features.svhn_parts(data.load("svhn"), data.load("svhn", split="test"))
     PICTURES.parent.mkdir(exist_ok=True)
-    if not PICTURES.exists():
-        np.savez(PICTURES, images=np.concatenate([parts["pool"].images, parts["validation"].images]))
+    np.savez(PICTURES, images=np.concatenate([parts["pool"].images, parts["validation"].images]))
     run = training.train(RUN)
     measured = {"part": note, **thin(run)}
     measured["film_steps"] = film(run, "training_svhn", frames=(0, 1, 2, 4, 8, -1))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ def discriminator_features(
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=half)
     if statistics == "calibrated":
         with autocast:
-            models.calibrate(network, _batches(images if calibrate_on is None else calibrate_on, BATCH, device))
+            models.calibrate(network, _calibration(images if calibrate_on is None else calibrate_on, network, device))
     shape = (len(images), network.arch.feature_count)
     features = _array(shape, out)
     start = 0
@@ -98,6 +99,15 @@ def _vectors(network: models.Discriminator, batch: Tensor) -> Tensor:
     return torch.cat(pooled, 1).float()
 
 
+def _calibration(images: np.ndarray | Tensor, network: models.Discriminator, device: torch.device) -> Iterator[Tensor]:
+    """Batches of 128; a last one of one picture is left out, since it has no variance behind a dense layer."""
+    if len(images) == 1 and network.arch.dense_units:
+        raise ValueError(
+            "one picture has no batch statistics: take more, calibrate_on other pictures, or statistics='running'"
+        )
+    return _batches(images[:-1] if len(images) > 1 and len(images) % BATCH == 1 else images, BATCH, device)
+
+
 def _batches(images: np.ndarray | Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
     for start in range(0, len(images), size):
         part = images[start : start + size]
@@ -106,9 +116,19 @@ def _batches(images: np.ndarray | Tensor, size: int, device: torch.device) -> It
 
 def _array(shape: tuple[int, int], out: str | Path | None) -> np.ndarray:
     size = 4 * shape[0] * shape[1]
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**62
-    if out is None and size <= free / 2:
+    if out is None and size <= _free_memory() / 2:
         return np.empty(shape, np.float32)
-    if out is None:
-        out = Path(tempfile.mkdtemp(prefix="dcgan-features-")) / "features.npy"
-    return np.lib.format.open_memmap(out, "w+", np.float32, shape)
+    place = Path(out).parent if out else Path(tempfile.gettempdir())
+    if shutil.disk_usage(place).free < size:  # a full disk under a memory map kills the process without a word
+        raise OSError(f"{size / 1e9:.1f} GB of features do not fit on the disk of {place}: make room, or give out=…")
+    if out:
+        return np.lib.format.open_memmap(out, "w+", np.float32, shape)
+    return np.memmap(tempfile.TemporaryFile(), np.float32, "w+", shape=shape)  # gone with the array
+
+
+def _free_memory() -> int:
+    """Bytes; where the system does not say, as much as anyone could want."""
+    try:
+        return 1024 * int(re.search(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
+    except (OSError, TypeError):
+        return 2**62

@@ -58,7 +58,6 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         values, vectors = torch.linalg.eigh(torch.cov(patches.T).double())
         self.whitening_ = (vectors * (values + 0.1).rsqrt() @ vectors.T).float()  # (D, D), symmetric
         white = ((patches - self.mean_) @ self.whitening_).numpy()
-        # scikit-learn counts batches of an epoch itself; it stops early when the centroids rest.
         model = MiniBatchKMeans(
             self.n_centroids,
             init="random",

@@ -85,14 +85,14 @@ def train_classifier(
 def predict(network: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """uint8 (N, H, W, C) → the likeliest classes (N,)."""
     device = next(network.parameters()).device
-    parts = [data.to_float(images[s : s + batch_size]).to(device) for s in range(0, len(images), batch_size)]
+    parts = (data.to_float(images[s : s + batch_size]).to(device) for s in range(0, len(images), batch_size))
     return torch.cat([network(part).argmax(1) for part in parts]).cpu().numpy()
 
 
 def random_search(arch, train, validation, trials: int, seed: int = 0, progress: bool = True, **run) -> list[dict]:
-    """Train `trials` networks with random settings on `train`, (images, labels); the best on `validation` first.
+    """Train `trials` networks on `train`, (images, labels), one with Settings() and the others with random settings.
 
-    Each row holds the settings and `validation_error`; those that diverge have error 1 - 1 / classes or so and sink.
+    Rows of settings, seed and `validation_error`, the best first; those that diverge sink.
     """
     rng, rows = np.random.default_rng(seed), []
     chosen = [Settings(), *(random_settings(rng) for _ in range(trials - 1))]
