@@ -19,7 +19,7 @@ from .. import models
 STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROWS = 1024  # of X whose directions precondition the conjugate gradients
 RANK = 512
-BLOCK = 4096  # rows that are converted, or scored, at a time
+BLOCK = 512  # rows that are converted, or scored, at a time
 
 
 class L2SVM(ClassifierMixin, BaseEstimator):
@@ -29,7 +29,7 @@ class L2SVM(ClassifierMixin, BaseEstimator):
     of 1, as LinearSVC has it. All classes are solved together by Newton's method: the loss is piecewise quadratic, its
     Newton step comes from preconditioned conjugate gradients (two passes over X for all classes at once), and the
     step's length from an exact line search. Stops when every class's |gradient| / sqrt(2 objective) is at most `tol`:
-    the objective curves at least like |w|^2 / 2, so it is then within a part tol^2 of its minimum (0.000025 by default).
+    the objective curves at least like |w|^2 / 2, so it is then within a part tol^2 of its minimum (1 in 40,000).
 
     Parameters: C; tol; max_iter, Newton steps; device ("auto": CUDA where it is, else the CPU); storage of X,
     "float32" (on a CPU: X itself, no copy) or "bfloat16" (X rounded to 8 bits: half the memory, and half the time where
