@@ -127,17 +127,18 @@ def short(x, y, x_test, y_test) -> tuple[list[dict], list[dict]]:
     The ways are compared on validation pictures alone: the test set has no part in a choice.
     """
     n, m, k = SHORT.values()
+    x, y, x_test, y_test = x[: n + m], y[: n + m], x_test[:k], y_test[:k]
     kept = {0: models.build("imagenet32", seed=SEED)[1]}
     for step in training_imagenet32.STAGES:
         path = Path(training_imagenet32.RUN.out) / f"kept_{step:07d}.safetensors"
         kept[step] = checkpoints.load(path)[1]
     curve = []
     for step, discriminator in kept.items():
-        F, F_test = discriminator_vectors(discriminator.to(DEVICE))(x[: n + m], x_test[:k])
+        F, F_test = discriminator_vectors(discriminator.to(DEVICE))(x, x_test)
         model, _ = features.choose_C(F[:n], y[:n], F[n:], y[n:], USUAL, **SVM)
-        correct = model.predict(F_test) == y_test[:k]
+        correct = model.predict(F_test) == y_test
         curve.append({"step": step, "accuracy": float(correct.mean()), "interval": features.interval(correct)})
-    mirrored = discriminator_vectors(discriminator, flip=True)(x[: n + m], x_test[:1])[0]
+    mirrored = discriminator_vectors(discriminator, flip=True)(x, x_test[:1])[0]
     ends = 16 * np.cumsum(discriminator.arch.widths)  # of each convolution's part of the vector
     deviation = F.std(0) + 1e-3
     ways = {
