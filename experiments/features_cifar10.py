@@ -31,7 +31,6 @@ CANDIDATES = {  # of C, by the length of the features
     "pixels": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     "kmeans_1600": (1e-5, 1e-4, 1e-3),
     "cifar10": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
-    MAIN: (3e-5, 1e-4, 3e-4),
 }
 USUAL = (1e-5, 3e-5, 1e-4)  # of 28,672
 LABELS = (10, 30, 100, 300, 1000)  # a class; the main row has 5,000
