@@ -238,7 +238,7 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: fl
         ax.axis("off")
     for ax, picture, label in zip(axes.flat, pixels, labels, strict=False):
         ax.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", interpolation="nearest")
-        ax.set_title(label, fontsize=7, y=-0.05, va="top")
+        ax.set_title(label, fontsize=7, y=0, pad=-3, va="top")
     return fig
 
 
