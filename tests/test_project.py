@@ -264,7 +264,8 @@ def test_claims_page_shows_the_results():
         assert re.search(rf"\bC{i}\b", page), f"claim C{i} is missing"
     assert "open" in page and "nothing measured yet" in page
     for record in dcgan_book.results().values():
-        assert record["command"] in page, f"built before results/{record['name']}.json: make book"
+        if record["claims"]:  # others only feed a later run
+            assert record["command"] in page, f"built before results/{record['name']}.json: make book"
         for entry in record["claims"].values():
             assert entry["verdict"] in page
 
