@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import training_cifar10
 import training_imagenet32
-from reference import once
+from reference import kept, once
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
@@ -128,12 +128,11 @@ def short(x, y, x_test, y_test) -> tuple[list[dict], list[dict]]:
     """
     n, m, k = SHORT.values()
     x, y, x_test, y_test = x[: n + m], y[: n + m], x_test[:k], y_test[:k]
-    kept = {0: models.build("imagenet32", seed=SEED)[1]}
-    for step in training_imagenet32.STAGES:
-        path = Path(training_imagenet32.RUN.out) / f"kept_{step:07d}.safetensors"
-        kept[step] = checkpoints.load(path)[1]
+    files = kept(training_imagenet32.RUN, training_imagenet32.STAGES)
+    networks = {0: models.build("imagenet32", seed=SEED)[1]}
+    networks |= {step: checkpoints.load(path)[1] for step, path in files.items()}
     curve = []
-    for step, discriminator in kept.items():
+    for step, discriminator in networks.items():
         F, F_test = discriminator_vectors(discriminator.to(DEVICE))(x, x_test)
         model, _ = features.choose_C(F[:n], y[:n], F[n:], y[n:], USUAL, **SVM)
         correct = model.predict(F_test) == y_test

@@ -168,8 +168,7 @@ def main() -> None:
         command="python experiments/features_svhn.py",
         settings={
             "per_class": PER_CLASS,
-            "candidates": features.RELEASED_C,
-            "draws": {"ours, authors": [10, 100], "baselines": [5, 30]},
+            "candidates": CANDIDATES | {"others": features.RELEASED_C},
             "trials": TRIALS,
         },
         seed=SEED,

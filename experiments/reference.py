@@ -75,15 +75,18 @@ def film(run: training.Run, name: str, frames: tuple[int, ...], columns: int = 1
     return [int(p.stem.split("_")[1]) for p in chosen]
 
 
-def in_stages(config: training.TrainConfig, stages: tuple[int, ...]) -> tuple[training.Run, dict[int, Path]]:
-    """Train to the last stage and keep the weights at each: the run, and {step: file}. Goes on where it stopped."""
-    out = Path(config.out)
-    kept = {steps: out / f"kept_{steps:07d}.safetensors" for steps in stages}
-    for steps, path in kept.items():
+def kept(config: training.TrainConfig, stages: tuple[int, ...]) -> dict[int, Path]:
+    """{step: file} of the weights that `in_stages` keeps."""
+    return {steps: Path(config.out) / f"kept_{steps:07d}.safetensors" for steps in stages}
+
+
+def in_stages(config: training.TrainConfig, stages: tuple[int, ...]) -> training.Run:
+    """Train to the last stage and keep the weights at each. Goes on where it stopped."""
+    for steps, path in kept(config, stages).items():
         if steps == stages[-1] or not path.exists():
             run = training.train(replace(config, steps=steps), extend=True)
-            shutil.copy(out / checkpoints.FILE, path)
-    return run, kept
+            shutil.copy(run.out / checkpoints.FILE, path)
+    return run
 
 
 def once(path: Path, key: dict, measure) -> dict:

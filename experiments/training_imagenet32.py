@@ -27,7 +27,7 @@ SAMPLES = 2_000
 
 def main() -> None:
     real = data.load(RUN.data, image_size=32)
-    run, _ = in_stages(RUN, STAGES)
+    run = in_stages(RUN, STAGES)
     images = models.sample(run.generator, models.sample_latent(SAMPLES, run.generator.arch, 1))
     measured = {
         "samples": SAMPLES,

@@ -142,7 +142,9 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool, image_
     if name == "digits":
         return sources.digits()
     tried = []
-    for stem in (name, f"{name}{image_size}", f"{name}{card.image_size}"):  # tinyimagenet32.npz or 64, too
+    for stem in dict.fromkeys(
+        (name, f"{name}{image_size}", f"{name}{card.image_size}")
+    ):  # tinyimagenet32.npz or 64, too
         if (root / f"{stem}.npz").exists():
             try:
                 return sources.npz(root / f"{stem}.npz", split, name)
