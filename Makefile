@@ -1,12 +1,14 @@
 # make book · make test · make lab · make notebooks SCALE=demo · make results · make lock · make publish-as REPO=owner/name
+# make test BROWSER=none leaves the browser's tests out
 PYTHON ?= python3
 SCALE  ?= demo
 REPO   ?=
+BROWSER ?= find
 BIN    := .venv/bin
 STAMP  := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks results lock publish-as clean
+.PHONY: help book test lab notebooks results lock kernel publish-as clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -22,6 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 book: $(STAMP)  ## build the book from the stored outputs and print its path
 	@echo "Building the book …"
 	@$(BIN)/jupyter-book build . -W --keep-going -n --quiet
+	@$(BIN)/dcgan export lab faces --out _build/html/lab --title "Faces in your browser" > /dev/null
 	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
 
 test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the book, and tests of the built pages
@@ -29,7 +32,7 @@ test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the bo
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(MAKE) --no-print-directory book
 	@echo "Running the tests and the notebooks at scale 'fast' …"
-	@DCGAN_SCALE=fast $(BIN)/python -m pytest --nbval-lax tests notebooks
+	@DCGAN_SCALE=fast $(BIN)/python -m pytest --nbval-lax tests notebooks $(if $(filter none,$(BROWSER)),-m "not browser")
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	@echo "Opening JupyterLab (stop it with Ctrl-C) …"
@@ -37,10 +40,11 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 
 notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
 	@echo "Executing the notebooks at scale '$(SCALE)' …"
-	@DCGAN_SCALE=$(SCALE) TQDM_DISABLE=1 $(BIN)/jupyter execute --inplace --timeout=-1 notebooks/*.ipynb
+	@DCGAN_SCALE=$(SCALE) TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
+		--ExecutePreprocessor.timeout=-1 --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
-	@for run in experiments/training_*.py experiments/features_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
+	@for run in experiments/training_*.py experiments/features_*.py experiments/latent_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
 
 lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges into requirements.lock
 	@echo "Resolving requirements.lock …"
@@ -50,6 +54,11 @@ lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges in
 		--no-emit-index-url --no-emit-find-links pyproject.toml >> requirements.lock.new
 	@mv requirements.lock.new requirements.lock
 	@echo "Now run make test, which installs them."
+
+kernel: dcgan_lib/lab/kernel.wasm  ## compile the lab's kernel anew (clang and lld, only when kernel.c changes)
+
+dcgan_lib/lab/kernel.wasm: dcgan_lib/lab/kernel.c
+	clang --target=wasm32 -O3 -msimd128 -nostdlib -Wl,--no-entry -Wl,--import-memory -Wl,--export=dense -Wl,--export=up -o $@ $<
 
 publish-as:  ## say where the book is published: REPO=owner/name
 	@$(PYTHON) book/publish_as.py "$(REPO)"

@@ -20,7 +20,16 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from .models import ARCHITECTURES, Architecture, Discriminator, Generator, calibrate, choose, sample_latent
+from .models import (
+    ARCHITECTURES,
+    Architecture,
+    Discriminator,
+    Generator,
+    calibrate,
+    choose,
+    classifier,
+    sample_latent,
+)
 
 HERE = Path(__file__).parent / "weights"
 FILE = "weights.safetensors"  # in a run's folder and in a Hugging Face repository
@@ -54,9 +63,7 @@ def save(
     """
     tensors = {}
     for name, network in (("generator", generator), ("discriminator", discriminator)):
-        for key, value in network.state_dict().items() if network else ():
-            small = dtype and value.is_floating_point() and value.ndim > 1
-            tensors[f"{name}.{key}"] = value.to(dtype) if small else value
+        tensors |= _weights(network, f"{name}.", dtype) if network else {}
     arch = (generator or discriminator).arch
     return _write(path, tensors, {"kind": "weights", "architecture": arch.to_dict(), "about": about or {}})
 
@@ -90,6 +97,26 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[
     if networks == [None, None]:
         raise CheckpointError(f"{path} holds neither a generator's nor a discriminator's weights")
     return tuple(networks)
+
+
+def save_classifier(path: str | Path, network: Discriminator, about: dict, dtype: torch.dtype | None = None) -> Path:
+    """Write a network of `models.classifier`, atomically. `about["names"]` lists what its outputs mean."""
+    header = {"kind": "classifier", "architecture": network.arch.to_dict(), "about": about}
+    return _write(path, _weights(network, "", dtype), header)
+
+
+def load_classifier(
+    name_or_path: str | Path = "face_attributes", device: str | torch.device = "cpu"
+) -> tuple[Discriminator, dict]:
+    """`(network, about)` of a name in weights/classifiers or of a file; in eval mode, float32. Errors as `load`."""
+    known = {path.stem: path for path in (HERE / "classifiers").glob("*.safetensors")}
+    path = Path(name_or_path).expanduser()
+    if not path.is_file():
+        path = known[choose(str(name_or_path), known, "classifier", " (no file of that name is here either)")]
+    header, tensors = _read(path, "classifier")
+    network = classifier(Architecture.from_dict(header["architecture"]), len(tensors["head.1.bias"]))
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    return network.eval().to(device), header["about"]
 
 
 def info(name_or_path: str | Path) -> dict:
@@ -225,6 +252,12 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
     finally:
         Path(part).unlink(missing_ok=True)
     return path
+
+
+def _weights(network: nn.Module, prefix: str, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """Matrices and kernels in `dtype`; vectors (batch norm, biases) stay float32."""
+    small = {k for k, v in network.state_dict().items() if dtype and v.is_floating_point() and v.ndim > 1}
+    return {prefix + k: v.to(dtype) if k in small else v for k, v in network.state_dict().items()}
 
 
 def _write(path: str | Path, tensors: dict[str, Tensor], header: dict) -> Path:

@@ -1,4 +1,4 @@
-"""`dcgan train | sample | features | info | data`: the library's functions on the command line."""
+"""`dcgan train | sample | features | export | info | data`: the library's functions on the command line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ examples:
   dcgan train --arch tutorial64 --data my/pictures --epochs 50 --out runs/mine
   dcgan sample faces --n 64 --out faces.png                                our trained faces
   dcgan features imagenet32 --data cifar10 --out runs/cifar10_features    the paper's section 5 on CIFAR-10
+  dcgan export lab runs/mine --out my_lab                                  sliders for any browser
   dcgan info paper64                                                       shapes and parameters
   dcgan data                                                               the data sets, with licences
 """
@@ -29,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="train | sample | features | info | data")
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="train | sample | features | export | info | data"
+    )
 
     train = commands.add_parser(
         "train",
@@ -125,6 +128,18 @@ def parser() -> argparse.ArgumentParser:
     feature.add_argument("--device", default="auto")
     feature.set_defaults(run=_features)
 
+    export = commands.add_parser(
+        "export",
+        help="a generator for a browser (lab) or for any runtime (onnx)",
+        description="lab: a folder with a page of sliders that runs the generator in the browser, from a server or "
+        "from the disk. onnx: one file, opset 18: latent (N, latent_dim) to images (N, C, H, W) in [-1, 1], any N.",
+    )
+    export.add_argument("format", choices=("lab", "onnx"))
+    export.add_argument("weights", help="a pretrained name, a run's folder, a file or a Hugging Face id")
+    export.add_argument("--out", required=True, type=Path, help="a folder (lab) or a file (onnx)")
+    export.add_argument("--title", default="A generator in your browser", help="of the lab's page")
+    export.set_defaults(run=_export)
+
     info = commands.add_parser("info", help="an architecture's or a checkpoint's layers, shapes, parameters and origin")
     info.add_argument("name", help="an architecture, a pretrained name, a run's folder, a file or a Hugging Face id")
     info.set_defaults(run=_info)
@@ -218,6 +233,22 @@ def _sample(args: argparse.Namespace) -> None:
         for i, pixels in enumerate(data.to_uint8(images)):
             Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(args.out / f"{i:06d}.png")
     print(f"{args.n} pictures of {generator.arch.image_size}x{generator.arch.image_size} in {args.out}")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from . import checkpoints, export
+
+    generator, _ = checkpoints.load(args.weights)
+    if generator is None:
+        raise ValueError(f"{args.weights} holds a discriminator alone: there is no generator to export")
+    if args.format == "onnx":
+        print(export.onnx(generator, args.out))
+        return
+    directions, presets = export.known_directions(generator)
+    if directions is None:
+        print("no named directions are known for this generator: the sliders are its principal axes")
+    about = f"{args.weights}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
+    print(export.lab(generator, args.out, directions, presets, args.title, about))
 
 
 def _features(args: argparse.Namespace) -> None:

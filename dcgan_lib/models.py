@@ -366,6 +366,15 @@ class Discriminator(nn.Module):
                 raise ValueError(f"{want}, got values from {low:.3g} to {high:.3g}: use data.to_float")
 
 
+def classifier(arch: str | Architecture, outputs: int, dropout: float = 0.0, seed: int | None = None) -> Discriminator:
+    """D with a linear layer to `outputs` in place of the one to 'real': images (N, C, H, W) → logits (N, outputs)."""
+    _, network = build(arch, seed=seed)
+    network.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(network.head.in_features, outputs))
+    initialise(network.head, torch.Generator().manual_seed(torch.seed() if seed is None else seed))
+    nn.init.zeros_(network.head[1].bias)
+    return network
+
+
 def parameter_count(network: nn.Module) -> int:
     """Trainable parameters: weights, and batch-norm gains and biases."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

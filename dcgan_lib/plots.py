@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
+from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 from torch import Tensor
 
@@ -203,8 +203,11 @@ def curves(
     xlabel: str,
     ylabel: str,
     levels: dict[str, float] | None = None,
+    log: bool = True,
 ) -> Figure:
-    """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named at the right."""
+    """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named at the right.
+
+    x runs logarithmically unless `log` is False."""
     fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
     for (name, (x, y, spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
         low, high = np.array(spread).T
@@ -214,7 +217,9 @@ def curves(
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
         ax.annotate(name, (1, level), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
                     ha="right", fontsize=8, color=GREY)  # fmt: skip
-    if any(min(x) <= 0 for x, _, _ in series.values()):  # a logarithm that has room for 0
+    if not log:
+        pass
+    elif any(min(x) <= 0 for x, _, _ in series.values()):  # a logarithm that has room for 0
         ax.set_xscale("symlog", linthresh=50)
     else:
         ax.set_xscale("log")
@@ -239,6 +244,45 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: fl
     for ax, picture, label in zip(axes.flat, pixels, labels, strict=False):
         ax.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", interpolation="nearest")
         ax.set_title(label, fontsize=7, y=0, pad=-3, va="top")
+    return fig
+
+
+def histograms(edges: Sequence[float], shares: dict[str, Sequence[float]], xlabel: str, line: float | None = None):
+    """Overlaid step histograms of the same bins: edges (B + 1,), shares (B,) by name; a dotted line at `line`."""
+    fig, ax = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
+    for (name, values), colour in zip(shares.items(), (ORANGE, BLUE, GREY, "#2c8f5a"), strict=False):
+        ax.stairs(values, edges, color=colour, fill=True, alpha=0.35)
+        ax.stairs(values, edges, color=colour, label=name, linewidth=1.5)
+    if line is not None:
+        ax.axvline(line, color=GREY, linestyle=":", linewidth=1.5)
+    ax.set(xlabel=xlabel, ylabel="share of pictures")
+    ax.legend(frameon=False, fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def arithmetic(terms: Sequence[tuple[str, str, Images]], results: Images, result: str, width: float = 9.0) -> Figure:
+    """The paper's figure of sums: a column a term, then nine results with the sum itself in the middle.
+
+    `terms` are (sign, name, pictures (4, …)): three exemplars and below them the picture of their mean. `results` are
+    nine pictures, the sum first and then its neighbours.
+    """
+    if len(results) != 9 or any(len(pictures) != 4 for _, _, pictures in terms):
+        raise ValueError("expected 4 pictures a term (three exemplars and their mean) and 9 results")
+    fig = plt.figure(figsize=(width, width * 0.42), layout="constrained")
+    grid = fig.add_gridspec(1, 2 * len(terms) + 1, width_ratios=[0.25, 1] * len(terms) + [3.4])
+    for i, (sign, name, pictures) in enumerate(terms):
+        fig.add_subplot(grid[2 * i]).set_axis_off()
+        fig.axes[-1].text(0.5, 0.5, sign, ha="center", va="center", fontsize=20)
+        ax = fig.add_subplot(grid[2 * i + 1])
+        _show(ax, pictures, 1, name)
+        side = _pixels(pictures).shape[1]
+        ax.axhline(3 * (side + 2) - 1.5, color="#222", linewidth=2)  # above the mean, as one rules off a sum
+    nine = _pixels(results)[[1, 2, 3, 4, 0, 5, 6, 7, 8]]
+    ax = fig.add_subplot(grid[-1])
+    _show(ax, nine, 3, f"= {result}")
+    side = nine.shape[1]
+    ax.add_patch(Rectangle((side + 0.5, side + 0.5), side + 2, side + 2, fill=False, edgecolor=ORANGE, linewidth=2.5))
     return fig
 
 

@@ -7,6 +7,7 @@ what each set is, `sources` where pictures come from, `cache` decodes them once.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from . import sources
 from .cache import Source, cache_root, cached
 from .cards import CARDS, Card
 
-__all__ = ["CARDS", "Card", "ImageSet", "NotAvailable", "load", "to_float", "to_uint8"]
+__all__ = ["CARDS", "Card", "ImageSet", "NotAvailable", "batches", "load", "to_float", "to_uint8"]
 
 
 class NotAvailable(RuntimeError):
@@ -72,6 +73,13 @@ def to_float(images) -> Tensor:
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {images.dtype} {tuple(images.shape)}")
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def batches(images: np.ndarray | Tensor, size: int, device: str | torch.device = "cpu") -> Iterator[Tensor]:
+    """uint8 (N, H, W, C) or float (N, C, H, W) pictures as float batches (size, C, H, W) in [-1, 1] on `device`."""
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        yield (part if isinstance(part, Tensor) and part.is_floating_point() else to_float(part)).to(device)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

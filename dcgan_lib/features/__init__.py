@@ -18,6 +18,7 @@ from tqdm import tqdm
 from .. import data, models, training
 from .kmeans import KMeansFeatures
 from .protocol import RELEASED_C, Part, choose_C, draw_labels, few_labels, interval, svhn_parts
+from .supervised import attribute_probabilities, deep_features
 from .svm import L2SVM
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "RELEASED_C",
     "KMeansFeatures",
     "Part",
+    "attribute_probabilities",
     "choose_C",
+    "deep_features",
     "discriminator_features",
     "draw_labels",
     "few_labels",
@@ -77,7 +80,7 @@ def discriminator_features(
     start = 0
     with torch.no_grad(), autocast:
         parts = tqdm(
-            _batches(images, batch_size, device),
+            data.batches(images, batch_size, device),
             total=-(-len(images) // batch_size),
             desc="features",
             delay=2,
@@ -105,13 +108,7 @@ def _calibration(images: np.ndarray | Tensor, network: models.Discriminator, dev
         raise ValueError(
             "one picture has no batch statistics: take more, calibrate_on other pictures, or statistics='running'"
         )
-    return _batches(images[:-1] if len(images) > 1 and len(images) % BATCH == 1 else images, BATCH, device)
-
-
-def _batches(images: np.ndarray | Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        yield (part if isinstance(part, Tensor) and part.is_floating_point() else data.to_float(part)).to(device)
+    return data.batches(images[:-1] if len(images) > 1 and len(images) % BATCH == 1 else images, BATCH, device)
 
 
 def _array(shape: tuple[int, int], out: str | Path | None) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""The supervised control of the paper's section 5.2: D's architecture trained on the labels alone, by random search."""
+"""D's architecture trained on labels alone.
+
+With classes and a random search it is the control of the paper's section 5.2; with a face's attributes, several of
+which may hold at once, it is the independent eye that looks at generated faces.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -23,15 +27,7 @@ class Settings:
     dropout: float = 0.0  # before the last layer
     batch_size: int = 64
     epochs: int = 30
-
-
-def classifier(arch: str | models.Architecture, classes: int, dropout: float = 0.0, seed: int = 0) -> nn.Module:
-    """D with a linear layer to the classes in place of the one to 'real': images (N, C, H, W) → logits (N, classes)."""
-    _, network = models.build(arch, seed=seed)
-    network.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(network.head.in_features, classes))
-    models.initialise(network.head, torch.Generator().manual_seed(seed))
-    nn.init.zeros_(network.head[1].bias)
-    return network
+    mirror: bool = False  # half of the pictures are mirrored, drawn anew each time
 
 
 def random_settings(rng: np.random.Generator) -> Settings:
@@ -47,17 +43,21 @@ def random_settings(rng: np.random.Generator) -> Settings:
 
 
 def train_classifier(
-    arch, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int = 0, device="auto", precision="auto"
-) -> nn.Module:
-    """Train on uint8 (N, H, W, C) and labels 0 … K-1 with cross-entropy; in eval mode. The rate falls to 0 by a cosine.
+    arch, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int = 0, device="auto", precision="auto",
+    progress: bool = False,
+) -> models.Discriminator:  # fmt: skip
+    """Train on uint8 (N, H, W, C) and labels; the network in eval mode. The rate falls to 0 by a cosine.
 
-    The last batch of an epoch is dropped when it is short (batch norm).
+    Labels (N,) of 0 … K-1 take cross-entropy; attributes (N, A) of 0 and 1 take a binary cross-entropy each. The last
+    batch of an epoch is dropped when it is short (batch norm).
     """
+    several = labels.ndim == 2
     device = training.pick_device(device)
     half = training.pick_precision(precision, device) == "bfloat16"
     torch.manual_seed(seed)  # dropout's masks
     arch = models.architecture(arch, image_size=images.shape[1], channels=images.shape[-1])
-    network = classifier(arch, int(labels.max()) + 1, settings.dropout, seed).to(device)
+    outputs = labels.shape[1] if several else int(labels.max()) + 1
+    network = models.classifier(arch, outputs, settings.dropout, seed).to(device)
     if device.type != "mps":
         network.to(memory_format=torch.channels_last)
     network.train()
@@ -66,14 +66,19 @@ def train_classifier(
     )
     size = min(settings.batch_size, len(images))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs * (len(images) // size))
-    rng, targets = np.random.default_rng(seed), torch.from_numpy(labels.astype(np.int64))
-    for _ in range(settings.epochs):
+    rng, targets = np.random.default_rng(seed), torch.from_numpy(labels.astype(np.float32 if several else np.int64))
+    epochs = tqdm(range(settings.epochs), "classifier", unit="epoch", **({} if progress else {"disable": True}))
+    for _ in epochs:
         order = rng.permutation(len(images))
         for start in range(0, len(images) - size + 1, size):
             rows = order[start : start + size]
+            batch = images[rows]
+            if settings.mirror:
+                batch = np.where(rng.random((size, 1, 1, 1)) < 0.5, batch[:, :, ::-1], batch)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                logits = network(data.to_float(images[rows]).to(device))
-            loss = F.cross_entropy(logits.float(), targets[rows].to(device))
+                logits = network(data.to_float(batch).to(device))
+            loss = F.binary_cross_entropy_with_logits if several else F.cross_entropy
+            loss = loss(logits.float(), targets[rows].to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -81,12 +86,28 @@ def train_classifier(
     return network.eval()
 
 
+def predict(network: nn.Module, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
+    """The likeliest classes (N,)."""
+    return _logits(network, images, batch_size).argmax(1).numpy()
+
+
+def attribute_probabilities(network: nn.Module, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
+    """How likely each attribute is, float32 (N, A), for uint8 (N, H, W, C) or float (N, C, H, W) pictures."""
+    return _logits(network, images, batch_size).sigmoid().numpy()
+
+
 @torch.no_grad()
-def predict(network: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """uint8 (N, H, W, C) → the likeliest classes (N,)."""
+def _logits(network: nn.Module, images: np.ndarray | Tensor, batch_size: int) -> Tensor:
     device = next(network.parameters()).device
-    parts = (data.to_float(images[s : s + batch_size]).to(device) for s in range(0, len(images), batch_size))
-    return torch.cat([network(part).argmax(1) for part in parts]).cpu().numpy()
+    return torch.cat([network(part).float().cpu() for part in data.batches(images, batch_size, device)])
+
+
+@torch.no_grad()
+def deep_features(network: models.Discriminator, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
+    """Means over the last convolution's maps, float32 (N, widths[-1]): what a distance between sets of faces uses."""
+    device = next(network.parameters()).device
+    maps = (network.feature_maps(part) for part in data.batches(images, batch_size, device))
+    return np.concatenate([m[len(network.arch.widths) - 1].mean((2, 3)).float().cpu().numpy() for m in maps])
 
 
 def random_search(arch, train, validation, trials: int, seed: int = 0, progress: bool = True, **run) -> list[dict]:

@@ -1,0 +1,192 @@
+"""A trained generator outside PyTorch: ONNX for any runtime, and the lab, a page that runs it in a reader's browser.
+
+For the lab batch norm is folded into the weights, these are rounded to 8 bits with a scale for each output channel, and
+dcgan_lib/lab/ (a kernel of two functions in SIMD WebAssembly, a script, a style sheet) draws pictures from them.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import checkpoints, results
+from .latent import principal_axes
+from .models import Generator, sample_latent
+
+LAB = Path(__file__).parent / "lab"
+OPSET = 18
+
+
+def onnx(generator: Generator, path: str | Path) -> Path:
+    """Write the generator as ONNX, opset 18: input `latent` (N, latent_dim), output `images` (N, C, H, W) in [-1, 1].
+
+    N is dynamic; batch norm uses running statistics. Checked against onnxruntime in the tests (extra 'onnx').
+    Raises ImportError, naming the extra, where the package onnx is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError("ONNX needs the extra: pip install 'dcgan_lib[onnx]'") from error
+    network = copy.deepcopy(generator).cpu().eval()
+    example = torch.zeros(2, network.arch.latent_dim)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "generator.onnx"
+        torch.onnx.export(
+            network,
+            (example,),
+            str(file),
+            input_names=["latent"],
+            output_names=["images"],
+            opset_version=OPSET,
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+        return checkpoints.write_bytes(path, file.read_bytes())
+
+
+def folded(generator: Generator) -> list[dict]:
+    """The generator as layers of plain arrays, batch norm folded in, pictures channels-last.
+
+    A layer is {"weight": float32 (taps, inputs, outputs), "bias": (outputs,), …}: first the dense ones (one tap), the
+    last of which gives (grid, grid, width); then transposed convolutions with `size`, `out`, `kernel`, `stride`, `pad`.
+    ReLU follows each, tanh the last. Raises ValueError for an architecture with other parts.
+    """
+    arch = generator.arch
+    parts = {"generator_activation": "relu", "output_activation": "tanh", "upsample": "stride"}
+    for field, value in parts.items():
+        if getattr(arch, field) != value:
+            raise ValueError(f"the lab knows generators with {field} {value!r} alone, got {getattr(arch, field)!r}")
+    network = copy.deepcopy(generator).cpu().eval()
+    layers = []
+    if arch.dense_units:
+        scale, shift = _affine(network.dense[1], arch.dense_units)
+        layers.append({"weight": (network.dense[0].weight * scale[:, None]).T[None], "bias": shift})
+    width, grid = arch.widths[-1], arch.sizes[-1]
+    scale, shift = _affine(network.project_norm, width if arch.dense_norm == "channel" else width * grid**2)
+    if arch.dense_norm == "channel":
+        scale, shift = (v.repeat_interleave(grid**2) for v in (scale, shift))
+    order = torch.arange(width * grid**2).view(width, grid, grid).permute(1, 2, 0).flatten()  # (c, y, x) → (y, x, c)
+    weight = (network.project.weight * scale[:, None])[order]
+    layers.append({"weight": weight.T[None], "bias": shift[order]})
+    for i, block in zip(reversed(range(len(arch.widths))), network.blocks, strict=True):
+        convolution = block[0]  # weight (in, out, k, k)
+        scale, shift = _affine(block[1], convolution.out_channels) if i else (torch.ones(arch.channels), None)
+        weight = convolution.weight * scale[:, None, None]
+        layers.append(
+            {
+                "weight": weight.permute(2, 3, 0, 1).flatten(0, 1),  # (k * k, in, out)
+                "bias": torch.zeros(arch.channels) if shift is None else shift,
+                "size": arch.sizes[i + 1],
+                "out": arch.sizes[i],
+                "kernel": arch.kernel_size,
+                "stride": arch.layer_strides[i],
+                "pad": arch.padding,
+            }
+        )
+    return [{k: v.detach().numpy() if isinstance(v, Tensor) else v for k, v in layer.items()} for layer in layers]
+
+
+def _affine(norm: nn.Module, width: int) -> tuple[Tensor, Tensor]:
+    """Batch norm with running statistics as y = scale x + shift, each (width,)."""
+    if isinstance(norm, nn.Identity):
+        return torch.ones(width), torch.zeros(width)
+    scale = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
+    return scale, (0 if norm.bias is None else norm.bias) - norm.running_mean * scale
+
+
+def quantised(layers: list[dict]) -> list[dict]:
+    """The layers with `weight` as int8 and a `scale` (outputs,): weight * scale differs by half a step at most."""
+    out = []
+    for layer in layers:
+        scale = np.abs(layer["weight"]).max((0, 1)) / 127
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        out.append(layer | {"weight": np.rint(layer["weight"] / scale).astype(np.int8), "scale": scale})
+    return out
+
+
+def lab(
+    generator: Generator,
+    out: str | Path,
+    directions: dict[str, Tensor] | None = None,
+    presets: list[dict] | None = None,
+    title: str = "a generator in your browser",
+    about: str = "",
+) -> Path:
+    """Write the lab into the folder `out`: index.html and what it loads; it runs from http and from file://.
+
+    `directions` are unit vectors (latent_dim,) by the name that their slider bears; none: the generator's principal
+    axes. `presets` are {"name", "plus": [(name, latents (n, latent_dim)), …], "minus": […]} for the arithmetic.
+    Returns the path of index.html. Raises ValueError for a generator that the lab's kernel cannot run.
+    """
+    out, arch = Path(out), generator.arch
+    layers = quantised(folded(generator))
+    if directions is None:
+        directions = {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator))}
+    blob = b"".join(layer[k].tobytes() for layer in layers for k in ("scale", "bias", "weight"))
+    net = {
+        "latentDim": arch.latent_dim,
+        "prior": arch.prior,
+        "size": arch.image_size,
+        "channels": arch.channels,
+        "layers": [
+            {k: v for k, v in layer.items() if not isinstance(v, np.ndarray)}
+            | dict(zip(("taps", "inputs", "outputs"), layer["weight"].shape, strict=True))
+            for layer in layers
+        ],
+        "directions": [{"name": name, "vector": _short(v)} for name, v in directions.items()],
+        "presets": [
+            {
+                "name": preset["name"],
+                **{
+                    side: [{"name": name, "latent": _short(z.mean(0))} for name, z in preset[side]]
+                    for side in ("plus", "minus")
+                },
+            }
+            for preset in presets or []
+        ],
+        "digest": checkpoints.digest(generator),
+        "weights": base64.b64encode(blob).decode(),
+        "kernel": base64.b64encode((LAB / "kernel.wasm").read_bytes()).decode(),
+    }
+    checkpoints.write_bytes(out / "weights.js", f"window.DCGAN_NET = {json.dumps(net)};\n".encode())
+    for name in ("lab.js", "lab.css"):
+        checkpoints.write_bytes(out / name, (LAB / name).read_bytes())
+    page = (LAB / "index.html").read_text().replace("{title}", title).replace("{about}", about)
+    return checkpoints.write_bytes(out / "index.html", page.encode())
+
+
+def known_directions(generator: Generator) -> tuple[dict[str, Tensor] | None, list[dict] | None]:
+    """Named directions and sums of the generator, where results/latent_faces.json was measured on it; else None, None.
+
+    Attributes that a line in latent space tells apart too badly (balanced accuracy below 0.7) are left out.
+    """
+    try:
+        measured = results.load("latent_faces")["measured"]
+    except ValueError:
+        return None, None
+    if measured["digest"] != checkpoints.digest(generator):
+        return None, None
+    named = {d["name"]: torch.tensor(d["vector"]) for d in measured["directions"].values() if d["accuracy"] >= 0.7}
+    turn = torch.tensor(measured["pose"]["vector"])
+    named["turn the head"] = turn / turn.norm()
+    named |= {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator, 2))}
+    pool = sample_latent(measured["pool"], generator.arch, measured["pool_seed"])
+    presets = []
+    for result, task in measured["sums"].items():
+        sides = {side: [(name, pool[task["terms"][name]]) for name in task[side]] for side in ("plus", "minus")}
+        presets.append({"name": f"→ {result}", **sides})
+    return named, presets
+
+
+def _short(vector: Tensor) -> list[float]:
+    return [float(f"{v:.5g}") for v in vector.tolist()]

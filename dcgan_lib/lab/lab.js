@@ -1,0 +1,307 @@
+// The lab: runs a generator (window.DCGAN_NET, written by `dcgan export lab`) in the page and draws what the reader asks
+// for. A classic script without dependencies, so that it works from file:// too.
+(() => {
+  "use strict";
+
+  // ---- the generator -------------------------------------------------------------------------------------------
+
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const pad4 = (n) => (n + 3) & ~3;
+
+  // Rounds outputs up to a multiple of 4 and lays weights as the kernel reads them: [taps][outputs / 8][inputs][8].
+  function arrange(layer, blob, at) {
+    const { taps, inputs, outputs } = layer, wide = pad4(outputs);
+    const floats = (n) => { const v = new Float32Array(blob.slice(at, at + 4 * n)); at += 4 * n; return v; };
+    const scale = floats(outputs), bias = new Float32Array(wide);
+    bias.set(floats(outputs));
+    const q = new Int8Array(blob, at, taps * inputs * outputs), weight = new Float32Array(taps * inputs * wide);
+    at += q.length;
+    const dense = layer.kernel === undefined;
+    for (let t = 0, s = 0; t < taps; t++)
+      for (let i = 0; i < inputs; i++)
+        for (let o = 0; o < outputs; o++, s++) {
+          const block = o & ~7, lanes = Math.min(8, wide - block);
+          const to = dense ? i * wide + o : (t * wide + block) * inputs + i * lanes + (o - block);
+          weight[to] = q[s] * scale[o];
+        }
+    return [{ ...layer, wide, weight, bias }, at];
+  }
+
+  async function load(net) {
+    const blob = bytes(net.weights).buffer, layers = [];
+    let at = 0;
+    for (const layer of net.layers) { const [ready, next] = arrange(layer, blob, at); layers.push(ready); at = next; }
+    // Memory: the kernel's stack, then weights, then a buffer of zero-bordered activations for each layer.
+    let top = 131072;
+    const take = (floats) => { const p = top; top += 4 * pad4(floats); return p; };
+    for (const layer of layers) { layer.w = take(layer.weight.length); layer.b = take(layer.wide); }
+    const input = take(net.latentDim);
+    layers.forEach((layer, i) => {
+      const next = layers[i + 1], last = layer.kernel === undefined && (!next || next.kernel === undefined);
+      if (last) { layer.y = take(layer.wide); return; }
+      layer.side = layer.out ?? next.size;
+      layer.depth = layer.kernel === undefined ? next.inputs : layer.wide;
+      layer.border = next ? next.kernel : 0;
+      layer.row = (layer.side + 2 * layer.border) * layer.depth;
+      layer.y = take(layer.side * layer.row) + 4 * layer.border * layer.depth;
+      if (layer.kernel === undefined) layer.flat = take(layer.wide);
+    });
+    const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536) });
+    const { instance } = await WebAssembly.instantiate(bytes(net.kernel), { env: { memory } });
+    const heap = new Float32Array(memory.buffer), { dense, up } = instance.exports;
+    for (const layer of layers) { heap.set(layer.weight, layer.w / 4); heap.set(layer.bias, layer.b / 4); delete layer.weight; }
+    const final = layers[layers.length - 1];
+
+    // latent → Float32Array (size * size * channels), channels last, in [-1, 1]
+    return (latent) => {
+      heap.set(latent, input / 4);
+      let x = input, before = null;
+      for (const layer of layers) {
+        if (layer.kernel === undefined) {
+          const y = layer.flat ?? layer.y;
+          dense(x, layer.w, layer.b, y, layer.inputs, layer.wide);
+          if (layer.flat !== undefined) {  // into rows with borders
+            const width = layer.side * layer.depth;
+            for (let r = 0; r < layer.side; r++)
+              heap.copyWithin(layer.y / 4 + r * layer.row, y / 4 + r * width, y / 4 + (r + 1) * width);
+          }
+        } else {
+          up(x, layer.w, layer.b, layer.y, layer.size, before.row, layer.inputs, layer.out, layer.row, layer.wide,
+             layer.kernel, layer.stride, layer.pad, layer === final ? 0 : 1);
+        }
+        x = layer.y;
+        before = layer;
+      }
+      const { size, channels } = net, image = new Float32Array(size * size * channels);
+      for (let p = 0, t = 0; p < size * size; p++)
+        for (let c = 0; c < channels; c++, t++) image[t] = Math.tanh(heap[final.y / 4 + p * final.wide + c]);
+      return image;
+    };
+  }
+
+  // ---- latents -------------------------------------------------------------------------------------------------
+
+  // A number makes a face: the same one in every browser (mulberry32, then Box and Muller where the prior is normal).
+  function latentOf(net, number) {
+    let a = number >>> 0;
+    const uniform = () => {
+      a = (a + 0x6d2b79f5) | 0;
+      let t = Math.imul(a ^ (a >>> 15), 1 | a);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+    const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+    return Float32Array.from({ length: net.latentDim }, net.prior === "normal" ? normal : () => 2 * uniform() - 1);
+  }
+
+  const mix = (a, b, t) => {  // on the arc for a normal prior, on the line for a uniform one is done by `walk`
+    return a.map((v, i) => v + t * (b[i] - v));
+  };
+  function walk(net, a, b, t) {
+    if (net.prior !== "normal") return mix(a, b, t);
+    const dot = (u, v) => u.reduce((s, x, i) => s + x * v[i], 0), la = Math.sqrt(dot(a, a)), lb = Math.sqrt(dot(b, b));
+    const angle = Math.acos(Math.max(-1, Math.min(1, dot(a, b) / (la * lb))));
+    if (angle < 1e-4 || Math.PI - angle < 1e-4) return mix(a, b, t);
+    const length = (1 - t) * la + t * lb, p = Math.sin((1 - t) * angle) / la, q = Math.sin(t * angle) / lb;
+    return a.map((v, i) => (length * (p * v + q * b[i])) / Math.sin(angle));
+  }
+
+  // ---- the page ------------------------------------------------------------------------------------------------
+
+  function make(tag, attributes = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+      else if (value !== undefined) node.setAttribute(key, value);
+    }
+    node.append(...children);
+    return node;
+  }
+
+  function paint(canvas, net, image) {
+    canvas.width = canvas.height = net.size;
+    const context = canvas.getContext("2d"), pixels = context.createImageData(net.size, net.size);
+    for (let p = 0; p < net.size * net.size; p++) {
+      for (let c = 0; c < 3; c++)
+        pixels.data[4 * p + c] = Math.round((image[p * net.channels + Math.min(c, net.channels - 1)] + 1) * 127.5);
+      pixels.data[4 * p + 3] = 255;
+    }
+    context.putImageData(pixels, 0, 0);
+  }
+
+  const picture = (label, big) => make("canvas", { role: "img", "aria-label": label, class: big ? "lab-big" : "lab-small" });
+  const button = (text, onclick, label) => make("button", { type: "button", onclick, "aria-label": label }, text);
+  const anyNumber = () => Math.floor(Math.random() * 1e6);
+
+  function slider(name, min, max, step, oninput) {
+    const output = make("output", {}, "0");
+    const input = make("input", { type: "range", min, max, step, value: 0, "aria-label": name });
+    input.addEventListener("input", () => { output.textContent = Number(input.value).toFixed(1); oninput(); });
+    return { row: make("label", { class: "lab-slider" }, make("span", {}, name), input, output), input, output };
+  }
+
+  function explorer(net, draw, say) {
+    const canvas = picture("generated picture", true);
+    const number = make("input", { type: "number", min: 0, max: 999999, value: 7, "aria-label": "number of the picture" });
+    const sliders = net.directions.map((d) => slider(d.name, -4, 4, 0.1, () => show()));
+    const latent = () => {
+      const z = latentOf(net, Number(number.value));
+      sliders.forEach(({ input }, i) => {
+        const by = Number(input.value);
+        if (by) net.directions[i].vector.forEach((v, j) => { z[j] += by * v; });
+      });
+      return z;
+    };
+    const show = () => {
+      paint(canvas, net, draw(latent()));
+      const moved = sliders.map(({ input }, i) => [net.directions[i].name, input.value]).filter(([, v]) => Number(v));
+      const text = `picture number ${number.value}` + moved.map(([n, v]) => `, ${n} ${v}`).join("");
+      canvas.setAttribute("aria-label", text);
+      canvas.dataset.drawn = String(Number(canvas.dataset.drawn || 0) + 1);
+    };
+    const reset = () => {
+      for (const { input, output } of sliders) { input.value = 0; output.textContent = "0"; }
+      show();
+    };
+    number.addEventListener("change", show);
+    const save = () => {
+      const link = make("a", { href: canvas.toDataURL("image/png"), download: `dcgan-${number.value}.png` });
+      link.click();
+      say("picture saved");
+    };
+    const node = make("section", { class: "lab-part", "aria-label": "Sliders" },
+      make("div", {}, canvas),
+      make("div", { class: "lab-controls" }, ...sliders.map((s) => s.row),
+        make("div", { class: "lab-buttons" },
+          button("Another one", () => { number.value = anyNumber(); show(); say(`picture number ${number.value}`); }),
+          button("Reset the sliders", () => { reset(); say("sliders reset"); }),
+          button("Save the picture", save),
+          make("label", {}, "No. ", number))));
+    show();
+    return { node, latent, name: () => `No. ${number.value}` };
+  }
+
+  function walker(net, draw, say, explored) {
+    const ends = [12, 41].map((n) => ({ latent: latentOf(net, n), canvas: picture(`end of the walk, number ${n}`) }));
+    const canvas = picture("picture on the walk", true);
+    const position = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "position on the walk" });
+    const show = () => {
+      const t = Number(position.value) / 100;
+      paint(canvas, net, draw(walk(net, ends[0].latent, ends[1].latent, t)));
+      canvas.setAttribute("aria-label", `${position.value} percent of the way from A to B`);
+    };
+    const showEnd = (end) => { paint(end.canvas, net, draw(end.latent)); show(); };
+    let timer = null;
+    const play = button("Play", () => {
+      if (timer) { clearInterval(timer); timer = null; play.textContent = "Play"; return; }
+      play.textContent = "Stop";
+      let step = Number(position.value) >= 100 ? -1 : 1;
+      timer = setInterval(() => {
+        const next = Number(position.value) + step;
+        if (next >= 100 || next <= 0) step = -step;
+        position.value = next;
+        show();
+      }, 50);
+    });
+    position.addEventListener("input", show);
+    const end = (i, letter) => make("div", { class: "lab-end" }, make("strong", {}, letter), ends[i].canvas,
+      button("Another", () => {
+        const n = anyNumber();
+        ends[i].latent = latentOf(net, n);
+        ends[i].canvas.setAttribute("aria-label", `end of the walk, number ${n}`);
+        showEnd(ends[i]);
+        say(`${letter} is number ${n}`);
+      }, `another picture for ${letter}`),
+      button("From the sliders", () => { ends[i].latent = explored.latent(); showEnd(ends[i]); say(`${letter} taken`); },
+        `take the picture of the sliders as ${letter}`));
+    const node = make("section", { class: "lab-part", "aria-label": "Walk between two pictures" },
+      make("div", {}, canvas),
+      make("div", { class: "lab-controls" }, make("div", { class: "lab-ends" }, end(0, "A"), end(1, "B")),
+        make("label", { class: "lab-slider" }, make("span", {}, "A to B"), position), make("div", { class: "lab-buttons" }, play)));
+    ends.forEach(showEnd);
+    return { node };
+  }
+
+  function arithmetic(net, draw, say) {
+    const slots = ["A", "B", "C"].map((letter) => ({ letter, latent: null, canvas: picture(`${letter}: empty`) }));
+    const canvas = picture("A minus B plus C", true);
+    let current = 0;
+    const show = () => {
+      const [a, b, c] = slots.map((s) => s.latent);
+      paint(canvas, net, draw(a.map((v, i) => v - b[i] + c[i])));
+      slots.forEach((slot, i) => slot.button.setAttribute("aria-pressed", i === current));
+    };
+    const fill = (i, latent, name) => {
+      slots[i].latent = Float32Array.from(latent);
+      slots[i].name.textContent = name;
+      slots[i].canvas.setAttribute("aria-label", `${slots[i].letter}: ${name}`);
+      paint(slots[i].canvas, net, draw(slots[i].latent));
+    };
+    for (const [i, slot] of slots.entries()) {
+      slot.name = make("small", {});
+      slot.button = make("button", { type: "button", class: "lab-slot", "aria-label": `fill ${slot.letter}`,
+        onclick: () => { current = i; show(); say(`the next picture goes to ${slot.letter}`); } }, slot.canvas, slot.name);
+    }
+    const gallery = make("div", { class: "lab-gallery", role: "group", "aria-label": "pictures to choose from" });
+    let first = 100;
+    const stock = () => {
+      gallery.replaceChildren(...Array.from({ length: 12 }, (_, k) => {
+        const n = first + k, latent = latentOf(net, n), thumb = picture(`number ${n}`);
+        paint(thumb, net, draw(latent));
+        return make("button", { type: "button", class: "lab-thumb", "aria-label": `number ${n}`, onclick: () => {
+          fill(current, latent, `No. ${n}`);
+          say(`number ${n} is ${slots[current].letter}`);
+          current = (current + 1) % 3;
+          show();
+        } }, thumb);
+      }));
+    };
+    const presets = net.presets.map((preset) => button(preset.name, () => {
+      const terms = [preset.plus[0], preset.minus[0], preset.plus[1]];
+      terms.forEach((term, i) => fill(i, term.latent, term.name));
+      show();
+      say(preset.name);
+    }));
+    const node = make("section", { class: "lab-part", "aria-label": "Arithmetic" },
+      make("div", {}, canvas),
+      make("div", { class: "lab-controls" },
+        make("div", { class: "lab-sum" }, slots[0].button, "−", slots[1].button, "+", slots[2].button),
+        make("p", {}, "Choose A, B or C, then a picture below."), gallery,
+        make("div", { class: "lab-buttons" }, ...presets,
+          button("Other pictures", () => { first = anyNumber(); stock(); say("other pictures"); }))));
+    slots.forEach((_, i) => fill(i, latentOf(net, 100 + i), `No. ${100 + i}`));
+    if (net.presets.length) presets[0].click();
+    stock();
+    show();
+    return { node };
+  }
+
+  async function mount(root, net) {
+    root.replaceChildren(make("p", {}, "Unpacking the generator …"));
+    let draw;
+    try {
+      draw = await load(net);
+    } catch (error) {
+      root.replaceChildren(make("p", {}, `This browser cannot run the lab: it needs WebAssembly with SIMD (${error}).`));
+      return;
+    }
+    const status = make("p", { class: "lab-status", role: "status", "aria-live": "polite" });
+    const say = (text) => { status.textContent = text; };
+    const explored = explorer(net, draw, say);
+    root.replaceChildren(
+      make("h3", {}, "Sliders"), explored.node,
+      make("h3", {}, "A walk between two"), walker(net, draw, say, explored).node,
+      make("h3", {}, "A − B + C"), arithmetic(net, draw, say).node, status);
+    root.dataset.ready = "yes";
+    window.DCGAN_LAB = { draw, latentOf: (n) => latentOf(net, n), net };  // for tests and for the curious
+  }
+
+  const start = () => {
+    const root = document.getElementById("dcgan-lab");
+    if (!root) return;
+    if (!window.DCGAN_NET) root.textContent = "The generator's file weights.js is missing: `make book` writes it.";
+    else mount(root, window.DCGAN_NET);
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,143 @@
+"""What can be done with z: walks, means, sums and directions (paper sections 6.1 and 6.3.2).
+
+Latents are tensors (N, latent_dim) on the CPU. Nothing here trains, and nothing is random without a seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from torch import Tensor
+
+from . import models
+
+KINDS = ("linear", "spherical")
+
+
+def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
+    """A walk through all points (K, latent_dim), with `steps` latents from each to the next, both ends counted.
+
+    Returns ((K - 1) * (steps - 1) + 1, latent_dim). "linear" is the paper's; "spherical" turns at a constant angle and
+    lets the length go evenly from one point's to the next's, so that a normal prior's walk does not pass near 0, where
+    it has hardly any mass (White, 2016).
+    Raises ValueError for fewer than 2 points or steps, or an unknown kind.
+    """
+    models.choose(kind, KINDS, "kind of interpolation")
+    if points.ndim != 2 or len(points) < 2 or steps < 2:
+        raise ValueError(
+            f"expected points (2 or more, latent_dim) and steps of at least 2: {tuple(points.shape)}, {steps}"
+        )
+    t = torch.linspace(0, 1, steps, dtype=points.dtype)[1:, None]  # the first of a segment is the last one's end
+    segments = [points[:1]]
+    for a, b in pairwise(points):
+        segments.append(a + t * (b - a) if kind == "linear" else _turn_by_angle(a, b, t))
+    return torch.cat(segments)
+
+
+def _turn_by_angle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    lengths = (1 - t) * a.norm() + t * b.norm()
+    unit_a, unit_b = a / a.norm(), b / b.norm()
+    angle = torch.arccos((unit_a @ unit_b).clamp(-1, 1))
+    if angle < 1e-4 or torch.pi - angle < 1e-4:  # one direction, or opposite ones, which fix no plane to turn in
+        return a + t * (b - a)
+    return lengths * (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / torch.sin(angle)
+
+
+def arithmetic(plus: list[Tensor], minus: list[Tensor]) -> Tensor:
+    """Sum of the means of `plus` less the means of `minus`, (latent_dim,).
+
+    Each item is (n, latent_dim), the exemplars of one concept: the paper took the mean of three, since single ones were
+    unstable. `arithmetic([smiling_woman, neutral_man], [neutral_woman])` should be a smiling man.
+    """
+    return sum(item.mean(0) for item in plus) - sum((item.mean(0) for item in minus), torch.zeros(plus[0].shape[1]))
+
+
+def neighbours(latent: Tensor, n: int = 8, scale: float = 0.25, seed: int = 0) -> Tensor:
+    """n latents around one (latent_dim,), with noise uniform in ±scale in every coordinate: the paper's grid of 8."""
+    rng = torch.Generator().manual_seed(seed)
+    return latent + scale * (2 * torch.rand(n, len(latent), generator=rng) - 1)
+
+
+def turn(left: Tensor, right: Tensor) -> Tensor:
+    """The paper's 'turn' vector, (latent_dim,): from the mean of samples that look left to the mean of those that
+    look right."""
+    return right.mean(0) - left.mean(0)
+
+
+def exemplars(probabilities: np.ndarray, names: list[str], wanted: dict[str, bool], n: int) -> np.ndarray:
+    """Indices (n,) of the samples that a classifier is surest have what is `wanted`, surest first.
+
+    `probabilities` (N, A) belong to the attributes `names`; {"Smiling": True, "Male": False} asks for smiling women.
+    A sample is as sure as its least sure attribute. The paper's authors picked theirs by eye; so does no command.
+    """
+    for name in wanted:
+        models.choose(name, names, "attribute")
+    columns = {name: probabilities[:, names.index(name)] for name in wanted}
+    sure = np.min([columns[name] if yes else 1 - columns[name] for name, yes in wanted.items()], axis=0)
+    return np.argsort(-sure, kind="stable")[:n]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A way to go in latent space: a unit `vector` (latent_dim,), and how well it tells yes from no (0.5 is chance)."""
+
+    vector: Tensor
+    accuracy: float
+
+
+def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
+    """The direction in which an attribute grows: logistic regression from latents (N, latent_dim) to labels 0 or 1.
+
+    Classes weigh the same, however rare one is; `accuracy` is balanced, by five-fold cross-validation.
+    Raises ValueError when one of the classes has fewer than 10 latents.
+    """
+    z, labels = latent.numpy(), np.asarray(labels).astype(int)
+    counts = np.bincount(labels, minlength=2)
+    if counts.min() < 10:
+        raise ValueError(
+            f"an attribute needs at least 10 latents with it and 10 without, got {counts[1]} and {counts[0]}"
+        )
+    model = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
+    accuracy = cross_val_score(model, z, labels, cv=5, scoring="balanced_accuracy").mean()
+    vector = torch.from_numpy(model.fit(z, labels).coef_[0].astype(np.float32))
+    return Direction(vector / vector.norm(), float(accuracy))
+
+
+def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 1024, seed: int = 0) -> Tensor:
+    """The unit directions (n_axes, latent_dim) that move the picture most, strongest first, orthogonal.
+
+    Pictures of `samples` latents are regressed on their latents, and the regression's singular vectors are taken: the
+    principal components of the generator's linear response. A sign has no meaning; the largest entry is made positive.
+    """
+    z = models.sample_latent(samples, generator.arch, seed)
+    images = models.sample(generator, z)
+    size = min(16, images.shape[-1])
+    pixels = torch.nn.functional.adaptive_avg_pool2d(images, size).flatten(1)  # (N, C * 16 * 16): coarse is enough
+    response = torch.linalg.lstsq(z - z.mean(0), pixels - pixels.mean(0)).solution  # (latent_dim, C * 16 * 16)
+    axes = torch.linalg.svd(response, full_matrices=False).U.T[:n_axes]
+    return axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
+
+
+def path_report(vectors: np.ndarray) -> dict[str, float]:
+    """How smooth a walk is, from the features (n, F) of its pictures in an independent network.
+
+    `length` is the sum of the steps' Euclidean lengths and `detour` that over the straight line between the ends (1 is
+    straight). `largest_step` is the longest step over the mean one: 1 for an even walk, n - 1 for a cut from one
+    picture to another.
+    """
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.ndim != 2 or len(vectors) < 3:
+        raise ValueError(f"expected features (3 or more pictures, F), got {vectors.shape}")
+    steps = np.linalg.norm(np.diff(vectors, axis=0), axis=1)
+    chord = np.linalg.norm(vectors[-1] - vectors[0])
+    length = float(steps.sum())
+    return {
+        "length": length,
+        "detour": float(length / chord) if chord else float("inf"),
+        "largest_step": float(steps.max() / steps.mean()) if length else 1.0,
+    }

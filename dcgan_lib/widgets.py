@@ -1,0 +1,196 @@
+"""Sliders for notebooks, on ipywidgets: move through latent space, play a walk, add and subtract.
+
+Each draws one picture at a time when something changes, so nothing blocks. Where there is no kernel (GitHub, the built
+book) the notebook shows the still picture that was stored beside the widget.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import latent as latents
+from . import models, plots
+
+SIDE = 256  # pixels on the screen of the large picture
+REACH = 4.0  # how far a slider goes along a unit direction, each way
+
+
+def _png(images: Tensor, side: int, columns: int = 1) -> bytes:
+    """A sheet of pictures (N, C, H, W) as PNG, each magnified to at least `side` by whole pixels, without smoothing."""
+    sheet = plots.tile(images, columns, gap=0)
+    sheet = sheet.repeat(-(-side // images.shape[-1]), 0).repeat(-(-side // images.shape[-1]), 1)
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, "PNG")
+    return file.getvalue()
+
+
+class _Widget(ipywidgets.VBox):
+    """Draws with one generator, and stands for itself as a still picture where widgets do not run."""
+
+    def __init__(self, generator: models.Generator, **options):
+        self.generator = generator
+        super().__init__(**options)
+
+    def _image(self, z: Tensor, side: int = SIDE) -> bytes:
+        return _png(models.sample(self.generator, z.reshape(-1, self.generator.arch.latent_dim)), side)
+
+    def still(self) -> bytes:
+        """What the widget shows now, as PNG."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **options) -> dict:
+        bundle = super()._repr_mimebundle_(**options)
+        return bundle and {**bundle, "image/png": base64.b64encode(self.still()).decode()}
+
+
+class LatentExplorer(_Widget):
+    """One picture and a slider for each direction: `latent` is where it stands now, (1, latent_dim).
+
+    `directions` are unit vectors (latent_dim,) by name; None takes the generator's principal axes. Buttons: another
+    picture (a new seed), sliders to 0, save as PNG (into `folder`).
+    """
+
+    def __init__(
+        self, generator: models.Generator, directions: dict[str, Tensor] | None = None, seed: int = 0,
+        folder: str | Path = ".",
+    ):  # fmt: skip
+        if directions is None:
+            directions = {f"axis {i + 1}": axis for i, axis in enumerate(latents.principal_axes(generator))}
+        self.directions, self.folder = directions, Path(folder)
+        self.picture = ipywidgets.Image(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
+        self.seed = ipywidgets.BoundedIntText(value=seed, min=0, max=2**31 - 1, description="seed")
+        self.sliders = {
+            name: ipywidgets.FloatSlider(
+                0.0, min=-REACH, max=REACH, step=0.1, description=name, style={"description_width": "9em"}
+            )
+            for name in directions
+        }
+        self.random = ipywidgets.Button(description="Another one", icon="random")
+        self.reset = ipywidgets.Button(description="Sliders to 0", icon="undo")
+        self.save = ipywidgets.Button(description="Save the picture", icon="download")
+        self.message = ipywidgets.Label()
+        self._quiet = False
+        super().__init__(generator)
+        buttons = ipywidgets.HBox([self.random, self.reset, self.save])
+        controls = ipywidgets.VBox([*self.sliders.values(), self.seed, buttons, self.message])
+        self.children = [ipywidgets.HBox([self.picture, controls], layout={"flex_flow": "row wrap"})]
+        for slider in (*self.sliders.values(), self.seed):
+            slider.observe(self._draw, "value")
+        self.random.on_click(lambda _: setattr(self.seed, "value", int(np.random.default_rng().integers(2**31 - 1))))
+        self.reset.on_click(self._to_zero)
+        self.save.on_click(self._save)
+        self._draw()
+
+    @property
+    def latent(self) -> Tensor:
+        z = models.sample_latent(1, self.generator.arch, self.seed.value)
+        return z + sum(slider.value * self.directions[name] for name, slider in self.sliders.items())
+
+    def still(self) -> bytes:
+        return self.picture.value
+
+    def _draw(self, _=None) -> None:
+        if not self._quiet:
+            self.picture.value = self._image(self.latent)
+
+    def _to_zero(self, _) -> None:
+        self._quiet = True  # one picture for all sliders
+        for slider in self.sliders.values():
+            slider.value = 0.0
+        self._quiet = False
+        self._draw()
+
+    def _save(self, _) -> None:
+        path = self.folder / f"dcgan_{self.seed.value}.png"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_png(models.sample(self.generator, self.latent), self.generator.arch.image_size))
+            self.message.value = f"saved {path}"
+        except OSError as error:
+            self.message.value = f"not saved: {error}"
+
+
+class WalkPlayer(_Widget):
+    """Plays a walk (n, latent_dim), picture by picture, drawn as they come; a slider goes to any of them."""
+
+    def __init__(self, generator: models.Generator, walk: Tensor, milliseconds: int = 100):
+        if walk.ndim != 2 or len(walk) < 2:
+            raise ValueError(f"expected a walk (2 or more, latent_dim), got {tuple(walk.shape)}")
+        self.walk = walk
+        self.picture = ipywidgets.Image(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
+        self.play = ipywidgets.Play(max=len(walk) - 1, interval=milliseconds, repeat=True)
+        self.position = ipywidgets.IntSlider(max=len(walk) - 1, description="step")
+        super().__init__(generator)
+        ipywidgets.jslink((self.play, "value"), (self.position, "value"))
+        self.children = [self.picture, ipywidgets.HBox([self.play, self.position])]
+        self.position.observe(self._draw, "value")
+        self._draw()
+
+    def still(self) -> bytes:
+        chosen = self.walk[np.linspace(0, len(self.walk) - 1, min(9, len(self.walk))).round().astype(int)]
+        return _png(models.sample(self.generator, chosen), 64, columns=len(chosen))
+
+    def _draw(self, _=None) -> None:
+        self.picture.value = self._image(self.walk[self.position.value])
+
+
+class ArithmeticTable(_Widget):
+    """A - B + C: choose a slot, then a picture; `result` is the latent (latent_dim,).
+
+    `choices` (n, latent_dim) are what there is to choose from, with `names`; None takes 12 samples of the prior.
+    """
+
+    SLOTS = ("A", "B", "C")
+
+    def __init__(
+        self, generator: models.Generator, choices: Tensor | None = None, names: list[str] | None = None, seed: int = 0
+    ):
+        self.choices = models.sample_latent(12, generator.arch, seed) if choices is None else choices
+        names = [str(i + 1) for i in range(len(self.choices))] if names is None else names
+        if len(names) != len(self.choices) or len(names) < 3:
+            raise ValueError(f"expected 3 or more choices and a name for each, got {len(self.choices)}, {len(names)}")
+        self.slot = ipywidgets.ToggleButtons(options=self.SLOTS, description="fill")
+        small = {"width": "64px", "height": "64px"}
+        self.terms = {slot: ipywidgets.Image(format="png", layout=small) for slot in self.SLOTS}
+        self.chosen = dict(zip(self.SLOTS, range(3), strict=True))  # slot → index of its choice
+        self.picture = ipywidgets.Image(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
+        self.buttons = [ipywidgets.Button(description=name, layout={"width": "68px"}) for name in names]
+        super().__init__(generator)
+        self._thumbs = [self._image(z, 64) for z in self.choices]
+        shelf = [
+            ipywidgets.VBox([ipywidgets.Image(value=png, format="png", layout=small), button])
+            for png, button in zip(self._thumbs, self.buttons, strict=True)
+        ]
+        signs = [ipywidgets.Label(text) for text in ("A", "− B", "+ C", "=")]
+        row = [w for pair in zip(signs, (*self.terms.values(), self.picture), strict=True) for w in pair]
+        self.children = [ipywidgets.HBox(row), self.slot, ipywidgets.HBox(shelf, layout={"flex_flow": "row wrap"})]
+        for i, button in enumerate(self.buttons):
+            button.on_click(lambda _, i=i: self._choose(i))
+        self._draw()
+
+    @property
+    def result(self) -> Tensor:
+        a, b, c = (self.choices[self.chosen[slot]] for slot in self.SLOTS)
+        return a - b + c
+
+    def still(self) -> bytes:
+        shown = [self.choices[self.chosen[slot]] for slot in self.SLOTS]
+        return _png(models.sample(self.generator, torch.stack([*shown, self.result])), 64, columns=4)
+
+    def _choose(self, index: int) -> None:
+        self.chosen[self.slot.value] = index
+        self.slot.index = (self.slot.index + 1) % len(self.SLOTS)  # the next click fills the next slot
+        self._draw()
+
+    def _draw(self) -> None:
+        for slot, index in self.chosen.items():
+            self.terms[slot].value = self._thumbs[index]
+        self.picture.value = self._image(self.result)

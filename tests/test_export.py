@@ -1,0 +1,271 @@
+"""ONNX against torch, the lab's arrays against torch, and the lab itself in headless Chromium."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import browser
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dcgan_lib import checkpoints, cli, data, export, models
+
+ROOT = Path(__file__).parents[1]
+BUILT = ROOT / "_build" / "html"
+
+
+def calibrated(name, **changes):
+    generator, _ = models.build(name, seed=0, **changes)
+    models.calibrate(generator, [models.sample_latent(32, generator.arch, s) for s in range(3)])
+    return generator.eval()
+
+
+def run_layers(layers, z):
+    """The lab's layers by torch's own transposed convolution: what the kernel has to compute."""
+    x = z
+    for i, layer in enumerate(layers):
+        weight = torch.from_numpy(layer["weight"].astype(np.float32) * layer.get("scale", np.float32(1)))
+        if "kernel" not in layer:
+            x = (x @ weight[0] + torch.from_numpy(layer["bias"])).relu()
+            if "kernel" in layers[i + 1]:
+                size = layers[i + 1]["size"]
+                x = x.view(len(z), size, size, -1).permute(0, 3, 1, 2)
+            continue
+        k, stride, pad = layer["kernel"], layer["stride"], layer["pad"]
+        weight = weight.view(k, k, *weight.shape[1:]).permute(2, 3, 0, 1)  # (in, out, k, k)
+        more = layer["out"] - ((layer["size"] - 1) * stride - 2 * pad + k)
+        x = F.conv_transpose2d(x, weight, torch.from_numpy(layer["bias"]), stride, pad, more)
+        x = x.tanh() if layer is layers[-1] else x.relu()
+    return x
+
+
+SHAPES = {
+    "tiny32": {},
+    "mnist28": {},  # a dense hidden layer, a size that is no power of two, one channel, no gains
+    "imagenet32": {"widths": (8, 8, 12, 12, 16, 16)},  # strides of 1, 3x3 kernels
+    "paper64": {"widths": (8, 12, 16, 20)},  # batch norm over units, 5x5 kernels
+    "keras64": {"widths": (4, 8, 12, 20)},  # no batch norm behind the dense layer
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_folded_layers_equal_the_generator(name):
+    generator = calibrated(name, **SHAPES[name])
+    z = models.sample_latent(5, generator.arch, 4)
+    torch.testing.assert_close(run_layers(export.folded(generator), z), models.sample(generator, z), atol=2e-5, rtol=0)
+
+
+def test_quantised_layers_stay_close():
+    layers = export.folded(checkpoints.load("faces")[0])
+    small = export.quantised(layers)
+    for before, after in zip(layers, small, strict=True):
+        assert after["weight"].dtype == np.int8 and np.abs(after["weight"]).max() == 127
+        step = after["scale"]
+        assert (np.abs(after["weight"] * step - before["weight"]) <= step / 2 + 1e-7).all()
+
+
+def test_what_the_lab_cannot_run_is_named():
+    with pytest.raises(ValueError, match="generator_activation 'relu' alone, got 'elu'"):
+        export.folded(calibrated("tiny32", generator_activation="elu"))
+
+
+@pytest.mark.parametrize("name", ["tiny32", "mnist28", "imagenet32"])
+def test_onnx_equals_torch_for_any_batch(name, tmp_path):
+    import onnx
+    import onnxruntime
+
+    generator = calibrated(name, **SHAPES[name])
+    path = export.onnx(generator, tmp_path / "generator.onnx")
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    assert {i.domain: i.version for i in model.opset_import}[""] == export.OPSET
+    session = onnxruntime.InferenceSession(str(path))
+    for n in (1, 7):
+        z = models.sample_latent(n, generator.arch, n)
+        (images,) = session.run(["images"], {"latent": z.numpy()})
+        np.testing.assert_allclose(images, models.sample(generator, z).numpy(), atol=1e-5)
+
+
+def test_onnx_names_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(ImportError, match=r"pip install 'dcgan_lib\[onnx\]'"):
+        export.onnx(calibrated("tiny32"), tmp_path / "x.onnx")
+
+
+def test_command_line(tmp_path, capsys):
+    assert cli.main(["export", "lab", "mnist", "--out", str(tmp_path / "lab"), "--title", "Digits"]) == 0
+    assert "principal axes" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "lab").iterdir()} == {"index.html", "lab.js", "lab.css", "weights.js"}
+    assert "<title>Digits</title>" in (tmp_path / "lab" / "index.html").read_text()
+    assert cli.main(["export", "onnx", "imagenet32", "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "imagenet32 holds a discriminator alone" in capsys.readouterr().err
+
+
+def test_known_directions_belong_to_the_shipped_faces():
+    directions, presets = export.known_directions(checkpoints.load("faces")[0])
+    assert {"smile", "turn the head"} <= set(directions) and len(presets) == 2
+    assert all(abs(float(v.norm()) - 1) < 1e-3 for v in directions.values())
+    assert export.known_directions(calibrated("tiny32")) == (None, None)
+
+
+def test_the_kernel_is_the_one_that_the_page_carries(tmp_path):
+    export.lab(calibrated("tiny32"), tmp_path)
+    text = (tmp_path / "weights.js").read_text()
+    net = json.loads(re.fullmatch(r"window\.DCGAN_NET = (.*);\n", text)[1])
+    assert base64.b64decode(net["kernel"]) == (export.LAB / "kernel.wasm").read_bytes()
+    assert net["layers"][0]["inputs"] == net["latentDim"] == 32
+
+
+# ---- in the browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        instance = browser.launch(playwright)
+        yield instance
+        instance.close()
+
+
+def open_lab(chromium, path, **options):
+    """The page with its errors collected, every request to a network refused."""
+    page = chromium.new_page(**options)
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
+    page.goto(path.as_uri())
+    page.wait_for_selector("#dcgan-lab[data-ready]", timeout=30_000)
+    return page
+
+
+def in_page(page, z, arch):
+    values = page.evaluate("z => Array.from(window.DCGAN_LAB.draw(Float32Array.from(z)))", z.tolist())
+    return torch.tensor(values).view(arch.image_size, arch.image_size, arch.channels).permute(2, 0, 1)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", SHAPES)
+def test_kernel_equals_torch(name, chromium, tmp_path):
+    """The kernel and the script against the same 8-bit layers run by torch: equal but for the order of sums."""
+    generator = calibrated(name, **SHAPES[name])
+    page = open_lab(chromium, export.lab(generator, tmp_path))
+    z = models.sample_latent(3, generator.arch, 8)
+    expected = run_layers(export.quantised(export.folded(generator)), z)
+    for latent, image in zip(z, expected, strict=True):
+        torch.testing.assert_close(in_page(page, latent, generator.arch), image, atol=1e-4, rtol=0)
+    assert not page.errors
+
+
+@pytest.fixture
+def lab_page(chromium):
+    path = BUILT / "book" / "lab.html"
+    if not path.exists():
+        pytest.skip("build the book first: make book")
+    return open_lab(chromium, path, viewport={"width": 1200, "height": 1000})
+
+
+@pytest.mark.browser
+def test_the_page_draws_the_shipped_faces(lab_page):
+    generator, _ = checkpoints.load("faces")
+    z = models.sample_latent(16, generator.arch, 5)
+    difference = torch.stack([in_page(lab_page, latent, generator.arch) for latent in z]) - models.sample(generator, z)
+    assert difference.abs().max() <= 0.02 and difference.abs().mean() <= 2 * 0.5 / 255
+    files = [BUILT / "lab" / name for name in ("weights.js", "lab.js", "lab.css")]
+    assert sum(path.stat().st_size for path in files) <= 5_000_000
+    times = lab_page.evaluate(
+        """() => { const z = window.DCGAN_LAB.latentOf(1), times = [];
+        for (let i = 0; i < 40; i++) { const t = performance.now(); window.DCGAN_LAB.draw(z); times.push(performance.now() - t); }
+        return times.sort((a, b) => a - b); }"""  # noqa: E501
+    )
+    assert times[20] <= 20, f"{times[20]:.1f} ms a picture"
+
+
+def canvas(page, part, index=0):
+    """The pixels of a canvas of one part of the lab."""
+    data_url = page.locator(f"section[aria-label='{part}'] canvas").nth(index).evaluate("c => c.toDataURL('image/png')")
+    return data_url
+
+
+@pytest.mark.browser
+def test_sliders_move_the_picture_and_reset(lab_page):
+    start = canvas(lab_page, "Sliders")
+    smile = lab_page.get_by_role("slider", name="smile", exact=True)
+    smile.focus()
+    for _ in range(12):
+        lab_page.keyboard.press("ArrowRight")
+    assert smile.input_value() == "1.2"
+    moved = canvas(lab_page, "Sliders")
+    assert moved != start
+    label = lab_page.locator("section[aria-label='Sliders'] canvas").get_attribute("aria-label")
+    assert label == "picture number 7, smile 1.2"
+    lab_page.get_by_role("button", name="Reset the sliders").click()
+    assert canvas(lab_page, "Sliders") == start and smile.input_value() == "0"
+    lab_page.get_by_role("button", name="Another one").click()
+    assert canvas(lab_page, "Sliders") != start
+    with lab_page.expect_download() as download:
+        lab_page.get_by_role("button", name="Save the picture").click()
+    assert re.fullmatch(r"dcgan-\d+\.png", download.value.suggested_filename)
+    assert lab_page.get_by_role("status").inner_text() == "picture saved" and not lab_page.errors
+
+
+@pytest.mark.browser
+def test_walk_goes_from_a_to_b(lab_page):
+    position = lab_page.get_by_role("slider", name="position on the walk")
+    for value, end in (("0", 1), ("100", 2)):  # the big picture comes first, then A, then B
+        position.fill(value)
+        assert canvas(lab_page, "Walk between two pictures") == canvas(lab_page, "Walk between two pictures", end)
+    lab_page.get_by_role("button", name="take the picture of the sliders as A").click()
+    position.fill("0")
+    assert canvas(lab_page, "Walk between two pictures") == canvas(lab_page, "Sliders")
+    lab_page.get_by_role("button", name="Play").click()
+    lab_page.wait_for_function("document.querySelector('[aria-label=\"position on the walk\"]').value > 3")
+    lab_page.get_by_role("button", name="Stop").click()
+
+
+@pytest.mark.browser
+def test_arithmetic_adds_and_subtracts(lab_page):
+    part = lab_page.get_by_role("region", name="Arithmetic")
+    before = canvas(lab_page, "Arithmetic")
+    part.get_by_role("button", name="fill A", exact=True).click()
+    for number in (100, 101, 102):  # A, B, C in turn
+        part.get_by_role("button", name=f"number {number}", exact=True).click()
+    after = canvas(lab_page, "Arithmetic")
+    assert after != before
+    drawn = lab_page.evaluate(
+        """() => { const l = window.DCGAN_LAB, [a, b, c] = [100, 101, 102].map(l.latentOf);
+        return Array.from(l.draw(a.map((v, i) => v - b[i] + c[i]))); }"""
+    )
+    shown = lab_page.evaluate(
+        """() => { const c = document.querySelector("section[aria-label='Arithmetic'] canvas");
+        return Array.from(c.getContext("2d").getImageData(0, 0, c.width, c.height).data); }"""
+    )
+    size = checkpoints.load("faces")[0].arch.image_size
+    expected = data.to_uint8(torch.tensor(drawn).view(1, size, size, 3).permute(0, 3, 1, 2))[0]
+    assert (np.abs(np.array(shown).reshape(size, size, 4)[:, :, :3] - expected.astype(int)) <= 1).all()
+    part.get_by_role("button", name="→ smiling man").click()
+    assert canvas(lab_page, "Arithmetic") != after
+
+
+@pytest.mark.browser
+def test_the_lab_fits_a_phone_and_the_dark(chromium):
+    path = BUILT / "book" / "lab.html"
+    if not path.exists():
+        pytest.skip("build the book first: make book")
+    page = open_lab(chromium, path, viewport={"width": 375, "height": 800}, color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    colours = page.evaluate(
+        """() => ["color", "backgroundColor"].map(k => getComputedStyle(k === "color"
+        ? document.querySelector(".lab-slider") : document.body)[k])"""
+    )
+    light, dark = (np.mean([int(v) for v in re.findall(r"\d+", c)[:3]]) for c in colours)
+    assert light - dark > 100, colours
+    unnamed = page.evaluate(
+        "() => [...document.querySelectorAll('#dcgan-lab :is(button, input, canvas)')]"
+        ".filter(n => !(n.getAttribute('aria-label') || n.textContent.trim())).length"
+    )
+    assert unnamed == 0

@@ -1,0 +1,155 @@
+"""Walks, sums and directions: against hand-computed points, planted directions and plain loops."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from dcgan_lib import latent, metrics, models
+
+
+def test_linear_walk_passes_through_every_point_evenly():
+    points = torch.tensor([[0.0, 0.0], [4.0, 8.0], [4.0, 0.0]])
+    walk = latent.interpolate(points, steps=5)
+    assert walk.shape == (9, 2)
+    assert torch.equal(walk[[0, 4, 8]], points)
+    assert torch.allclose(walk[1], torch.tensor([1.0, 2.0])) and torch.allclose(walk[6], torch.tensor([4.0, 4.0]))
+
+
+def test_spherical_walk_turns_at_a_constant_angle_with_even_lengths():
+    a, b = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 4.0, 0.0])
+    walk = latent.interpolate(torch.stack([a, b]), steps=5, kind="spherical")
+    assert torch.allclose(walk[0], a) and torch.allclose(walk[-1], b, atol=1e-6)
+    assert torch.allclose(walk.norm(dim=1), torch.tensor([2.0, 2.5, 3.0, 3.5, 4.0]), atol=1e-5)
+    angles = torch.atan2(walk[:, 1], walk[:, 0])
+    assert torch.allclose(angles, torch.linspace(0, torch.pi / 2, 5), atol=1e-5)
+    same = latent.interpolate(torch.stack([a, 3 * a, -a]), steps=3, kind="spherical")  # no plane to turn in: a line
+    assert torch.allclose(same, torch.stack([a, 2 * a, 3 * a, a, -a]), atol=1e-5)
+
+
+def test_spherical_walk_of_a_normal_prior_keeps_its_length_where_the_linear_one_loses_it():
+    points = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
+    middle = {kind: latent.interpolate(points, 3, kind)[1].norm() for kind in latent.KINDS}
+    assert middle["linear"] < 8.5 and abs(middle["spherical"] - points.norm(dim=1).mean()) < 1e-4
+
+
+@pytest.mark.parametrize("points, steps", [(torch.zeros(1, 3), 9), (torch.zeros(2, 3), 1), (torch.zeros(3), 9)])
+def test_walks_need_two_points(points, steps):
+    with pytest.raises(ValueError, match="2 or more"):
+        latent.interpolate(points, steps)
+    with pytest.raises(ValueError, match="unknown kind of interpolation 'cubic'"):
+        latent.interpolate(torch.zeros(2, 3), 5, "cubic")
+
+
+def test_arithmetic_takes_means():
+    a, b, c = torch.ones(3, 4), torch.arange(12.0).view(3, 4), torch.full((2, 4), 5.0)
+    assert torch.allclose(latent.arithmetic([a, c], [b]), 1 + 5 - b.mean(0))
+    assert torch.allclose(latent.arithmetic([a, c], []), torch.full((4,), 6.0))
+    assert torch.allclose(latent.turn(a, c), torch.full((4,), 4.0))
+
+
+def test_neighbours_stay_within_the_noise_and_repeat():
+    z = torch.randn(50)
+    near = latent.neighbours(z, 200, seed=3)
+    away = near - z
+    assert near.shape == (200, 50) and away.abs().max() <= 0.25 and abs(away.mean()) < 0.01
+    assert away.abs().max() > 0.24 and abs(away.std() - 0.5 / 12**0.5) < 0.005  # uniform
+    assert torch.equal(near, latent.neighbours(z, 200, seed=3))
+    assert not torch.equal(near, latent.neighbours(z, 200, seed=4))
+
+
+def test_direction_finds_a_planted_one():
+    rng = torch.Generator().manual_seed(0)
+    z, planted = torch.randn(3000, 20, generator=rng), torch.randn(20, generator=rng)
+    planted /= planted.norm()
+    found = latent.direction(z, z @ planted > 1.2)  # rare: one in nine
+    assert found.vector @ planted > 0.95 and abs(found.vector.norm() - 1) < 1e-5
+    assert found.accuracy > 0.9
+    nothing = latent.direction(z, torch.rand(3000, generator=rng) > 0.5)
+    assert 0.45 < nothing.accuracy < 0.55
+    with pytest.raises(ValueError, match="at least 10 latents with it and 10 without, got 3 and 2997"):
+        latent.direction(z, np.arange(3000) < 3)
+
+
+def test_exemplars_are_as_sure_as_their_least_sure_attribute():
+    names = ["Smiling", "Male"]
+    p = np.array([[0.9, 0.9], [0.8, 0.1], [0.99, 0.4], [0.6, 0.05]])
+    assert latent.exemplars(p, names, {"Smiling": True, "Male": False}, 3).tolist() == [1, 2, 3]
+    assert latent.exemplars(p, names, {"Male": True}, 1).tolist() == [0]
+    with pytest.raises(ValueError, match="unknown attribute 'Smilling': did you mean 'Smiling'"):
+        latent.exemplars(p, names, {"Smilling": True}, 1)
+
+
+class Planted(models.Generator):
+    """Pictures whose brightness follows one direction of z strongly and another weakly."""
+
+    def forward(self, z):
+        strong, weak = z @ self.strong, z @ self.weak
+        half = torch.tensor([1.0, -1.0]).repeat_interleave(16)
+        return (0.1 * strong[:, None, None, None] + 0.03 * weak[:, None, None, None] * half).expand(-1, 3, 32, 32)
+
+
+def test_principal_axes_find_what_moves_the_picture():
+    generator = Planted(models.architecture("tiny32"))
+    q, _ = torch.linalg.qr(torch.randn(32, 2, generator=torch.Generator().manual_seed(1)))
+    generator.strong, generator.weak = q[:, 0], q[:, 1]
+    axes = latent.principal_axes(generator, 2, samples=400)
+    assert axes.shape == (2, 32) and torch.allclose(axes @ axes.T, torch.eye(2), atol=1e-4)
+    assert (axes[0] @ generator.strong).abs() > 0.999 and (axes[1] @ generator.weak).abs() > 0.999
+    assert all(axis[axis.abs().argmax()] > 0 for axis in axes)
+
+
+def test_path_report():
+    even = np.stack([np.arange(5), np.zeros(5)], 1)
+    assert latent.path_report(even) == {"length": 4.0, "detour": 1.0, "largest_step": 1.0}
+    cut = np.array([[0.0], [0], [0], [6], [6]])
+    assert latent.path_report(cut) == {"length": 6.0, "detour": 1.0, "largest_step": 4.0}
+    corner = np.array([[0.0, 0], [3, 0], [3, 4]])
+    assert latent.path_report(corner)["detour"] == pytest.approx(7 / 5)
+    with pytest.raises(ValueError, match="3 or more"):
+        latent.path_report(even[:2])
+
+
+def test_frechet_distance_of_known_gaussians():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20_000, 3))
+    assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(x, x + np.array([1, 2, 2])) == pytest.approx(9, abs=1e-6)
+    assert metrics.frechet_distance(x, 3 * x - 3 * x.mean(0) + x.mean(0)) == pytest.approx(12, rel=0.05)  # 3 (3 - 1)^2
+    y = rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6))  # against the textbook formula
+    z = rng.normal(size=(40, 6))
+    A, B = np.cov(y, rowvar=False), np.cov(z, rowvar=False)
+    expected = ((y.mean(0) - z.mean(0)) ** 2).sum() + np.trace(A + B - 2 * sqrtm(A @ B).real)
+    assert metrics.frechet_distance(y, z) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="at least 2 each"):
+        metrics.frechet_distance(x, x[:, :2])
+
+
+def test_nearest_against_a_plain_loop():
+    rng = np.random.default_rng(0)
+    queries, references = rng.normal(size=(30, 40)), rng.normal(size=(70, 40))
+    indices, distances = metrics.nearest(queries, references, k=3, chunk=7)
+    for query, found, away in zip(queries, indices, distances, strict=True):
+        every = np.linalg.norm(references - query, axis=1)
+        assert found.tolist() == np.argsort(every)[:3].tolist()
+        np.testing.assert_allclose(away, np.sort(every)[:3], rtol=1e-5)
+    _, zero = metrics.nearest(references[:5], references)
+    assert (zero == 0).all()  # a copy is at 0, not near it
+    with pytest.raises(ValueError, match="k must be from 1 to the 70 references"):
+        metrics.nearest(queries, references, k=71)
+
+
+def test_head_turn_of_drawn_heads():
+    """A skin-coloured head whose eyes stay and whose outline moves to one side."""
+    rows, columns = np.mgrid[:64, :64]
+    heads = []
+    for shift in (-8, -3, 0, 3, 8):
+        head = ((columns - 31.5 - shift) / 18) ** 2 + ((rows - 36) / 24) ** 2 < 1
+        picture = np.full((64, 64, 3), (40, 70, 140), np.uint8)
+        picture[head] = (205, 160, 135)
+        heads.append(picture)
+    turned = metrics.head_turn(np.stack(heads))
+    assert (np.diff(turned) < 0).all() and abs(turned[2]) < 0.02  # the outline goes right when one looks left
+    np.testing.assert_allclose(metrics.head_turn(np.stack(heads)[:, :, ::-1]), -turned, atol=1e-12)
+    as_floats = torch.from_numpy(np.stack(heads)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    np.testing.assert_allclose(metrics.head_turn(as_floats), turned, atol=1e-12)

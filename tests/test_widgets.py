@@ -1,0 +1,133 @@
+"""The widgets, driven as a reader drives them: sliders moved, buttons clicked, pictures compared."""
+
+import base64
+import io
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dcgan_lib import checkpoints, data, latent, models, widgets
+
+
+@pytest.fixture
+def generator():
+    g, _ = models.build("tiny32", seed=0)
+    models.calibrate(g, [models.sample_latent(64, g.arch, 1)])
+    return g.eval()
+
+
+def pixels(png: bytes, generator) -> np.ndarray:
+    """What a PNG shows, taken back to the generator's size."""
+    picture, size = np.asarray(Image.open(io.BytesIO(png))), generator.arch.image_size
+    step = picture.shape[0] // size
+    assert (picture[::step, ::step] == picture[step - 1 :: step, step - 1 :: step]).all()  # whole pixels, no smoothing
+    return picture[::step, ::step]
+
+
+def drawn(generator, z) -> np.ndarray:
+    return data.to_uint8(models.sample(generator, z.reshape(1, -1)))[0]
+
+
+def axes(generator):
+    return {"up": torch.eye(generator.arch.latent_dim)[0], "down": torch.eye(generator.arch.latent_dim)[1]}
+
+
+def test_explorer_draws_what_the_sliders_say(generator):
+    explorer = widgets.LatentExplorer(generator, axes(generator), seed=3)
+    start = models.sample_latent(1, generator.arch, 3)
+    assert (pixels(explorer.picture.value, generator) == drawn(generator, start)).all()
+    explorer.sliders["up"].value = 2.0
+    explorer.sliders["down"].value = -1.5
+    moved = start.clone()
+    moved[0, 0] += 2.0
+    moved[0, 1] -= 1.5
+    assert torch.allclose(explorer.latent, moved)
+    assert (pixels(explorer.picture.value, generator) == drawn(generator, moved)).all()
+    assert not (drawn(generator, moved) == drawn(generator, start)).all()
+
+
+def test_explorer_buttons(generator, tmp_path, monkeypatch):
+    explorer = widgets.LatentExplorer(generator, axes(generator), seed=3, folder=tmp_path / "pictures")
+    first = explorer.picture.value
+    explorer.sliders["up"].value = 1.0
+    draws = []
+    monkeypatch.setattr(explorer, "_image", lambda z, side=256: draws.append(z) or first)
+    explorer.reset.click()
+    assert [s.value for s in explorer.sliders.values()] == [0, 0] and len(draws) == 1  # one picture, not one a slider
+    assert explorer.picture.value == first
+    monkeypatch.undo()
+    explorer.random.click()
+    assert explorer.seed.value != 3 and explorer.picture.value != first
+    explorer.save.click()
+    (path,) = (tmp_path / "pictures").glob("*.png")
+    assert path.name == f"dcgan_{explorer.seed.value}.png" and str(path) in explorer.message.value
+    assert (np.asarray(Image.open(path)) == drawn(generator, explorer.latent)).all()
+
+
+def test_explorer_says_when_it_cannot_save(generator, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    explorer = widgets.LatentExplorer(generator, axes(generator), folder=tmp_path / "file")
+    explorer.save.click()
+    assert explorer.message.value.startswith("not saved: ")
+
+
+def test_explorer_takes_principal_axes_by_itself(generator):
+    explorer = widgets.LatentExplorer(generator)
+    assert list(explorer.sliders) == [f"axis {i}" for i in range(1, 7)]
+    before = explorer.picture.value
+    explorer.sliders["axis 1"].value = 4.0
+    assert explorer.picture.value != before
+
+
+def test_walk_player_shows_each_step(generator):
+    walk = latent.interpolate(models.sample_latent(3, generator.arch, 0), 4)
+    player = widgets.WalkPlayer(generator, walk)
+    assert player.position.max == player.play.max == 6
+    for step in (0, 5, 2):
+        player.position.value = step
+        assert (pixels(player.picture.value, generator) == drawn(generator, walk[step])).all()
+    still = Image.open(io.BytesIO(player.still()))
+    assert still.size == (7 * 64, 64)
+    with pytest.raises(ValueError, match="expected a walk"):
+        widgets.WalkPlayer(generator, walk[:1])
+
+
+def test_arithmetic_table_fills_slots_in_turn(generator):
+    choices = models.sample_latent(5, generator.arch, 2)
+    table = widgets.ArithmeticTable(generator, choices, list("vwxyz"))
+    assert torch.equal(table.result, choices[0] - choices[1] + choices[2])
+    for button in (4, 3, 0):
+        table.buttons[button].click()
+    assert table.slot.value == "A" and table.chosen == {"A": 4, "B": 3, "C": 0}
+    assert torch.equal(table.result, choices[4] - choices[3] + choices[0])
+    assert (pixels(table.picture.value, generator) == drawn(generator, table.result)).all()
+    assert (pixels(table.terms["B"].value, generator) == drawn(generator, choices[3])).all()
+    table.slot.value = "C"
+    table.buttons[1].click()
+    assert table.chosen == {"A": 4, "B": 3, "C": 1}
+    with pytest.raises(ValueError, match="3 or more choices"):
+        widgets.ArithmeticTable(generator, choices, ["one"])
+
+
+def test_widgets_stand_as_pictures_where_there_is_no_kernel(generator):
+    walk = latent.interpolate(models.sample_latent(2, generator.arch, 0), 9)
+    shown = (widgets.LatentExplorer(generator), widgets.WalkPlayer(generator, walk), widgets.ArithmeticTable(generator))
+    for widget in shown:
+        bundle = widget._repr_mimebundle_()
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+        png = base64.b64decode(bundle["image/png"])
+        assert png == widget.still() and np.asarray(Image.open(io.BytesIO(png))).std() > 5
+
+
+def test_a_face_is_redrawn_within_a_tenth_of_a_second():
+    explorer = widgets.LatentExplorer(checkpoints.load("faces")[0])
+    times = []
+    for i in range(9):
+        start = time.perf_counter()
+        explorer.sliders["axis 1"].value = (i + 1) / 10
+        times.append(time.perf_counter() - start)
+    assert statistics.median(times) < 0.1
