@@ -5,32 +5,53 @@
 
   // ---- the generator -------------------------------------------------------------------------------------------
 
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const base64 = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const pad4 = (n) => (n + 3) & ~3;
 
+  // Five characters are four bytes (Python's base64.b85encode).
+  function base85(text) {
+    const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+    const digit = new Uint8Array(128), out = new DataView(new ArrayBuffer((text.length / 5) * 4));
+    for (let i = 0; i < 85; i++) digit[letters.charCodeAt(i)] = i;
+    for (let i = 0, at = 0; i < text.length; at += 4) {
+      let value = 0;
+      for (const end = i + 5; i < end; i++) value = value * 85 + digit[text.charCodeAt(i)];
+      out.setUint32(at, value);
+    }
+    return out.buffer;
+  }
+
+  // Two planes of bytes, low and high, of numbers in the order 0, -1, 1, -2, … → Int16Array
+  async function integers(text, length) {
+    const stream = new Blob([base85(text).slice(0, length)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const planes = new Uint8Array(await new Response(stream).arrayBuffer()), n = planes.length / 2;
+    return Int16Array.from({ length: n }, (_, i) => {
+      const v = planes[i] | (planes[n + i] << 8);
+      return v & 1 ? -((v + 1) >> 1) : v >> 1;
+    });
+  }
+
   // Rounds outputs up to a multiple of 4 and lays weights as the kernel reads them: [taps][outputs / 8][inputs][8].
-  function arrange(layer, blob, at) {
-    const { taps, inputs, outputs } = layer, wide = pad4(outputs);
-    const floats = (n) => { const v = new Float32Array(blob.slice(at, at + 4 * n)); at += 4 * n; return v; };
-    const scale = floats(outputs), bias = new Float32Array(wide);
-    bias.set(floats(outputs));
-    const q = new Int8Array(blob, at, taps * inputs * outputs), weight = new Float32Array(taps * inputs * wide);
-    at += q.length;
-    const dense = layer.kernel === undefined;
-    for (let t = 0, s = 0; t < taps; t++)
+  function arrange(layer, floats, q, at) {
+    const { taps, inputs, outputs } = layer, wide = pad4(outputs), count = taps * inputs * outputs;
+    const scale = floats.subarray(at.floats, at.floats + outputs), bias = new Float32Array(wide);
+    bias.set(floats.subarray(at.floats + outputs, at.floats + 2 * outputs));
+    const weight = new Float32Array(taps * inputs * wide), dense = layer.kernel === undefined;
+    for (let t = 0, s = at.weights; t < taps; t++)
       for (let i = 0; i < inputs; i++)
         for (let o = 0; o < outputs; o++, s++) {
           const block = o & ~7, lanes = Math.min(8, wide - block);
           const to = dense ? i * wide + o : (t * wide + block) * inputs + i * lanes + (o - block);
           weight[to] = q[s] * scale[o];
         }
-    return [{ ...layer, wide, weight, bias }, at];
+    at.floats += 2 * outputs;
+    at.weights += count;
+    return { ...layer, wide, weight, bias };
   }
 
   async function load(net) {
-    const blob = bytes(net.weights).buffer, layers = [];
-    let at = 0;
-    for (const layer of net.layers) { const [ready, next] = arrange(layer, blob, at); layers.push(ready); at = next; }
+    const floats = new Float32Array(base85(net.floats)), q = await integers(net.weights, net.bytes), at = { floats: 0, weights: 0 };
+    const layers = net.layers.map((layer) => arrange(layer, floats, q, at));
     // Memory: the kernel's stack, then weights, then a buffer of zero-bordered activations for each layer.
     let top = 131072;
     const take = (floats) => { const p = top; top += 4 * pad4(floats); return p; };
@@ -47,7 +68,7 @@
       if (layer.kernel === undefined) layer.flat = take(layer.wide);
     });
     const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536) });
-    const { instance } = await WebAssembly.instantiate(bytes(net.kernel), { env: { memory } });
+    const { instance } = await WebAssembly.instantiate(base64(net.kernel), { env: { memory } });
     const heap = new Float32Array(memory.buffer), { dense, up } = instance.exports;
     for (const layer of layers) { heap.set(layer.weight, layer.w / 4); heap.set(layer.bias, layer.b / 4); delete layer.weight; }
     const final = layers[layers.length - 1];
