@@ -280,7 +280,8 @@ def _read(path: Path, kind: str | None = None) -> tuple[dict, dict[str, Tensor]]
         raise CheckpointError(f"{path} is a safetensors file, but not of dcgan_lib: its header lacks {KEY!r}")
     header = json.loads(metadata[KEY])
     if kind and header["kind"] != kind:
-        raise CheckpointError(f"{path} holds a run's {header['kind']}, expected {kind}: take {FILE} beside it")
+        beside = f": take {FILE} beside it" if header["kind"] == "state" else ""
+        raise CheckpointError(f"{path} holds a run's {header['kind']}, expected {kind}{beside}")
     return header, tensors
 
 

@@ -150,8 +150,29 @@ def test_shipped_weights(name):
 
 def test_weights_ship():
     assert {"faces", "mnist", "imagenet32", "svhn"} <= set(checkpoints.pretrained())
-    total = sum(path.stat().st_size for path in checkpoints.pretrained().values())
-    assert total <= 32e6
+    assert sum(path.stat().st_size for path in checkpoints.HERE.rglob("*.safetensors")) <= 32e6
+
+
+def test_classifier_round_trip(tmp_path):
+    network = models.classifier("tiny32", 3, dropout=0.5, seed=0).eval()
+    images = torch.rand(4, 3, 32, 32) * 2 - 1
+    assert network(images).shape == (4, 3)
+    about = {"names": ["a", "b", "c"]}
+    loaded, back = checkpoints.load_classifier(checkpoints.save_classifier(tmp_path / "c.safetensors", network, about))
+    assert back == about and not loaded.training and torch.equal(loaded(images), network(images))
+    half, _ = checkpoints.load_classifier(
+        checkpoints.save_classifier(tmp_path / "h.safetensors", network, about, torch.float16)
+    )
+    assert torch.allclose(half(images), network(images), atol=2e-2) and half.head[1].bias.dtype == torch.float32
+    with pytest.raises(ValueError, match="unknown classifier 'face_atributes'"):
+        checkpoints.load_classifier("face_atributes")
+    with pytest.raises(checkpoints.CheckpointError, match="holds a run's classifier, expected weights"):
+        checkpoints.load(tmp_path / "c.safetensors")
+
+
+def test_the_shipped_classifier_names_its_attributes():
+    network, about = checkpoints.load_classifier("face_attributes")
+    assert len(about["names"]) == 40 == network.head[1].out_features and "Smiling" in about["names"]
 
 
 def test_a_crash_while_writing_leaves_the_earlier_file(tmp_path, networks, monkeypatch):

@@ -145,3 +145,22 @@ def test_labelled_pictures():
     assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", ""]
     with pytest.raises(ValueError, match="a label for each of the 3 pictures, got 2"):
         plots.labelled(pictures(3), ["one", "two"])
+
+
+def test_sums_are_drawn_with_the_result_in_the_middle():
+    terms = [(sign, name, pictures(4)) for sign, name in (("", "a"), ("−", "b"), ("+", "c"))]
+    nine = pictures(9)
+    figure = plots.arithmetic(terms, nine, "what?")
+    shown = [ax.images[0].get_array() for ax in figure.axes if ax.images]
+    for (_, _, four), sheet in zip(terms, shown, strict=False):
+        np.testing.assert_array_equal(sheet, plots.tile(four, 1))
+    np.testing.assert_array_equal(shown[-1][10:18, 10:18], nine[0])  # the sum, its neighbours around it
+    np.testing.assert_array_equal(shown[-1][:8, :8], nine[1])
+    with pytest.raises(ValueError, match="4 pictures a term"):
+        plots.arithmetic([("", "a", pictures(3))], nine, "x")
+
+
+def test_histograms_draw_the_shares():
+    figure = plots.histograms([0, 1, 2], {"a": [0.25, 0.75], "b": [1, 0]}, "distance", line=1.5)
+    drawn = [patch.get_data().values.tolist() for patch in figure.axes[0].patches]
+    assert [0.25, 0.75] in drawn and [1, 0] in drawn

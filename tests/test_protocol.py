@@ -181,3 +181,23 @@ def test_the_supervised_control_learns_and_its_search_is_recorded():
     best = supervised.Settings(**rows[0]["settings"])
     network = supervised.train_classifier("tiny32", *quick, best, rows[0]["seed"], device="cpu")
     assert (supervised.predict(network, rest[0]) != rest[1]).mean() == pytest.approx(errors[0], abs=0.02)
+
+
+def test_attributes_that_hold_at_once_are_learnt_side_by_side():
+    """Planted ones: bright above, and reddish; a mirrored picture keeps both."""
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 2, (400, 2)).astype(np.uint8)
+    images = rng.integers(0, 120, (400, 32, 32, 3), np.uint8)
+    images[true[:, 0] == 1, :16] += 100
+    images[true[:, 1] == 1, :, :, 0] += 35  # 120 + 100 + 35: no overflow
+    settings = supervised.Settings(epochs=10, batch_size=32, mirror=True)
+    network = supervised.train_classifier("tiny32", images[:300], true[:300], settings, device="cpu")
+    p = supervised.attribute_probabilities(network, images[300:])
+    assert p.shape == (100, 2) and ((p > 0.5) == true[300:]).mean(0).min() > 0.95
+    assert p.min() > 0 and p.max() < 1
+    as_floats = supervised.attribute_probabilities(network, data.to_float(images[300:]))
+    np.testing.assert_allclose(as_floats, p, atol=1e-5)
+    deep = supervised.deep_features(network, images[300:], batch_size=32)
+    last = network.feature_maps(data.to_float(images[300:304]))[-1]
+    assert deep.shape == (100, 64)
+    np.testing.assert_allclose(deep[:4], last.mean((2, 3)).detach(), atol=1e-5)
