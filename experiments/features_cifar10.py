@@ -30,7 +30,6 @@ MAIN, MIRRORED = "tinyimagenet", "tinyimagenet_mirrored"
 CANDIDATES = {  # of C, by the length of the features
     "pixels": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     "kmeans_1600": (1e-5, 1e-4, 1e-3),
-    "kmeans_1600_mirrored": (1e-5, 1e-4, 1e-3),
     "cifar10": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
 }
 USUAL = (1e-5, 3e-5, 1e-4)  # of 28,672
@@ -54,15 +53,11 @@ def discriminator_vectors(discriminator, flip=False):
     return vectors
 
 
-def kmeans_vectors(n_centroids, flip=False):
+def kmeans_vectors(n_centroids):
     def vectors(x, x_test):
         model = features.KMeansFeatures(n_centroids, seed=SEED, device=DEVICE).fit(x)
-
-        def transform(part):  # (N, H, W, C), so axis 2 runs from left to right
-            return (model.transform(part) + model.transform(part[:, :, ::-1])) / 2 if flip else model.transform(part)
-
         scaler = StandardScaler(copy=False)
-        return scaler.fit_transform(transform(x)), scaler.transform(transform(x_test))
+        return scaler.fit_transform(model.transform(x)), scaler.transform(model.transform(x_test))
 
     return vectors
 
@@ -74,8 +69,8 @@ def pixels(x, x_test):
 def rows() -> dict:
     """Name → what turns (training, test) pictures into features, and what the row depends on besides the pictures.
 
-    Both the discriminator and K-means are judged with the mean over each picture and its mirror image too, since
-    it helped on validation pictures (see `short`): not the paper's way, so these are rows of their own.
+    The mean over each picture and its mirror image helped on validation pictures (see `short`). It is not the paper's
+    way, so it is a row of its own and no part of the claim.
     """
     networks = {
         "random": models.build("imagenet32", seed=SEED)[1],
@@ -85,7 +80,7 @@ def rows() -> dict:
     out = {"pixels": (pixels, ""), "kmeans_1600": (kmeans_vectors(1600), "1600 centroids")}
     out |= {k: (discriminator_vectors(n.to(DEVICE)), checkpoints.digest(n)) for k, n in networks.items()}
     out[MIRRORED] = (discriminator_vectors(networks[MAIN], flip=True), f"{out[MAIN][1]}, mirrored")
-    return out | {"kmeans_1600_mirrored": (kmeans_vectors(1600, flip=True), "1600 centroids, mirrored")}
+    return out
 
 
 def judge(name, vectors, x, y, x_test, y_test) -> dict:
@@ -191,8 +186,8 @@ def main() -> None:
     claims = {
         "C2": {
             "ours": f"{accuracy[MAIN]} ({low:.1%} to {high:.1%}), D trained for {measured['epochs']:.1f} epochs of "
-            f"Tiny ImageNet; K-means (1,600) {accuracy['kmeans_1600']}; "
-            f"random D {accuracy['random']}.",
+            f"Tiny ImageNet ({accuracy[MIRRORED]} with mirror images, not the paper's way); "
+            f"K-means (1,600) {accuracy['kmeans_1600']}; random D {accuracy['random']}.",
             "verdict": "holds" if low > kmeans[1] else "not reached after so short a training",
         }
     }
