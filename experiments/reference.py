@@ -120,13 +120,15 @@ def finish(
     record_run(name, run, config, measured, claims)
 
 
-def record_run(name: str, run: training.Run, config: training.TrainConfig, measured: dict, claims: dict) -> None:
+def record_run(
+    name: str, run: training.Run, config: training.TrainConfig, measured: dict, claims: dict, command: str = ""
+) -> None:
     """Write results/<name>.json with the run's settings and the fingerprint of its pictures."""
     settings = json.loads((run.out / "run.json").read_text())
     results.record(
         name,
         measured,
-        command=f"python experiments/{name}.py",
+        command=f"python {command or f'experiments/{name}.py'}",
         settings=settings["config"] | {"architecture": settings["architecture"]},
         seed=config.seed,
         images=data.load(config.data, image_size=run.generator.arch.image_size, limit=config.limit),

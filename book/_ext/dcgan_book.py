@@ -100,6 +100,7 @@ class DataCards(_Generated):
                 ways.append(
                     f"Hugging Face [{card.hub.repository}](https://huggingface.co/datasets/{card.hub.repository})"
                 )
+            ways = ways or [f"hand: a folder, a .zip or {name}.npz in DCGAN_DATA"]
             source = f"<{card.source}>" if card.source.startswith("http") and " " not in card.source else card.source
             lines += [
                 f"::::{{card}} {card.title}",

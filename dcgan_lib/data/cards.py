@@ -174,6 +174,16 @@ CARDS: dict[str, Card] = {
         downloads=False,
         hub=Hub("tglcourse/lsun_church_train", {"train": "train"}),
     ),
+    "scenes": Card(
+        "Intel image classification: natural scenes",
+        "about 25,000 of 150x150, RGB, 6 classes (our copy: 10,899 of them)",
+        "none stated by the publisher: private study only",
+        "https://www.kaggle.com/datasets/puneet6060/intel-image-classification",
+        "stand-in for LSUN where LSUN cannot be had: the second generator (C1, C7)",
+        64,
+        splits=("train",),
+        prepare=True,
+    ),
     "pokemon": Card(
         "Pokemon",
         "7,357 on the hub, several to a creature, RGB",

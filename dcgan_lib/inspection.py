@@ -1,0 +1,249 @@
+"""Looking inside: filters, what excites a map, guided backpropagation, and maps switched off (paper 6.2 and 6.3.1).
+
+A map is one channel of a convolution's output; a unit is a map at one position. Layers count from 0, as
+`Discriminator.feature_maps` lists them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import data, models
+
+
+def filters(discriminator: models.Discriminator) -> Tensor:
+    """The first convolution's kernels as pictures (width, channels, k, k), each scaled to [-1, 1] by its largest."""
+    kernels = discriminator.blocks[0][0].weight.detach().cpu().clone()
+    return kernels / kernels.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field of a layer: unit (y, x) sees `side` pixels from `start + step * y` and `start + step * x`."""
+
+    side: int
+    step: int
+    start: int
+
+
+def receptive_field(arch: models.Architecture, layer: int) -> Field:
+    """Of the discriminator's layer; `start` is below 0 where the padding is seen."""
+    start, step = 0, 1
+    for i, stride in enumerate(arch.layer_strides[: layer + 1]):
+        start -= arch.padding * step
+        if i < layer:
+            step *= stride
+    pooled = arch.layer_strides[layer] == 2 and arch.downsample != "stride"  # maps are taken before the pool
+    return Field(models.receptive_fields(arch)[layer], step * (1 if pooled else arch.layer_strides[layer]), start)
+
+
+@dataclass(frozen=True)
+class Excitation:
+    """The pictures that excite each of M maps most, strongest first, at the position where they do; a picture once.
+
+    `values`, `pictures` (indices) and `positions` (y, x) are (M, k), (M, k) and (M, k, 2).
+    """
+
+    layer: int
+    maps: tuple[int, ...]
+    values: np.ndarray
+    pictures: np.ndarray
+    positions: np.ndarray
+
+
+@torch.no_grad()
+def maximal_activations(
+    discriminator: models.Discriminator,
+    images: np.ndarray | Tensor,
+    layer: int,
+    maps: Sequence[int] | None = None,
+    k: int = 10,
+    batch_size: int = 256,
+    progress: bool = True,
+) -> Excitation:
+    """Which pictures excite the maps of a layer most, and where (paper section 6.2).
+
+    `images` are uint8 (N, H, W, C) or float (N, C, H, W) in [-1, 1]; `maps` None takes all of the layer's. Batch norm
+    uses running statistics. Raises ValueError for a layer or map that is not there or k above N.
+    """
+    arch = discriminator.arch
+    if not 0 <= layer < len(arch.widths):
+        raise ValueError(f"layer must be from 0 to {len(arch.widths) - 1}, got {layer}")
+    maps = tuple(range(arch.widths[layer]) if maps is None else maps)
+    if not maps or not all(0 <= m < arch.widths[layer] for m in maps):
+        raise ValueError(f"maps must be from 0 to {arch.widths[layer] - 1}, got {maps}")
+    if not 1 <= k <= len(images):
+        raise ValueError(f"k must be from 1 to the {len(images)} pictures, got {k}")
+    network, device = copy.deepcopy(discriminator).eval(), next(discriminator.parameters()).device
+    best, start = None, 0
+    parts = data.batches(images, batch_size, device)
+    total = -(-len(images) // batch_size)
+    for batch in tqdm(parts, "activations", total, delay=2, **({} if progress else {"disable": True})):
+        found = network.feature_maps(batch)[layer][:, list(maps)]  # (n, M, h, w)
+        width = found.shape[3]
+        values, at = found.flatten(2).max(2)  # (n, M) each: a picture counts once a map
+        pictures = torch.arange(start, start + len(batch), device=device)[:, None].expand_as(at)
+        row = [values, pictures, at]
+        if best is not None:
+            row = [torch.cat(pair) for pair in zip(best, row, strict=True)]
+        order = row[0].argsort(dim=0, descending=True, stable=True)[:k]
+        best = [v.gather(0, order) for v in row]  # (k, M) each
+        start += len(batch)
+    values, pictures, at = (v.T.cpu().numpy() for v in best)
+    return Excitation(layer, maps, values, pictures, np.stack([at // width, at % width], -1))
+
+
+def crops(images: np.ndarray, arch: models.Architecture, found: Excitation) -> np.ndarray:
+    """What the units of an Excitation saw, uint8 (M, k, side, side, C), cut from uint8 (N, H, W, C) pictures.
+
+    Where a field reaches over the edge it saw padding: grey, the 0 of [-1, 1].
+    """
+    field = receptive_field(arch, found.layer)
+    border = field.side
+    shape = (*found.pictures.shape, field.side, field.side, images.shape[3])
+    out = np.empty(shape, np.uint8)
+    for m, j in np.ndindex(*found.pictures.shape):
+        picture = np.pad(
+            images[found.pictures[m, j]], ((border, border), (border, border), (0, 0)), constant_values=128
+        )
+        top, left = field.start + field.step * found.positions[m, j] + border
+        out[m, j] = picture[top : top + field.side, left : left + field.side]
+    return out
+
+
+def unit(layer: int, maps, positions=None) -> Callable[[nn.Module, Tensor], Tensor]:
+    """A score for `guided_backpropagation` and `optimised_input`: (N,) activations of a discriminator's units.
+
+    `maps` is one map or (N,), one a picture; `positions` (N, 2) or (2,); None takes the whole map's largest activation.
+    """
+
+    def score(network: nn.Module, images: Tensor) -> Tensor:
+        found = network.feature_maps(images)[layer]  # (N, C, h, w)
+        n = torch.arange(len(images), device=images.device)
+        chosen = found[n, torch.as_tensor(maps, device=images.device).expand(len(images))]  # (N, h, w)
+        if positions is None:
+            return chosen.flatten(1).amax(1)
+        y, x = torch.as_tensor(np.asarray(positions), device=images.device).expand(len(images), 2).T
+        return chosen[n, y, x]
+
+    return score
+
+
+def guided_backpropagation(network: nn.Module, images: Tensor, score: Callable) -> Tensor:
+    """The gradient of score(network, images) (N,) to the pixels, with negative gradients stopped at every rectifier.
+
+    Springenberg et al., 2015: a ReLU lets a gradient through where its input was positive *and* the gradient is. For
+    LeakyReLU the same rule reads: the usual gradient (slope 1 or 0.2), its negative part set to 0. Works for any
+    network whose rectifiers are modules nn.ReLU or nn.LeakyReLU; others are passed as usual. Runs in eval mode, so
+    that pictures do not mix; returns (N, C, H, W) like `images`.
+    Raises ValueError when the network has no such module. A warning from Adebayo et al., 2018: the result looks much
+    like the picture's edges for random weights too; compare with those.
+    """
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    rectifiers = [m for m in network.modules() if isinstance(m, (nn.ReLU, nn.LeakyReLU))]
+    if not rectifiers:
+        raise ValueError("guided backpropagation needs rectifiers: no nn.ReLU or nn.LeakyReLU in this network")
+    for module in rectifiers:
+        module.inplace = False
+        module.register_full_backward_hook(lambda _, gradients, __: tuple(g.clamp_min(0) for g in gradients))
+    images = images.detach().clone().requires_grad_()
+    score(network, images).sum().backward()
+    return images.grad
+
+
+def optimised_input(
+    network: nn.Module, shape: tuple[int, ...], score: Callable, steps: int = 200, rate: float = 0.05,
+    smoothness: float = 0.002, seed: int = 0,
+) -> Tensor:  # fmt: skip
+    """Pictures (N, C, H, W) in [-1, 1] that raise the score, by Adam from faint noise.
+
+    `smoothness` weighs the total variation, the sum of differences of neighbouring pixels: without it the result is
+    high-frequency noise.
+    """
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    start = 0.01 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    inner = start.to(next(network.parameters()).device).requires_grad_()
+    optimiser = torch.optim.Adam([inner], rate)
+    for _ in range(steps):
+        images = inner.tanh()
+        rough = images.diff(dim=2).abs().sum((1, 2, 3)) + images.diff(dim=3).abs().sum((1, 2, 3))
+        loss = (smoothness * rough - score(network, images)).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return inner.detach().tanh().cpu()
+
+
+def class_entropy(found: Excitation, labels: np.ndarray) -> np.ndarray:
+    """How mixed the classes are of the pictures that excite each map most, (M,) in bits: 0 when they are of one."""
+    out = []
+    for pictures in found.pictures:
+        p = np.unique(labels[pictures], return_counts=True)[1] / len(pictures)
+        out.append(-(p * np.log2(p)).sum())
+    return np.array(out) + 0.0  # no -0
+
+
+# ---- switching maps of the generator off -----------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def generator_maps(generator: models.Generator, latent: Tensor, layer: int = -2, batch_size: int = 128) -> Tensor:
+    """Activations of a generator's up-convolution (N, width, side, side), after its ReLU, on the CPU.
+
+    Layer -2 is the paper's: the second-highest, the last one before the pictures.
+    """
+    caught = []
+    handle = generator.blocks[layer].register_forward_hook(lambda _, __, output: caught.append(output.float().cpu()))
+    try:
+        models.sample(generator, latent, batch_size=batch_size)
+    finally:
+        handle.remove()
+    return torch.cat(caught)
+
+
+def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: float = 1.0) -> np.ndarray:
+    """Weights (width,) of a logistic regression that tells from a position's activations whether the object is there.
+
+    `maps` (N, width, side, side) belong to generated samples. `where` is boolean: masks (N, side, side), of which as
+    many positions without as with the object are drawn from the same samples (the paper's way), or (N,), whether the
+    sample has the object at all; then each map counts by its mean over positions. Activations are divided by their
+    deviation, which leaves signs as they are. Raises ValueError when only one class is there.
+    """
+    where, rng = np.asarray(where, bool), np.random.default_rng(seed)
+    if where.shape not in ((len(maps),), (len(maps), *maps.shape[2:])):
+        raise ValueError(
+            f"expected masks ({len(maps)}, {maps.shape[2]}, {maps.shape[3]}) or ({len(maps)},), got {where.shape}"
+        )
+    if not 0 < where.mean() < 1:
+        raise ValueError("the object must be in some places and absent in others")
+    if where.ndim == 1:
+        X, y = maps.mean((2, 3)).numpy(), where
+    else:
+        rows = maps.permute(0, 2, 3, 1).numpy()  # (N, side, side, width)
+        inside = rows[where]
+        mixed = where.any((1, 2))  # negatives from the samples that show the object
+        outside = rows[mixed][~where[mixed]] if (~where[mixed]).any() else rows[~where]
+        chosen = rng.choice(len(outside), min(len(inside), len(outside)), replace=False)
+        X, y = np.concatenate([inside, outside[chosen]]), np.repeat([True, False], [len(inside), len(chosen)])
+    model = LogisticRegression(C=C, max_iter=1000, class_weight="balanced").fit(X / (X.std(0) + 1e-6), y)
+    return model.coef_[0]
+
+
+def without_maps(generator: models.Generator, maps: Sequence[int] | np.ndarray, layer: int = -2) -> models.Generator:
+    """A copy of the generator whose up-convolution `layer` gives 0 in these maps at every position."""
+    network = copy.deepcopy(generator)
+    index = torch.as_tensor(np.asarray(maps, np.int64))
+
+    def drop(_, __, output: Tensor) -> Tensor:
+        return output.index_fill(1, index.to(output.device), 0.0)
+
+    network.blocks[layer].register_forward_hook(drop)
+    return network

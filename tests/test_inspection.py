@@ -1,0 +1,185 @@
+"""Inside the networks: against gradients, plain loops, a case computed by hand, and Captum."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dcgan_lib import data, inspection, models
+
+
+@pytest.fixture
+def discriminator():
+    _, d = models.build("tiny32", seed=0)
+    models.calibrate(d, [torch.rand(64, 3, 32, 32) * 2 - 1])
+    return d.eval()
+
+
+def test_filters_fill_their_range(discriminator):
+    pictures = inspection.filters(discriminator)
+    assert pictures.shape == (16, 3, 4, 4)
+    assert torch.allclose(pictures.abs().amax((1, 2, 3)), torch.ones(16))
+    kernel = discriminator.blocks[0][0].weight
+    assert torch.allclose(pictures[3] / pictures[3].abs().max(), kernel[3] / kernel[3].abs().max())
+
+
+@pytest.mark.parametrize("name, changes", [("tiny32", {}), ("imagenet32", {"widths": (4, 4, 6, 6, 8, 8)}),
+                                           ("svhn32", {"widths": (4, 6, 8), "downsample": "max_pool"})])  # fmt: skip
+def test_receptive_field_is_where_the_gradient_is(name, changes):
+    _, d = models.build(name, seed=0, **changes)
+    size = d.arch.image_size
+    for layer in range(len(d.arch.widths)):
+        field = inspection.receptive_field(d.arch, layer)
+        side = d.feature_maps(torch.zeros(1, 3, size, size))[layer].shape[2]
+        for at in (0, side // 2, side - 1):
+            seen = torch.zeros(size, size)
+            for _ in range(4):  # max pooling picks one of four at random: the union of several pictures
+                x = (torch.rand(1, 3, size, size) * 2 - 1).requires_grad_()
+                d.eval().feature_maps(x)[layer][0, :, at, at].sum().backward()
+                seen += x.grad.abs().sum((0, 1))
+            rows = seen.sum(1).nonzero().flatten()
+            low, high = field.start + field.step * at, field.start + field.step * at + field.side - 1
+            assert low <= rows.min() and rows.max() <= high
+            if "downsample" not in changes:
+                assert (rows.min(), rows.max()) == (max(low, 0), min(high, size - 1))
+
+
+def test_maximal_activations_against_a_plain_loop(discriminator):
+    images = np.random.default_rng(0).integers(0, 256, (23, 32, 32, 3), np.uint8)
+    found = inspection.maximal_activations(discriminator, images, 1, maps=[5, 0], k=4, batch_size=6, progress=False)
+    every = discriminator.feature_maps(data.to_float(images))[1].detach().numpy()
+    for row, m in enumerate((5, 0)):
+        best = every[:, m].reshape(23, -1).max(1)
+        order = np.argsort(-best)[:4]
+        assert found.pictures[row].tolist() == order.tolist()
+        np.testing.assert_allclose(found.values[row], best[order], rtol=1e-4, atol=1e-5)
+        for picture, (y, x) in zip(order, found.positions[row], strict=True):
+            assert every[picture, m, y, x] == pytest.approx(best[picture], rel=1e-4)
+    assert inspection.maximal_activations(discriminator, images, 2, k=2, progress=False).values.shape == (64, 2)
+    for wrong, message in (({"layer": 3}, "layer must be"), ({"maps": [16]}, "maps must be"), ({"k": 24}, "k must be")):
+        with pytest.raises(ValueError, match=message):
+            inspection.maximal_activations(discriminator, images, **{"layer": 0, **wrong})
+
+
+def test_crops_are_what_the_unit_saw(discriminator):
+    """Outside of its crop a picture may change without the unit noticing; inside it may not."""
+    images = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    found = inspection.maximal_activations(discriminator, images, 1, maps=[2, 7], k=3, progress=False)
+    cut = inspection.crops(images, discriminator.arch, found)
+    field = inspection.receptive_field(discriminator.arch, 1)
+    assert cut.shape == (2, 3, field.side, field.side, 3) and field.side == 10
+    for m, j in np.ndindex(2, 3):
+        (y, x), blank = found.positions[m, j], np.full((42, 42, 3), 128, np.uint8)  # 5 pixels of border
+        top, left = field.start + field.step * y, field.start + field.step * x
+        blank[5 + top : 15 + top, 5 + left : 15 + left] = cut[m, j]
+        only = discriminator.feature_maps(data.to_float(blank[None, 5:37, 5:37]))[1][0, found.maps[m], y, x]
+        assert only.item() == pytest.approx(found.values[m, j], abs=2e-3)  # 128 is not quite 0
+
+
+def test_guided_backpropagation_by_hand():
+    """x = (1, -2) → two rectifiers → weights; a path is open where the input and the gradient are positive."""
+    first, last = nn.Linear(2, 3, bias=False), nn.Linear(3, 1, bias=False)
+    first.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # pre-activations 1, -2, -1
+    last.weight.data = torch.tensor([[2.0, 5.0, -3.0]])
+    x = torch.tensor([[1.0, -2.0]])
+
+    def score(network, images):
+        return network(images)[:, 0]
+
+    relu = inspection.guided_backpropagation(nn.Sequential(first, nn.ReLU(), last), x, score)
+    assert relu.tolist() == [[2.0, 0.0]]  # the second unit is off, the third off and negative
+    leaky = inspection.guided_backpropagation(nn.Sequential(first, nn.LeakyReLU(0.2), last), x, score)
+    # gradients behind the rectifier: 2, 0.2 * 5 = 1, 0.2 * -3 < 0 and so 0
+    assert torch.allclose(leaky, torch.tensor([[2.0, 1.0]]))
+    with pytest.raises(ValueError, match="needs rectifiers"):
+        inspection.guided_backpropagation(nn.Sequential(first, nn.Tanh(), last), x, score)
+
+
+def test_guided_backpropagation_equals_captum_on_relu():
+    captum = pytest.importorskip("captum.attr")
+    _, d = models.build("tiny32", seed=3, discriminator_activation="relu")
+    d.eval()
+    images = torch.rand(3, 3, 32, 32) * 2 - 1
+    ours = inspection.guided_backpropagation(d, images, lambda network, x: network(x))
+    theirs = captum.GuidedBackprop(d).attribute(images.clone().requires_grad_())
+    torch.testing.assert_close(ours, theirs.detach())
+
+
+def test_guided_backpropagation_takes_units_and_leaves_the_network(discriminator):
+    images = torch.rand(4, 3, 32, 32) * 2 - 1
+    before = {k: v.clone() for k, v in discriminator.state_dict().items()}
+    positions = np.array([[0, 0], [3, 1], [2, 2], [3, 3]])
+    score = inspection.unit(1, [1, 2, 3, 4], positions)
+    maps = discriminator.feature_maps(images)[1]
+    expected = torch.stack([maps[i, i + 1, y, x] for i, (y, x) in enumerate(positions)])
+    assert torch.equal(score(discriminator, images), expected)
+    assert torch.equal(inspection.unit(1, 5)(discriminator, images), maps[:, 5].amax((1, 2)))
+    together = inspection.guided_backpropagation(discriminator, images, score)
+    alone = inspection.guided_backpropagation(discriminator, images[1:2], inspection.unit(1, 2, (3, 1)))
+    torch.testing.assert_close(together[1:2], alone)
+    field = inspection.receptive_field(discriminator.arch, 1)
+    outside = together[0].clone()
+    outside[:, : field.start + field.side, : field.start + field.side] = 0
+    assert (outside == 0).all() and together[0].abs().sum() > 0
+    assert all(torch.equal(v, before[k]) for k, v in discriminator.state_dict().items())
+    assert all(p.requires_grad for p in discriminator.parameters())
+
+
+def test_optimised_input_raises_the_score(discriminator):
+    score = inspection.unit(2, [3, 8])
+    start = score(discriminator, torch.zeros(2, 3, 32, 32))
+    images = inspection.optimised_input(discriminator, (2, 3, 32, 32), score, steps=60)
+    assert images.abs().max() <= 1 and (score(discriminator, images) > start + 0.5).all()
+    rough = [
+        inspection.optimised_input(discriminator, (2, 3, 32, 32), score, 60, smoothness=s).diff(dim=3).abs().mean()
+        for s in (0.0, 0.01)
+    ]
+    assert rough[1] < 0.7 * rough[0]
+
+
+def test_class_entropy():
+    pictures = np.array([[0, 1, 2, 3], [0, 1, 4, 5], [0, 2, 4, 6]])
+    found = inspection.Excitation(0, (0, 1, 2), np.zeros((3, 4)), pictures, np.zeros((3, 4, 2), int))
+    labels = np.array([7, 7, 7, 7, 2, 2, 3])
+    np.testing.assert_allclose(inspection.class_entropy(found, labels), [0, 1, 1.5])
+
+
+@pytest.fixture
+def generator():
+    g, _ = models.build("tiny32", seed=0)
+    models.calibrate(g, [models.sample_latent(64, g.arch, 1)])
+    return g.eval()
+
+
+def test_dropped_maps_are_gone_and_the_rest_is_not(generator):
+    z = models.sample_latent(5, generator.arch, 2)
+    maps = inspection.generator_maps(generator, z)
+    assert maps.shape == (5, 16, 16, 16) and (maps >= 0).all()
+    less = inspection.without_maps(generator, [3, 11])
+    after = inspection.generator_maps(less, z)
+    assert (after[:, [3, 11]] == 0).all()
+    kept = [m for m in range(16) if m not in (3, 11)]
+    assert torch.equal(after[:, kept], maps[:, kept])
+    assert not torch.allclose(models.sample(less, z), models.sample(generator, z))
+    by_hand = generator.blocks[-1](
+        torch.where(torch.isin(torch.arange(16), torch.tensor([3, 11]))[:, None, None], 0, maps)
+    )
+    torch.testing.assert_close(models.sample(less, z), by_hand.detach())
+    assert torch.equal(inspection.generator_maps(generator, z), maps)  # the original is untouched
+
+
+def test_map_weights_find_the_maps_of_an_object():
+    rng = torch.Generator().manual_seed(0)
+    maps = torch.rand(40, 8, 16, 16, generator=rng)
+    where = np.zeros((40, 16, 16), bool)
+    where[:20, 4:9, 6:12] = True
+    maps[:20, 2, 4:9, 6:12] += 1.5  # on where the object is
+    maps[:20, 5, 4:9, 6:12] -= 0.8  # off there
+    weights = inspection.map_weights(maps, where)
+    assert weights.shape == (8,) and weights.argmax() == 2 and weights.argmin() == 5
+    by_picture = inspection.map_weights(maps, where.any((1, 2)))
+    assert by_picture.argmax() == 2 and by_picture.argmin() == 5
+    with pytest.raises(ValueError, match=r"expected masks \(40, 16, 16\) or \(40,\)"):
+        inspection.map_weights(maps, where[:, 0])
+    with pytest.raises(ValueError, match="absent in others"):
+        inspection.map_weights(maps, np.zeros(40, bool))
