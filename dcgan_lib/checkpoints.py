@@ -112,10 +112,15 @@ def load_classifier(
     known = {path.stem: path for path in (HERE / "classifiers").glob("*.safetensors")}
     path = Path(name_or_path).expanduser()
     if not path.is_file():
+        if path.suffix == ".safetensors":
+            raise FileNotFoundError(f"no weights at {path}")
         path = known[choose(str(name_or_path), known, "classifier", " (no file of that name is here either)")]
     header, tensors = _read(path, "classifier")
-    network = classifier(Architecture.from_dict(header["architecture"]), len(tensors["head.1.bias"]))
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    try:
+        network = classifier(Architecture.from_dict(header["architecture"]), len(tensors["head.1.bias"]))
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} describes a classifier that this version does not know: {error}") from error
     return network.eval().to(device), header["about"]
 
 

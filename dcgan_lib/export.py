@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import gzip
+import html
 import json
 import tempfile
 from pathlib import Path
@@ -148,13 +149,23 @@ def lab(
     """Write the lab into the folder `out`: index.html and what it loads; it runs from http and from file://.
 
     `directions` are unit vectors (latent_dim,) by the name that their slider bears; none: the generator's principal
-    axes. `presets` are {"name", "plus": [(name, latents (n, latent_dim)), …], "minus": […]} for the arithmetic.
-    Returns the path of index.html. Raises ValueError for a generator that the lab's kernel cannot run.
+    axes. `presets` fill the arithmetic's A - B + C: {"name", "plus": [A, C], "minus": [B]}, each a (name, exemplars
+    (n, latent_dim)). Returns the path of index.html. Raises ValueError for a generator that the lab's kernel cannot
+    run, and for directions and presets that do not fit it.
     """
     out, arch = Path(out), generator.arch
     layers = quantised(folded(generator))
     if directions is None:
         directions = {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator))}
+    for name, vector in directions.items():
+        if vector.shape != (arch.latent_dim,):
+            raise ValueError(f"direction {name!r}: expected ({arch.latent_dim},), got {tuple(vector.shape)}")
+    for preset in presets or []:
+        shapes = [tuple(z.shape[1:]) for side in ("plus", "minus") for _, z in preset[side]]
+        if (len(preset["plus"]), len(preset["minus"])) != (2, 1) or shapes != [(arch.latent_dim,)] * 3:
+            raise ValueError(
+                f"preset {preset['name']!r}: expected A and C in plus, B in minus, each (n, {arch.latent_dim})"
+            )
     net = {
         "latentDim": arch.latent_dim,
         "prior": arch.prior,
@@ -183,7 +194,9 @@ def lab(
     checkpoints.write_bytes(out / "weights.js", f"window.DCGAN_NET = {json.dumps(net)};\n".encode())
     for name in ("lab.js", "lab.css"):
         checkpoints.write_bytes(out / name, (LAB / name).read_bytes())
-    page = (LAB / "index.html").read_text().replace("{title}", title).replace("{about}", about)
+    page = (
+        (LAB / "index.html").read_text().replace("{title}", html.escape(title)).replace("{about}", html.escape(about))
+    )
     return checkpoints.write_bytes(out / "index.html", page.encode())
 
 
@@ -205,7 +218,7 @@ def known_directions(generator: Generator) -> tuple[dict[str, Tensor] | None, li
     pool = sample_latent(measured["pool"], generator.arch, measured["pool_seed"])
     presets = []
     for result, task in measured["sums"].items():
-        sides = {side: [(name, pool[task["terms"][name]]) for name in task[side]] for side in ("plus", "minus")}
+        sides = {side: [(name, pool[task["terms"][name][0]]) for name in task[side]] for side in ("plus", "minus")}
         presets.append({"name": f"→ {result}", **sides})
     return named, presets
 

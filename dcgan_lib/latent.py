@@ -40,12 +40,21 @@ def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
 
 
 def _turn_by_angle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    lengths = (1 - t) * a.norm() + t * b.norm()
-    unit_a, unit_b = a / a.norm(), b / b.norm()
-    angle = torch.arccos((unit_a @ unit_b).clamp(-1, 1))
-    if angle < 1e-4 or torch.pi - angle < 1e-4:  # one direction, or opposite ones, which fix no plane to turn in
+    a64, b64 = a.double(), b.double()
+    product = a64.norm() * b64.norm()
+    cosine = (a64 @ b64 / product).clamp(-1, 1) if product > 0 else torch.ones(())
+    angle = torch.arccos(cosine)
+    if torch.sin(angle) < 1e-3:  # one direction, opposite ones, or none: they fix no plane to turn in
         return a + t * (b - a)
-    return lengths * (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / torch.sin(angle)
+    lengths = (1 - t) * a64.norm() + t * b64.norm()
+    turned = torch.sin((1 - t) * angle) * a64 / a64.norm() + torch.sin(t * angle) * b64 / b64.norm()
+    return (lengths * turned / torch.sin(angle)).to(a.dtype)
+
+
+def _exemplars_of(latents: Tensor) -> Tensor:
+    if latents.ndim != 2 or not len(latents):
+        raise ValueError(f"expected the exemplars of a concept, (n, latent_dim), got {tuple(latents.shape)}")
+    return latents.mean(0)
 
 
 def arithmetic(plus: list[Tensor], minus: list[Tensor]) -> Tensor:
@@ -54,11 +63,14 @@ def arithmetic(plus: list[Tensor], minus: list[Tensor]) -> Tensor:
     Each item is (n, latent_dim), the exemplars of one concept: the paper took the mean of three, since single ones were
     unstable. `arithmetic([smiling_woman, neutral_man], [neutral_woman])` should be a smiling man.
     """
-    return sum(item.mean(0) for item in plus) - sum((item.mean(0) for item in minus), torch.zeros(plus[0].shape[1]))
+    means = [_exemplars_of(item) for item in plus], [_exemplars_of(item) for item in minus]
+    return sum(means[0]) - sum(means[1], torch.zeros_like(means[0][0]))
 
 
 def neighbours(latent: Tensor, n: int = 8, scale: float = 0.25, seed: int = 0) -> Tensor:
     """n latents around one (latent_dim,), with noise uniform in ±scale in every coordinate: the paper's grid of 8."""
+    if latent.ndim != 1:
+        raise ValueError(f"expected one latent (latent_dim,), got {tuple(latent.shape)}")
     rng = torch.Generator().manual_seed(seed)
     return latent + scale * (2 * torch.rand(n, len(latent), generator=rng) - 1)
 
@@ -66,15 +78,20 @@ def neighbours(latent: Tensor, n: int = 8, scale: float = 0.25, seed: int = 0) -
 def turn(left: Tensor, right: Tensor) -> Tensor:
     """The paper's 'turn' vector, (latent_dim,): from the mean of samples that look left to the mean of those that
     look right."""
-    return right.mean(0) - left.mean(0)
+    return _exemplars_of(right) - _exemplars_of(left)
 
 
 def exemplars(probabilities: np.ndarray, names: list[str], wanted: dict[str, bool], n: int) -> np.ndarray:
     """Indices (n,) of the samples that a classifier is surest have what is `wanted`, surest first.
 
     `probabilities` (N, A) belong to the attributes `names`; {"Smiling": True, "Male": False} asks for smiling women.
-    A sample is as sure as its least sure attribute. The paper's authors picked theirs by eye; so does no command.
+    A sample is as sure as its least sure attribute: look at `probabilities` before you trust the last ones. (The
+    paper's authors picked theirs by eye.) Raises ValueError for an unknown attribute or n above N.
     """
+    if probabilities.ndim != 2 or probabilities.shape[1] != len(names):
+        raise ValueError(f"expected probabilities (N, {len(names)}), one for each name, got {probabilities.shape}")
+    if not wanted or not 1 <= n <= len(probabilities):
+        raise ValueError(f"expected attributes to look for and n from 1 to {len(probabilities)}, got {wanted}, {n}")
     for name in wanted:
         models.choose(name, names, "attribute")
     columns = {name: probabilities[:, names.index(name)] for name in wanted}
@@ -96,7 +113,10 @@ def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
     Classes weigh the same, however rare one is; `accuracy` is balanced, by five-fold cross-validation.
     Raises ValueError when one of the classes has fewer than 10 latents.
     """
-    z, labels = latent.numpy(), np.asarray(labels).astype(int)
+    z, labels = latent.numpy(), np.asarray(labels)
+    if labels.shape != (len(z),) or not np.isin(labels, (0, 1)).all():
+        raise ValueError(f"expected a label, 0 or 1, for each of the {len(z)} latents, got {labels.shape}")
+    labels = labels.astype(int)
     counts = np.bincount(labels, minlength=2)
     if counts.min() < 10:
         raise ValueError(

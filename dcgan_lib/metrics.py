@@ -44,12 +44,12 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(f"expected features (N, F) and (M, F), at least 2 each, got {a.shape} and {b.shape}")
-    A, B = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    A, B = (np.atleast_2d(np.cov(v, rowvar=False)) for v in (a, b))
     # The eigenvalues of AB are those of the symmetric sqrt(A) B sqrt(A), so no complex square root is needed.
-    values, vectors = np.linalg.eigh(np.atleast_2d(A))
+    values, vectors = np.linalg.eigh(A)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ B @ root).clip(0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(np.atleast_2d(A + B)) - 2 * cross)
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(A + B) - 2 * cross)
 
 
 def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
@@ -78,13 +78,22 @@ def head_turn(images: Tensor | np.ndarray) -> np.ndarray:
     """
     if isinstance(images, Tensor):
         images = to_uint8(images)
-    x = np.asarray(images, np.float64) / 127.5 - 1  # (N, H, W, 3)
-    n, height, width, _ = x.shape
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(f"expected a float tensor or uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
+    return np.concatenate([_head_turn(images[start : start + 1000]) for start in range(0, len(images), 1000)])
 
-    def part(top, bottom, left, right):  # in parts of the picture
-        return x[:, round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
 
-    skin = part(38 / 64, 48 / 64, 27 / 64, 37 / 64).reshape(n, -1, 3)
+def _head_turn(images: np.ndarray) -> np.ndarray:
+    n, height, width, _ = images.shape
+
+    def part(top, bottom, left, right):  # in parts of the picture, to [-1, 1]
+        rows, columns = (
+            slice(round(top * height), round(bottom * height)),
+            slice(round(left * width), round(right * width)),
+        )
+        return images[:, rows, columns].astype(np.float64) / 127.5 - 1
+
+    skin = part(38 / 64, 48 / 64, 27 / 64, 37 / 64).reshape(n, -1, 3)  # nose and cheeks
     mean = skin.mean(1)
     away = skin - mean[:, None]
     covariance = np.einsum("nij,nik->njk", away, away) / away.shape[1] + 0.01 * np.eye(3)

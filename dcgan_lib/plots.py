@@ -247,8 +247,10 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: fl
     return fig
 
 
-def histograms(edges: Sequence[float], shares: dict[str, Sequence[float]], xlabel: str, line: float | None = None):
-    """Overlaid step histograms of the same bins: edges (B + 1,), shares (B,) by name; a dotted line at `line`."""
+def histograms(
+    edges: Sequence[float], shares: dict[str, Sequence[float]], xlabel: str, line: float | None = None
+) -> Figure:
+    """Overlaid histograms of the same bins: edges (B + 1,), shares (B,) by name (up to four); dotted at `line`."""
     fig, ax = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
     for (name, values), colour in zip(shares.items(), (ORANGE, BLUE, GREY, "#2c8f5a"), strict=False):
         ax.stairs(values, edges, color=colour, fill=True, alpha=0.35)

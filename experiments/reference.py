@@ -107,14 +107,18 @@ def finish(
     config: training.TrainConfig,
     measured: dict,
     claims: dict,
-    generator: bool = True,
+    parts: tuple[str, ...] = ("generator", "discriminator"),
+    source: Path | None = None,
 ) -> None:
-    """Ship the weights in half precision, without G's where it is not asked for, and record the results."""
+    """Ship the weights in half precision, or some `parts` of them, and record the results.
+
+    `source` is the file that they were kept in, where they are not the run's last ones.
+    """
     checkpoints.save(
         checkpoints.HERE / f"{weights}.safetensors",
-        run.generator if generator else None,
-        run.discriminator,
-        {"result": f"results/{name}.json", **checkpoints.info(run.out)["about"]},
+        run.generator if "generator" in parts else None,
+        run.discriminator if "discriminator" in parts else None,
+        {"result": f"results/{name}.json", **checkpoints.info(source or run.out)["about"]},
         torch.float16,
     )
     record_run(name, run, config, measured, claims)

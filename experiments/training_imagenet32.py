@@ -36,7 +36,7 @@ def main() -> None:
         **thin(run),
     }
     measured["film_steps"] = film(run, "training_imagenet32", frames=(0, 1, 2, 4, 8, -1))
-    finish("training_imagenet32", "imagenet32", run, RUN, measured, {}, generator=False)
+    finish("training_imagenet32", "imagenet32", run, RUN, measured, {}, parts=("discriminator",))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main() -> None:
     run = training.train(RUN)
     measured = {"part": note, **thin(run)}
     measured["film_steps"] = film(run, "training_svhn", frames=(0, 1, 2, 4, 8, -1))
-    finish("training_svhn", "svhn", run, RUN, measured, {}, generator=False)
+    finish("training_svhn", "svhn", run, RUN, measured, {}, parts=("discriminator",))
 
 
 if __name__ == "__main__":

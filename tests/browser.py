@@ -17,29 +17,40 @@ HELP = (
 )
 
 
-def installed() -> str | None:
-    """The path of a browser that is there already."""
+def candidates() -> list[str | None]:
+    """Browsers that may be there already; None is Playwright's own."""
     named = os.environ.get("DCGAN_BROWSER")
     if named:
-        return named
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    return found or (str(MAC) if MAC.exists() else None)
+        return [named]
+    found = [path for path in map(shutil.which, NAMES) if path]
+    return [*found, *([str(MAC)] if MAC.exists() else []), None]
 
 
 def launch(playwright):
-    """A headless browser; installs one when none is there. Raises RuntimeError that says how to go on without."""
-    path = installed()
-    if path:
-        return playwright.chromium.launch(executable_path=path, args=FLAGS)
-    tries = [[sys.executable, "-m", "playwright", "install", "chromium"]]
-    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        tries += [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]]
+    """A headless browser; installs one when none starts. Raises RuntimeError that says how to go on without."""
     said = []
-    for command in tries:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        said.append(f"{' '.join(command)}: exit {done.returncode} {done.stderr.strip()[-200:]}")
-        if installed():
-            return playwright.chromium.launch(executable_path=installed(), args=FLAGS)
-        if done.returncode == 0 and "playwright" in command:
-            return playwright.chromium.launch(args=FLAGS)
-    raise RuntimeError("\n".join([HELP, *said]))
+
+    def first():
+        for path in candidates():
+            try:
+                return playwright.chromium.launch(executable_path=path, args=FLAGS)
+            except Exception as error:  # not there, or a stub that only says where to get it
+                said.append(f"{path or 'Playwright’s own'}: {str(error).strip().splitlines()[0]}")
+
+    browser = first()
+    ways = [[[sys.executable, "-m", "playwright", "install", "chromium"]]]
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        ways.append([["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]])
+    for commands in ways:
+        if browser is not None or os.environ.get("DCGAN_BROWSER"):
+            break
+        for command in commands:
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+                said.append(f"{' '.join(command)}: exit {done.returncode} {done.stderr.strip()[-200:]}")
+            except (subprocess.TimeoutExpired, OSError) as error:
+                said.append(f"{' '.join(command)}: {error}")
+        browser = first()
+    if browser is None:
+        raise RuntimeError("\n".join([HELP, *said]))
+    return browser

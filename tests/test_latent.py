@@ -27,6 +27,15 @@ def test_spherical_walk_turns_at_a_constant_angle_with_even_lengths():
     assert torch.allclose(same, torch.stack([a, 2 * a, 3 * a, a, -a]), atol=1e-5)
 
 
+def test_spherical_walk_between_opposite_points_is_a_line():
+    for seed in range(20):
+        a = torch.randn(100, generator=torch.Generator().manual_seed(seed))
+        quarter = latent.interpolate(torch.stack([a, -a]), 5, "spherical")[1]
+        torch.testing.assert_close(quarter, a / 2)
+    from_nothing = latent.interpolate(torch.stack([torch.zeros(3), torch.ones(3)]), 3, "spherical")
+    assert torch.allclose(from_nothing[1], torch.full((3,), 0.5))
+
+
 def test_spherical_walk_of_a_normal_prior_keeps_its_length_where_the_linear_one_loses_it():
     points = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
     middle = {kind: latent.interpolate(points, 3, kind)[1].norm() for kind in latent.KINDS}
@@ -56,6 +65,10 @@ def test_neighbours_stay_within_the_noise_and_repeat():
     assert away.abs().max() > 0.24 and abs(away.std() - 0.5 / 12**0.5) < 0.005  # uniform
     assert torch.equal(near, latent.neighbours(z, 200, seed=3))
     assert not torch.equal(near, latent.neighbours(z, 200, seed=4))
+    with pytest.raises(ValueError, match=r"expected one latent \(latent_dim,\), got \(1, 50\)"):
+        latent.neighbours(z[None])
+    with pytest.raises(ValueError, match="expected the exemplars of a concept"):
+        latent.arithmetic([z], [z])
 
 
 def test_direction_finds_a_planted_one():
@@ -67,6 +80,8 @@ def test_direction_finds_a_planted_one():
     assert found.accuracy > 0.9
     nothing = latent.direction(z, torch.rand(3000, generator=rng) > 0.5)
     assert 0.45 < nothing.accuracy < 0.55
+    with pytest.raises(ValueError, match="a label, 0 or 1"):
+        latent.direction(z, torch.rand(3000))
     with pytest.raises(ValueError, match="at least 10 latents with it and 10 without, got 3 and 2997"):
         latent.direction(z, np.arange(3000) < 3)
 
@@ -78,6 +93,9 @@ def test_exemplars_are_as_sure_as_their_least_sure_attribute():
     assert latent.exemplars(p, names, {"Male": True}, 1).tolist() == [0]
     with pytest.raises(ValueError, match="unknown attribute 'Smilling': did you mean 'Smiling'"):
         latent.exemplars(p, names, {"Smilling": True}, 1)
+    for wanted, n in (({}, 1), ({"Male": True}, 5)):
+        with pytest.raises(ValueError, match="n from 1 to 4"):
+            latent.exemplars(p, names, wanted, n)
 
 
 class Planted(models.Generator):
@@ -116,6 +134,8 @@ def test_frechet_distance_of_known_gaussians():
     assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
     assert metrics.frechet_distance(x, x + np.array([1, 2, 2])) == pytest.approx(9, abs=1e-6)
     assert metrics.frechet_distance(x, 3 * x - 3 * x.mean(0) + x.mean(0)) == pytest.approx(12, rel=0.05)  # 3 (3 - 1)^2
+    one = metrics.frechet_distance(x[:, :1], x[:, :1] + 2)
+    assert one == pytest.approx(4, abs=1e-6)
     y = rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6))  # against the textbook formula
     z = rng.normal(size=(40, 6))
     A, B = np.cov(y, rowvar=False), np.cov(z, rowvar=False)
@@ -153,3 +173,5 @@ def test_head_turn_of_drawn_heads():
     np.testing.assert_allclose(metrics.head_turn(np.stack(heads)[:, :, ::-1]), -turned, atol=1e-12)
     as_floats = torch.from_numpy(np.stack(heads)).permute(0, 3, 1, 2).float() / 127.5 - 1
     np.testing.assert_allclose(metrics.head_turn(as_floats), turned, atol=1e-12)
+    with pytest.raises(ValueError, match="float tensor or uint8"):
+        metrics.head_turn(as_floats.numpy())

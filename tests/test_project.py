@@ -205,8 +205,9 @@ def test_package_carries_what_notebooks_need(tmp_path):
         names = set(z.namelist())
     for path in (ROOT / "results").glob("*.*"):
         assert f"dcgan_lib/_results/{path.name}" in names
-    for path in (ROOT / "dcgan_lib" / "weights").glob("*.safetensors"):
-        assert f"dcgan_lib/weights/{path.name}" in names
+    for folder in ("weights", "lab"):
+        for path in (ROOT / "dcgan_lib" / folder).rglob("*.*"):
+            assert str(path.relative_to(ROOT)) in names
 
 
 def test_record_and_load(tmp_path, monkeypatch):

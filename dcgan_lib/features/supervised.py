@@ -52,6 +52,10 @@ def train_classifier(
     batch of an epoch is dropped when it is short (batch norm).
     """
     several = labels.ndim == 2
+    if len(labels) != len(images) or (several and not np.isin(labels, (0, 1)).all()):
+        raise ValueError(
+            f"expected a class, or attributes of 0 and 1, for each of {len(images)} pictures: {labels.shape}"
+        )
     device = training.pick_device(device)
     half = training.pick_precision(precision, device) == "bfloat16"
     torch.manual_seed(seed)  # dropout's masks

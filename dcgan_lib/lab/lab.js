@@ -32,26 +32,31 @@
   }
 
   // Rounds outputs up to a multiple of 4 and lays weights as the kernel reads them: [taps][outputs / 8][inputs][8].
-  function arrange(layer, floats, q, at) {
+  // `deep` is how many channels the layer before really wrote: its outputs, rounded up; the added ones are 0.
+  function arrange(layer, floats, q, at, deep) {
     const { taps, inputs, outputs } = layer, wide = pad4(outputs), count = taps * inputs * outputs;
     const scale = floats.subarray(at.floats, at.floats + outputs), bias = new Float32Array(wide);
     bias.set(floats.subarray(at.floats + outputs, at.floats + 2 * outputs));
-    const weight = new Float32Array(taps * inputs * wide), dense = layer.kernel === undefined;
+    const weight = new Float32Array(taps * deep * wide), dense = layer.kernel === undefined;
     for (let t = 0, s = at.weights; t < taps; t++)
       for (let i = 0; i < inputs; i++)
         for (let o = 0; o < outputs; o++, s++) {
           const block = o & ~7, lanes = Math.min(8, wide - block);
-          const to = dense ? i * wide + o : (t * wide + block) * inputs + i * lanes + (o - block);
+          const to = dense ? i * wide + o : (t * wide + block) * deep + i * lanes + (o - block);
           weight[to] = q[s] * scale[o];
         }
     at.floats += 2 * outputs;
     at.weights += count;
-    return { ...layer, wide, weight, bias };
+    return { ...layer, inputs: deep, wide, weight, bias };
   }
 
   async function load(net) {
     const floats = new Float32Array(base85(net.floats)), q = await integers(net.weights, net.bytes), at = { floats: 0, weights: 0 };
-    const layers = net.layers.map((layer) => arrange(layer, floats, q, at));
+    const layers = [];
+    for (const layer of net.layers) {
+      const before = layers[layers.length - 1], between = before && before.kernel !== undefined;
+      layers.push(arrange(layer, floats, q, at, between ? before.wide : layer.inputs));
+    }
     // Memory: the kernel's stack, then weights, then a buffer of zero-bordered activations for each layer.
     let top = 131072;
     const take = (floats) => { const p = top; top += 4 * pad4(floats); return p; };
@@ -163,7 +168,7 @@
 
   function explorer(net, draw, say) {
     const canvas = picture("generated picture", true);
-    const number = make("input", { type: "number", min: 0, max: 999999, value: 7, "aria-label": "number of the picture" });
+    const number = make("input", { type: "number", min: 0, max: 999999, value: 7, "aria-label": "No. of the picture" });
     const sliders = net.directions.map((d) => slider(d.name, -4, 4, 0.1, () => show()));
     const latent = () => {
       const z = latentOf(net, Number(number.value));
@@ -205,7 +210,7 @@
   function walker(net, draw, say, explored) {
     const ends = [12, 41].map((n) => ({ latent: latentOf(net, n), canvas: picture(`end of the walk, number ${n}`) }));
     const canvas = picture("picture on the walk", true);
-    const position = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "position on the walk" });
+    const position = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "A to B, position on the walk" });
     const show = () => {
       const t = Number(position.value) / 100;
       paint(canvas, net, draw(walk(net, ends[0].latent, ends[1].latent, t)));
@@ -232,9 +237,9 @@
         ends[i].canvas.setAttribute("aria-label", `end of the walk, number ${n}`);
         showEnd(ends[i]);
         say(`${letter} is number ${n}`);
-      }, `another picture for ${letter}`),
+      }, `Another for ${letter}`),
       button("From the sliders", () => { ends[i].latent = explored.latent(); showEnd(ends[i]); say(`${letter} taken`); },
-        `take the picture of the sliders as ${letter}`));
+        `From the sliders, as ${letter}`));
     const node = make("section", { class: "lab-part", "aria-label": "Walk between two pictures" },
       make("div", {}, canvas),
       make("div", { class: "lab-controls" }, make("div", { class: "lab-ends" }, end(0, "A"), end(1, "B")),
@@ -244,7 +249,7 @@
   }
 
   function arithmetic(net, draw, say) {
-    const slots = ["A", "B", "C"].map((letter) => ({ letter, latent: null, canvas: picture(`${letter}: empty`) }));
+    const slots = ["A", "B", "C"].map((letter) => ({ letter, latent: null, canvas: picture(letter) }));
     const canvas = picture("A minus B plus C", true);
     let current = 0;
     const show = () => {
@@ -255,7 +260,7 @@
     const fill = (i, latent, name) => {
       slots[i].latent = Float32Array.from(latent);
       slots[i].name.textContent = name;
-      slots[i].canvas.setAttribute("aria-label", `${slots[i].letter}: ${name}`);
+      slots[i].button.setAttribute("aria-label", `fill ${slots[i].letter}, now ${name}`);
       paint(slots[i].canvas, net, draw(slots[i].latent));
     };
     for (const [i, slot] of slots.entries()) {
@@ -299,20 +304,24 @@
 
   async function mount(root, net) {
     root.replaceChildren(make("p", {}, "Unpacking the generator …"));
-    let draw;
     try {
-      draw = await load(net);
+      build(root, net, await load(net));
     } catch (error) {
-      root.replaceChildren(make("p", {}, `This browser cannot run the lab: it needs WebAssembly with SIMD (${error}).`));
-      return;
+      const needs = "Chrome 91, Firefox 113, Safari 16.4 or newer (WebAssembly SIMD and DecompressionStream)";
+      root.replaceChildren(make("p", {}, `The lab did not start. It needs ${needs}. The browser says: ${error}`));
+      throw error;
     }
+  }
+
+  function build(root, net, draw) {
+    const level = root.dataset.level || 2;  // of its headings
     const status = make("p", { class: "lab-status", role: "status", "aria-live": "polite" });
     const say = (text) => { status.textContent = text; };
     const explored = explorer(net, draw, say);
     root.replaceChildren(
-      make("h3", {}, "Sliders"), explored.node,
-      make("h3", {}, "A walk between two"), walker(net, draw, say, explored).node,
-      make("h3", {}, "A − B + C"), arithmetic(net, draw, say).node, status);
+      make(`h${level}`, {}, "Sliders"), explored.node,
+      make(`h${level}`, {}, "A walk between two"), walker(net, draw, say, explored).node,
+      make(`h${level}`, {}, "A − B + C"), arithmetic(net, draw, say).node, status);
     root.dataset.ready = "yes";
     window.DCGAN_LAB = { draw, latentOf: (n) => latentOf(net, n), net };  // for tests and for the curious
   }
