@@ -44,7 +44,7 @@ notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fa
 		--ExecutePreprocessor.timeout=-1 --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
-	@for run in experiments/training_*.py experiments/features_*.py experiments/latent_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
+	@for run in experiments/training_*.py experiments/features_*.py experiments/latent_*.py experiments/inspection_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
 
 lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges into requirements.lock
 	@echo "Resolving requirements.lock …"
