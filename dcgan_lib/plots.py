@@ -72,12 +72,14 @@ def image_grid(images: Images, columns: int = 8, title: str = "", width: float =
     return fig
 
 
-def real_against_fake(real: Images, fake: Images, columns: int = 8, width: float = 9.0) -> Figure:
+def real_against_fake(
+    real: Images, fake: Images, columns: int = 8, width: float = 9.0, titles: tuple[str, str] = ("real", "generated")
+) -> Figure:
     """Two sheets side by side; take as many of each."""
     rows = -(-len(real) // columns)
     fig, axes = plt.subplots(1, 2, figsize=(width, width / 2 * rows / columns + 0.3), layout="constrained")
-    _show(axes[0], real, columns, "real")
-    _show(axes[1], fake, columns, "generated")
+    for ax, images, title in zip(axes, (real, fake), titles, strict=True):
+        _show(ax, images, columns, title)
     return fig
 
 
