@@ -7,8 +7,10 @@ A map is one channel of a convolution's output; a unit is a map at one position.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -207,6 +209,21 @@ def generator_maps(generator: models.Generator, latent: Tensor, layer: int = -2,
     finally:
         handle.remove()
     return torch.cat(caught)
+
+
+def box_masks(path: str | Path, side: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """What `widgets.BoxLabeller` saved: indices (N,) of the pictures looked at, and masks (N, side, side).
+
+    A cell of the map counts when its centre lies in a box.
+    """
+    boxes = json.loads(Path(path).read_text())["boxes"]
+    centres = (np.arange(side) + 0.5) * image_size / side
+    masks = np.zeros((len(boxes), side, side), bool)
+    for mask, found in zip(masks, boxes.values(), strict=True):
+        for top, bottom, left, right in found:
+            rows, columns = (centres >= top) & (centres < bottom), (centres >= left) & (centres < right)
+            mask |= rows[:, None] & columns
+    return np.array([int(k) for k in boxes]), masks
 
 
 def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: float = 1.0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Sliders for notebooks, on ipywidgets: move through latent space, play a walk, add and subtract.
+"""Sliders for notebooks, on ipywidgets: move through latent space, play a walk, add and subtract, label boxes.
 
 Each draws one picture at a time when something changes, so nothing blocks. Where there is no kernel (GitHub, the built
 book) the notebook shows the still picture that was stored beside the widget.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import ipywidgets
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from . import checkpoints, models, plots
 from . import latent as latents
-from . import models, plots
 
 SIDE = 256  # pixels on the screen of the large picture
 REACH = 4.0  # how far a slider goes along a unit direction, each way
@@ -33,14 +34,7 @@ def _png(images: Tensor, side: int, columns: int = 1) -> bytes:
 
 
 class _Widget(ipywidgets.VBox):
-    """Draws with one generator, and stands for itself as a still picture where widgets do not run."""
-
-    def __init__(self, generator: models.Generator, **options):
-        self.generator = generator
-        super().__init__(**options)
-
-    def _image(self, z: Tensor, side: int = SIDE) -> bytes:
-        return _png(models.sample(self.generator, z.reshape(-1, self.generator.arch.latent_dim)), side)
+    """Stands for itself as a still picture where widgets do not run."""
 
     def still(self) -> bytes:
         """What the widget shows now, as PNG."""
@@ -51,7 +45,18 @@ class _Widget(ipywidgets.VBox):
         return bundle and {**bundle, "image/png": base64.b64encode(self.still()).decode()}
 
 
-class LatentExplorer(_Widget):
+class _Drawing(_Widget):
+    """Draws with one generator."""
+
+    def __init__(self, generator: models.Generator):
+        self.generator = generator
+        super().__init__()
+
+    def _image(self, z: Tensor, side: int = SIDE) -> bytes:
+        return _png(models.sample(self.generator, z.reshape(-1, self.generator.arch.latent_dim)), side)
+
+
+class LatentExplorer(_Drawing):
     """One picture and a slider for each direction: `latent` is where it stands now, (1, latent_dim).
 
     `directions` are unit vectors (latent_dim,) by name; None takes the generator's principal axes. Buttons: another
@@ -118,7 +123,7 @@ class LatentExplorer(_Widget):
             self.message.value = f"not saved: {error}"
 
 
-class WalkPlayer(_Widget):
+class WalkPlayer(_Drawing):
     """Plays a walk (n, latent_dim), picture by picture, drawn as they come; a slider goes to any of them."""
 
     def __init__(self, generator: models.Generator, walk: Tensor, milliseconds: int = 100):
@@ -142,7 +147,7 @@ class WalkPlayer(_Widget):
         self.picture.value = self._image(self.walk[self.position.value])
 
 
-class ArithmeticTable(_Widget):
+class ArithmeticTable(_Drawing):
     """A - B + C: choose a slot, then a picture; `result` is the latent (latent_dim,).
 
     `choices` (n, latent_dim) are what there is to choose from, with `names`; None takes 12 samples of the prior.
@@ -194,3 +199,90 @@ class ArithmeticTable(_Widget):
         for slot, index in self.chosen.items():
             self.terms[slot].value = self._thumbs[index]
         self.picture.value = self._image(self.result)
+
+
+class BoxLabeller(_Widget):
+    """Draws boxes around an object in pictures, one picture after the other, and saves them to a JSON file each time.
+
+    `images` are (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C). The file, which may be there already, holds
+    {"label": …, "boxes": {"0": [[top, bottom, left, right], …], …}} in pixels, ends not counted; a picture that was
+    looked at and does not show the object has an empty list. `inspection.box_masks` reads it.
+    """
+
+    def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str):
+        self.images, self.path, self.label = plots._pixels(images), Path(path), label
+        self.boxes: dict[str, list] = {}
+        if self.path.exists():
+            there = json.loads(self.path.read_text())
+            if there["label"] != label:
+                raise ValueError(f"{path} holds boxes of {there['label']!r}, expected {label!r}: choose another file")
+            self.boxes = there["boxes"]
+        height, width = self.images.shape[1:3]
+        self.picture = ipywidgets.Image(format="png", layout={"width": f"{1.5 * SIDE:.0f}px"})
+        self.at = ipywidgets.BoundedIntText(min=0, max=len(self.images) - 1, description="picture")
+        self.rows = ipywidgets.IntRangeSlider(
+            value=(height // 4, 3 * height // 4), min=0, max=height, description="rows", orientation="vertical"
+        )
+        self.columns = ipywidgets.IntRangeSlider(
+            value=(width // 4, 3 * width // 4), min=0, max=width, description="columns"
+        )
+        self.add = ipywidgets.Button(description="Add this box", icon="plus")
+        self.next = ipywidgets.Button(description="Done, next", icon="arrow-right")
+        self.undo = ipywidgets.Button(description="Remove the last", icon="undo")
+        self.message = ipywidgets.Label()
+        super().__init__()
+        row = ipywidgets.HBox([self.picture, self.rows])
+        buttons = ipywidgets.HBox([self.add, self.undo, self.next])
+        self.children = [row, self.columns, self.at, buttons, self.message]
+        for control in (self.at, self.rows, self.columns):
+            control.observe(self._draw, "value")
+        self.add.on_click(lambda _: self._change(lambda boxes: boxes.append(self._box())))
+        self.undo.on_click(lambda _: self._change(lambda boxes: boxes and boxes.pop()))
+        self.next.on_click(self._next)
+        unseen = [i for i in range(len(self.images)) if str(i) not in self.boxes]
+        self.at.value = unseen[0] if unseen else len(self.images) - 1
+        self._draw()
+
+    def still(self) -> bytes:
+        return self.picture.value
+
+    def _box(self) -> list[int]:
+        (low, high), (left, right) = self.rows.value, self.columns.value
+        height = self.images.shape[1]
+        return [height - high, height - low, left, right]  # a vertical slider counts from below
+
+    def _change(self, change) -> None:
+        change(self.boxes.setdefault(str(self.at.value), []))
+        self._save()
+        self._draw()
+
+    def _next(self, _) -> None:
+        self.boxes.setdefault(str(self.at.value), [])  # looked at
+        self._save()
+        self.at.value = min(self.at.value + 1, len(self.images) - 1)
+        self._draw()
+
+    def _save(self) -> None:
+        ordered = {k: self.boxes[k] for k in sorted(self.boxes, key=int)}
+        try:
+            checkpoints.write_bytes(self.path, json.dumps({"label": self.label, "boxes": ordered}).encode())
+        except OSError as error:
+            self.message.value = f"not saved: {error}"
+
+    def _draw(self, _=None) -> None:
+        i, scale = self.at.value, 6
+        picture = Image.fromarray(plots.tile(self.images[i : i + 1], 1))
+        picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
+        pen = ImageDraw.Draw(picture)
+        for box, colour in [*((b, plots.BLUE) for b in self.boxes.get(str(i), [])), (self._box(), plots.ORANGE)]:
+            top, bottom, left, right = (scale * v for v in box)
+            if top < bottom and left < right:
+                pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=2)
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        self.picture.value = file.getvalue()
+        with_boxes = sum(bool(v) for v in self.boxes.values())
+        self.message.value = (
+            f"{self.label}: {len(self.boxes)} of {len(self.images)} pictures looked at, {with_boxes} show it, "
+            f"{sum(map(len, self.boxes.values()))} boxes"
+        )

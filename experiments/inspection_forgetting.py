@@ -124,8 +124,8 @@ def claims(measured: dict) -> dict:
             effect["interval"][0] > control["interval"][1] and effect["others_changed"] <= control["others_changed"]
         )
         words.append(
-            f"{attribute}: without the {ours['positive']} maps of positive weight, of {measured['maps']}, it is gone from "
-            f"{effect['gone']:.0%} of samples ({control['gone']:.0%} without as many random ones), and "
+            f"{attribute}: without the {ours['positive']} maps of positive weight, of {measured['maps']}, it is gone "
+            f"from {effect['gone']:.0%} of samples ({control['gone']:.0%} without as many random ones), and "
             f"{effect['others_changed']:.0%} of other opinions change ({control['others_changed']:.0%})"
         )
     return {

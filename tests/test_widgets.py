@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import statistics
 import time
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan_lib import checkpoints, data, latent, models, widgets
+from dcgan_lib import checkpoints, data, inspection, latent, models, widgets
 
 
 @pytest.fixture
@@ -121,6 +122,33 @@ def test_widgets_stand_as_pictures_where_there_is_no_kernel(generator):
         assert "application/vnd.jupyter.widget-view+json" in bundle
         png = base64.b64decode(bundle["image/png"])
         assert png == widget.still() and np.asarray(Image.open(io.BytesIO(png))).std() > 5
+
+
+def test_labelling_saves_each_box(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    path = tmp_path / "boxes" / "windows.json"
+    tool = widgets.BoxLabeller(images, path, "window")
+    start = tool.picture.value
+    tool.rows.value, tool.columns.value = (20, 28), (4, 12)  # the vertical slider counts from below
+    assert tool.picture.value != start
+    tool.add.click()
+    tool.columns.value = (16, 20)
+    tool.add.click()
+    tool.undo.click()
+    tool.next.click()
+    assert tool.at.value == 1
+    tool.next.click()  # nothing there
+    assert json.loads(path.read_text()) == {"label": "window", "boxes": {"0": [[4, 12, 4, 12]], "1": []}}
+    assert tool.message.value == "window: 2 of 4 pictures looked at, 1 show it, 1 boxes"
+    again = widgets.BoxLabeller(images, path, "window")
+    assert again.at.value == 2 and again.boxes == tool.boxes  # goes on
+    with pytest.raises(ValueError, match="holds boxes of 'window', expected 'tree'"):
+        widgets.BoxLabeller(images, path, "tree")
+    pictures, masks = inspection.box_masks(path, side=16, image_size=32)
+    assert pictures.tolist() == [0, 1] and masks.sum() == 16 and masks[0, 2:6, 2:6].all()
+    assert json.loads(path.read_text())["boxes"].keys() == {"0", "1"}
+    bundle = again._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]) == again.picture.value
 
 
 def test_a_face_is_redrawn_within_a_tenth_of_a_second():
