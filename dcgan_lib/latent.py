@@ -81,12 +81,16 @@ def turn(left: Tensor, right: Tensor) -> Tensor:
     return _exemplars_of(right) - _exemplars_of(left)
 
 
-def exemplars(probabilities: np.ndarray, names: list[str], wanted: dict[str, bool], n: int) -> np.ndarray:
-    """Indices (n,) of the samples that a classifier is surest have what is `wanted`, surest first.
+def exemplars(
+    probabilities: np.ndarray, names: list[str], wanted: dict[str, bool], n: int, seed: int | None = None
+) -> np.ndarray:
+    """Indices (n,) of samples that a classifier is sure have what is `wanted`.
 
     `probabilities` (N, A) belong to the attributes `names`; {"Smiling": True, "Male": False} asks for smiling women.
-    A sample is as sure as its least sure attribute: look at `probabilities` before you trust the last ones. (The
-    paper's authors picked theirs by eye.) Raises ValueError for an unknown attribute or n above N.
+    A sample is as sure as its least sure attribute. Without a seed the n surest, surest first: look at their
+    probabilities before you trust the last ones. With a seed n drawn from all that are at least 0.9 sure, which are
+    less extreme in everything else. (The paper's authors picked theirs by eye.)
+    Raises ValueError for an unknown attribute or where there are fewer than n.
     """
     if probabilities.ndim != 2 or probabilities.shape[1] != len(names):
         raise ValueError(f"expected probabilities (N, {len(names)}), one for each name, got {probabilities.shape}")
@@ -96,7 +100,12 @@ def exemplars(probabilities: np.ndarray, names: list[str], wanted: dict[str, boo
         models.choose(name, names, "attribute")
     columns = {name: probabilities[:, names.index(name)] for name in wanted}
     sure = np.min([columns[name] if yes else 1 - columns[name] for name, yes in wanted.items()], axis=0)
-    return np.argsort(-sure, kind="stable")[:n]
+    if seed is None:
+        return np.argsort(-sure, kind="stable")[:n]
+    enough = np.flatnonzero(sure >= 0.9)
+    if len(enough) < n:
+        raise ValueError(f"only {len(enough)} samples are 0.9 sure to have {wanted}, expected {n}: take more samples")
+    return np.random.default_rng(seed).choice(enough, n, replace=False)
 
 
 @dataclass(frozen=True)

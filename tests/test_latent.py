@@ -91,6 +91,13 @@ def test_exemplars_are_as_sure_as_their_least_sure_attribute():
     p = np.array([[0.9, 0.9], [0.8, 0.1], [0.99, 0.4], [0.6, 0.05]])
     assert latent.exemplars(p, names, {"Smiling": True, "Male": False}, 3).tolist() == [1, 2, 3]
     assert latent.exemplars(p, names, {"Male": True}, 1).tolist() == [0]
+    many = np.random.default_rng(0).random((500, 2))
+    drawn = latent.exemplars(many, names, {"Male": True}, 10, seed=1)
+    assert (many[drawn, 1] >= 0.9).all() and len(set(drawn)) == 10
+    assert drawn.tolist() == latent.exemplars(many, names, {"Male": True}, 10, seed=1).tolist()
+    assert set(drawn) != set(latent.exemplars(many, names, {"Male": True}, 10))
+    with pytest.raises(ValueError, match=r"only 1 samples are 0\.9 sure"):
+        latent.exemplars(p, names, {"Male": True}, 2, seed=1)
     with pytest.raises(ValueError, match="unknown attribute 'Smilling': did you mean 'Smiling'"):
         latent.exemplars(p, names, {"Smilling": True}, 1)
     for wanted, n in (({}, 1), ({"Male": True}, 5)):
