@@ -20,7 +20,7 @@ RUNS = {
         out="runs/scenes",
         arch=models.architecture("tutorial64", widths=(32, 64, 128, 256)),
         batch_size=64,
-        steps=6_000,
+        steps=4_500,
         ema_decay=0.999,
         sample_every=250,
         seed=0,
