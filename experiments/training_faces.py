@@ -57,7 +57,7 @@ def main() -> None:
         "statistics": statistics_difference(chosen.generator),
         **thin(run),
     }
-    measured["film_steps"] = film(run, "training_faces", frames=(0, 1, 2, 4, 8, 16, -1))
+    measured["film_steps"] = film(run, "training_faces", frames=(0, 3, 4, 5, 7, 12, -1))
     good = measured["finite"] and measured["spread"] > 0.5 * measured["real_spread"]
     claims = {
         "C1": {
