@@ -71,6 +71,7 @@ class Faces:
         self.generator, _ = checkpoints.load("faces")
         self.classifier, about = checkpoints.load_classifier("face_attributes")
         self.names = about["names"]
+        self.real = features.deep_features(self.classifier, data.load("celeba", limit=FACES).images)  # (FACES, F)
         self.pool = models.sample_latent(POOL, self.generator.arch, SEED)
         self.images = models.sample(self.generator, self.pool)
         self.opinion = features.attribute_probabilities(self.classifier, self.images)  # (POOL, 40)
@@ -131,7 +132,6 @@ def walks(faces: Faces) -> dict:
     out = {k: {n: summary([r[n] for r in rows]) for n in rows[0]} for k, rows in kinds.items()}
     # Are pictures half way as good as samples? Distance to real faces, beside that of samples.
     pairs = faces.pool.view(2, -1, faces.pool.shape[1])[:, :5000]
-    real = features.deep_features(faces.classifier, data.load("celeba", limit=FACES).images)
     middles = {
         "samples": faces.pool[:5000],
         "linear": (pairs[0] + pairs[1]) / 2,
@@ -140,7 +140,7 @@ def walks(faces: Faces) -> dict:
     vectors = {k: features.deep_features(faces.classifier, faces.draw(z)) for k, z in middles.items()}
     rows = {k: {"radius": float(z.norm(dim=1).mean())} for k, z in middles.items()}
     for kind, v in vectors.items():
-        rows[kind]["frechet"] = metrics.frechet_distance(v, real)
+        rows[kind]["frechet"] = metrics.frechet_distance(v, faces.real)
     return {"walks": out, "middles": rows}
 
 
@@ -191,7 +191,6 @@ def histogram(distances: dict[str, np.ndarray], bins: int = 40) -> dict:
 def sums(faces: Faces) -> dict:
     """The paper's two figures, REPETITIONS times each, and what the eye sees in the results and in the controls."""
     out = {}
-    real = features.deep_features(faces.classifier, data.load("celeba", limit=FACES).images)
     for result, task in SUMS.items():
         (a, c), (b,) = ([name for name, _ in task[side]] for side in ("plus", "minus"))
         rng = np.random.default_rng(SEED)
@@ -232,7 +231,7 @@ def sums(faces: Faces) -> dict:
             seen = faces.seen(images, task["expected"])
             # Pictures of one repetition are not independent: the interval is that of REPETITIONS.
             ci = binomtest(round(seen.mean() * REPETITIONS), REPETITIONS).proportion_ci(method="wilson")
-            away = metrics.nearest(features.deep_features(faces.classifier, images), real)[1]
+            away = metrics.nearest(features.deep_features(faces.classifier, images), faces.real)[1]
             opinion[way] = {
                 "pictures": len(seen),
                 "share": float(seen.mean()),
@@ -250,14 +249,15 @@ def sums(faces: Faces) -> dict:
 def sum_against_mean(faces: Faces) -> dict:
     """Bombay's comparison: G(z1 + z2) against the mean of the two pictures, as distances to real faces."""
     a, b = faces.pool[:2500], faces.pool[2500:5000]
-    real = features.deep_features(faces.classifier, data.load("celeba", limit=FACES).images)
     shown = {
         "samples": faces.images[:2500],
         "G(z1 + z2)": faces.draw(a + b),
         "G((z1 + z2) / √2)": faces.draw((a + b) / 2**0.5),
         "mean of the two pictures": (faces.images[:2500] + faces.images[2500:5000]) / 2,
     }
-    return {k: metrics.frechet_distance(features.deep_features(faces.classifier, v), real) for k, v in shown.items()}
+    return {
+        k: metrics.frechet_distance(features.deep_features(faces.classifier, v), faces.real) for k, v in shown.items()
+    }
 
 
 def pose(faces: Faces, averaged: int = 4, tested: int = 200) -> dict:
