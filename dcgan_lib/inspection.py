@@ -163,7 +163,7 @@ def guided_backpropagation(network: nn.Module, images: Tensor, score: Callable) 
 
 def optimised_input(
     network: nn.Module, shape: tuple[int, ...], score: Callable, steps: int = 200, rate: float = 0.05,
-    smoothness: float = 0.002, seed: int = 0,
+    smoothness: float = 0.02, seed: int = 0,
 ) -> Tensor:  # fmt: skip
     """Pictures (N, C, H, W) in [-1, 1] that raise the score, by Adam from faint noise.
 

@@ -11,7 +11,10 @@ C6 predicts, fixed before the run: in the last convolution the trained maps' cla
 ones' (intervals over maps apart), and for the trained network selectivity grows from the first convolution to the last.
 
 The sanity check of Adebayo et al. (2018): does guided backpropagation look different for trained weights than for
-random ones, or is it the picture's edges either way? Rank correlations of its magnitude with Sobel edges say.
+random ones, or is it the picture's edges either way? Rank correlations say, of its size with Sobel edges, of its size
+between networks and of its signed values between networks; all over the pixels that the unit can see, since outside of
+them every network's gradient is 0 and would agree. A unit looks at the middle of its field more than at its rim, for
+any picture: the correlation with the same unit's gradient for another picture says how much that alone explains.
 
 Some minutes on two CPU cores. Writes results/inspection_filters.json.
 """
@@ -73,27 +76,38 @@ def edges(images: np.ndarray) -> np.ndarray:
 
 def guided(every: dict, images: np.ndarray) -> dict:
     """Guided backpropagation of the last convolution: rank correlations with edges, and of trained with random."""
-    layer, rng = len(every["trained"].arch.widths) - 1, np.random.default_rng(SEED)
-    maps = rng.choice(every["trained"].arch.widths[layer], SHOWN[0], replace=False)
+    arch = every["trained"].arch
+    layer, rng = len(arch.widths) - 1, np.random.default_rng(SEED)
+    maps = rng.choice(arch.widths[layer], SHOWN[0], replace=False)
     found = inspection.maximal_activations(every["trained"], images, layer, maps, SHOWN[1], progress=False)
     chosen = images[found.pictures.ravel()]  # (6 * 10, H, W, C)
-    score = inspection.unit(layer, np.repeat(found.maps, SHOWN[1]), found.positions.reshape(-1, 2))
-    size = {
-        name: inspection.guided_backpropagation(network, data.to_float(chosen), score).abs().sum(1).numpy()
+    positions = found.positions.reshape(-1, 2)
+    score = inspection.unit(layer, np.repeat(found.maps, SHOWN[1]), positions)
+    signed = {
+        name: inspection.guided_backpropagation(network, data.to_float(chosen), score).numpy()
         for name, network in every.items()
     }
+    other = np.roll(chosen, SHOWN[1] + 1, 0)  # the same units shown other pictures: what is the unit's own footprint?
+    signed["other picture"] = inspection.guided_backpropagation(every["trained"], data.to_float(other), score).numpy()
+    size = {name: np.abs(s).sum(1) for name, s in signed.items()}  # (60, H, W)
+    field = inspection.receptive_field(arch, layer)
+    seen = np.zeros(size["trained"].shape, bool)
+    for mask, (top, left) in zip(seen, field.start + field.step * positions, strict=True):
+        mask[max(top, 0) : top + field.side, max(left, 0) : left + field.side] = True
 
     def correlation(a, b) -> dict:
-        values = [spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
+        values = [spearmanr(x[..., m].ravel(), y[..., m].ravel()).statistic for x, y, m in zip(a, b, seen, strict=True)]
         return {"mean": float(np.nanmean(values)), "interval": features.interval(np.nan_to_num(values))}
 
     line = edges(chosen)
+    others = [name for name in signed if name != "trained"]
     return {
         "layer": layer,
         "maps": [int(m) for m in found.maps],
         "pictures": found.pictures.tolist(),
-        "with_edges": {name: correlation(s, line) for name, s in size.items()},
-        "trained_with_random": {n: correlation(size["trained"], s) for n, s in size.items() if n != "trained"},
+        "with_edges": {name: correlation(size[name], line) for name in every},
+        "size_trained_with": {name: correlation(size["trained"], size[name]) for name in others},
+        "signed_trained_with": {name: correlation(signed["trained"], signed[name]) for name in others},
     }
 
 

@@ -40,11 +40,12 @@ def measure(generator, eye, names, attribute, z, before, real) -> dict:
     now = features.attribute_probabilities(eye, images) > 0.5
     i = names.index(attribute)
     gone = ~now[:, i]
-    others = np.delete(now != before, i, axis=1).mean(1)
+    others = np.delete(now != before, i, axis=1).mean(1)  # (N,), of 39
     return {
         "gone": float(gone.mean()),
         "interval": features.interval(gone),
         "others_changed": float(others.mean()),
+        "others_interval": features.interval(others),
         "frechet": metrics.frechet_distance(features.deep_features(eye, images), real),
     }
 
@@ -59,7 +60,7 @@ def main() -> None:
     opinion = features.attribute_probabilities(eye, models.sample(generator, z)) > 0.5
     width = arch.widths[0]
     side = arch.sizes[1]  # of the second-highest convolution's maps
-    loudness = inspection.generator_maps(generator, z[:500]).mean((0, 2, 3)).numpy()
+    loudest = np.argsort(-inspection.generator_maps(generator, z[:500]).mean((0, 2, 3)).numpy())
     rng = np.random.default_rng(SEED)
     measured = {"maps": width, "labelled": LABELLED, "objects": {}}
     for attribute, box in OBJECTS.items():
@@ -86,19 +87,22 @@ def main() -> None:
         def by_chance(n, effect=effect):
             found = [effect(rng.choice(width, n, replace=False)) for _ in range(RANDOM)]
             mean = {k: float(np.mean([d[k] for d in found])) for k in ("gone", "others_changed", "frechet")}
-            return mean | {"interval": [float(v) for v in np.quantile([d["gone"] for d in found], (0.025, 0.975))]}
+            for key, spread in (("gone", "interval"), ("others_changed", "others_interval")):
+                mean[spread] = [float(v) for v in np.quantile([d[key] for d in found], (0.025, 0.975))]
+            return mean
 
-        rows = {}
+        rows = {"all maps": effect([])}
         for way, weights in (("boxes", boxes), ("whole pictures", whole)):
             order = np.argsort(-weights)
             positive = int((weights > 0).sum())
             rows[way] = {
                 "positive": positive,
                 "all_positive": effect(order[:positive]),
+                "as_many_largest": effect(loudest[:positive]),
                 "as_many_random": by_chance(positive),
             }
             rows[way]["doses"] = {str(n): effect(order[:n]) for n in DOSES}
-        rows["largest activations"] = {"doses": {str(n): effect(np.argsort(-loudness)[:n]) for n in DOSES}}
+        rows["largest activations"] = {"doses": {str(n): effect(loudest[:n]) for n in DOSES}}
         rows["random"] = {"doses": {str(n): by_chance(n) for n in DOSES}}
         measured["objects"][attribute] = {"samples": len(have), "tested": len(tested), "box": box, "ways": rows}
     results.record(
