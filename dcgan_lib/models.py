@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .convolution import Conv2d, ConvTranspose2d
+
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "leaky_relu": lambda: nn.LeakyReLU(0.2),  # slope 0.2: paper section 4
@@ -270,7 +272,7 @@ class Generator(nn.Module):
         else:
             smallest = (small - 1) * stride - 2 * arch.padding + arch.kernel_size
             up = [
-                nn.ConvTranspose2d(
+                ConvTranspose2d(
                     width_in,
                     width_out,
                     arch.kernel_size,
@@ -313,9 +315,7 @@ class Discriminator(nn.Module):
         width_in = arch.channels
         for i, (width, stride) in enumerate(zip(arch.widths, arch.layer_strides, strict=True)):
             pooled = stride == 2 and arch.downsample != "stride"
-            convolution = nn.Conv2d(
-                width_in, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False
-            )
+            convolution = Conv2d(width_in, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False)
             norm = _norm(arch, width, "none" if i == 0 else "channel")
             self.blocks.append(nn.Sequential(convolution, norm, ACTIVATIONS[arch.discriminator_activation]()))
             pool = nn.MaxPool2d if arch.downsample == "max_pool" else nn.AvgPool2d

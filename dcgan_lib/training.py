@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import platform
 import signal
 import sys
@@ -16,6 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +31,7 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
-from . import checkpoints, data, metrics, models
+from . import checkpoints, data, distributed, metrics, models
 from .models import Architecture
 
 FIXED = 64  # pictures of fixed noise
@@ -51,7 +53,7 @@ class TrainConfig:
     limit: int | None = None  # the first so many pictures alone
     steps: int | None = None  # minibatches; give steps or epochs
     epochs: float | None = None
-    batch_size: int = 128
+    batch_size: int = 128  # of all processes together
     schedule: str = "simultaneous"  # both networks each minibatch; 'alternate': each minibatch feeds one, G first
     learning_rate: float = 2e-4
     beta1: float = 0.5
@@ -103,6 +105,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """'auto': cuda, else mps, else cpu. Raises ValueError for a device that this machine lacks."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name += f":{os.environ['LOCAL_RANK']}" if name == "cuda" and "LOCAL_RANK" in os.environ else ""
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -152,19 +155,53 @@ WEIGHTS, ORDER, LATENT, FIXED_NOISE, CALIBRATION = range(5)  # streams
 
 
 class _Batches:
-    """Minibatch k of an endless row of shuffles of the data: every picture once an epoch, every batch full."""
+    """Minibatch k of an endless row of shuffles of the data: every picture once an epoch, every batch full.
 
-    def __init__(self, images: np.ndarray, batch_size: int, seed: int):
-        self.images, self.batch_size, self.seed = images, batch_size, seed
+    Of several processes each takes its part of every minibatch. On a GPU the pictures lie in its memory as uint8 where
+    half of what is free holds them; else a thread reads the next minibatch while this one is trained on.
+    """
+
+    def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device | None = None):
+        self.images, self.batch_size, self.seed, self.device = images, batch_size, seed, device or torch.device("cpu")
+        self.part = slice(distributed.rank(), None, distributed.size())  # of every minibatch
         self.orders: dict[int, Tensor] = {}
+        gpu = self.device.type == "cuda"
+        self.resident = (
+            self._resident() if gpu and images.nbytes < torch.cuda.mem_get_info(self.device)[0] / 2 else None
+        )
+        self.reader = ThreadPoolExecutor(1) if gpu and self.resident is None else None
+        self.ahead = (-1, None)  # the minibatch that the thread reads, and its promise
 
     def __getitem__(self, k: int) -> Tensor:
-        """float32 (batch_size, C, H, W) in [-1, 1]."""
-        n, start, indices = len(self.images), k * self.batch_size, []
-        while len(indices) < self.batch_size:
-            epoch, offset = divmod(start + len(indices), n)
-            indices += self._order(epoch)[offset : offset + self.batch_size - len(indices)].tolist()
-        return data.to_float(self.images[indices])
+        """float32 (batch_size / processes, C, H, W) in [-1, 1] on the device."""
+        if self.resident is not None:
+            pixels = self.resident[self.indices(k).to(self.device, non_blocking=True)]
+        elif self.reader is not None:
+            pixels = self.ahead[1].result() if self.ahead[0] == k else self._read(k)
+            self.ahead = (k + 1, self.reader.submit(self._read, k + 1))
+        else:
+            pixels = self._read(k)
+        return data.to_float(pixels.to(self.device, non_blocking=True))  # a quarter of the bytes travels
+
+    def indices(self, k: int) -> Tensor:
+        """Which pictures this process sees in minibatch k."""
+        n, at, parts = len(self.images), k * self.batch_size, []
+        end = at + self.batch_size
+        while at < end:
+            epoch, offset = divmod(at, n)
+            parts.append(self._order(epoch)[offset : offset + end - at])
+            at += len(parts[-1])
+        return torch.cat(parts)[self.part]
+
+    def _read(self, k: int) -> Tensor:
+        pixels = torch.from_numpy(self.images[self.indices(k).numpy()])  # a copy: (n, H, W, C) uint8
+        return pixels.pin_memory() if self.device.type == "cuda" else pixels
+
+    def _resident(self) -> Tensor:
+        out = torch.empty(self.images.shape, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(out), 8192):  # the memory map is never in main memory as a whole
+            out[start : start + 8192] = torch.from_numpy(np.array(self.images[start : start + 8192]))
+        return out
 
     def _order(self, epoch: int) -> Tensor:
         if epoch not in self.orders:
@@ -180,13 +217,17 @@ class _Trainer:
         self.config, self.arch = config, arch
         self.device = pick_device(config.device)
         self.precision = pick_precision(config.precision, self.device)
-        self.batches = _Batches(images, config.batch_size, config.seed)
+        if config.batch_size % distributed.size():
+            raise ValueError(f"batch_size {config.batch_size} does not divide into {distributed.size()} equal parts")
+        self.batches = _Batches(images, config.batch_size, config.seed, self.device)
         weights_seed = _rng(config.seed, WEIGHTS, 0).initial_seed()
         self.generator, self.discriminator = models.build(arch, seed=weights_seed)
         layout = torch.preserve_format if self.device.type == "mps" else torch.channels_last
         for network in (self.generator, self.discriminator):
             network.to(self.device, memory_format=layout).train()
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.ema_decay else None
+        if distributed.size() > 1:
+            self.generator, self.discriminator = map(distributed.synchronise, (self.generator, self.discriminator))
         self.optimisers = [self._adam(self.generator), self._adam(self.discriminator)]
         self.fixed = models.sample_latent(FIXED, arch, _rng(config.seed, FIXED_NOISE, 0))
 
@@ -205,10 +246,7 @@ class _Trainer:
 
     def latent(self, k: int, stream: int = LATENT) -> Tensor:
         z = models.sample_latent(self.config.batch_size, self.arch, _rng(self.config.seed, stream, k))
-        return z.to(self.device, non_blocking=True)
-
-    def real(self, k: int) -> Tensor:
-        return self.batches[k].to(self.device, non_blocking=True)
+        return z[self.batches.part].to(self.device, non_blocking=True)
 
     def step(self, k: int, log: bool) -> dict[str, Tensor]:
         """Minibatch k, counted from 0. Returns the losses and, where asked for, what `stats.jsonl` holds."""
@@ -220,10 +258,10 @@ class _Trainer:
                 return self._generator_step(fake, log)
             with torch.no_grad(), self.autocast():
                 fake = self.generator(self.latent(k))
-            return self._discriminator_step(self.real(k), fake, log)
+            return self._discriminator_step(self.batches[k], fake, log)
         with self.autocast():
             fake = self.generator(self.latent(k))
-        d = self._discriminator_step(self.real(k), fake.detach(), log)
+        d = self._discriminator_step(self.batches[k], fake.detach(), log)
         return d | self._generator_step(fake, log)
 
     def _discriminator_step(self, real: Tensor, fake: Tensor, log: bool) -> dict[str, Tensor]:
@@ -235,6 +273,7 @@ class _Trainer:
         # The sum of the two parts, not their mean, as released.
         loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
         loss.backward()
+        distributed.average_gradients(self.discriminator)
         optimiser.step()
         out = {"loss_d": loss.detach()}
         if log:
@@ -255,6 +294,7 @@ class _Trainer:
         loss = F.softplus(-on_fake.float()).mean()  # non-saturating: -log D(G(z))
         loss.backward()
         self.discriminator.requires_grad_(True)
+        distributed.average_gradients(self.generator)
         optimiser.step()
         if self.ema is not None:
             self._average()
@@ -292,13 +332,21 @@ class _Trainer:
         for name, optimiser in zip(("adam_g", "adam_d"), self.optimisers, strict=True):
             checkpoints.restore_optimiser(optimiser, part(name))
 
+    def alone(self, network: nn.Module) -> nn.Module:
+        """A copy whose batch norm asks no other process."""
+        if distributed.size() == 1 or network is self.ema:
+            return copy.deepcopy(network)
+        out = type(network)(self.arch).to(self.device)
+        out.load_state_dict(network.state_dict())
+        return out.train(network.training)
+
     def final(self) -> tuple[models.Generator, models.Discriminator]:
         """Copies for sampling: the moving average where there is one, batch-norm statistics of ten fresh batches."""
-        generator = copy.deepcopy(self.generator if self.ema is None else self.ema)
-        discriminator = copy.deepcopy(self.discriminator)
+        generator, discriminator = self.alone(self.ema or self.generator), self.alone(self.discriminator)
+        self.batches.part, self.batches.ahead = slice(None), (-1, None)  # whole minibatches in every process
         with self.autocast():
             models.calibrate(generator, (self.latent(i, CALIBRATION) for i in range(10)))
-            models.calibrate(discriminator, (self.real(i) for i in range(10)))
+            models.calibrate(discriminator, (self.batches[i] for i in range(10)))
         return generator.cpu().eval(), discriminator.cpu().eval()
 
 
@@ -311,6 +359,8 @@ def train(config: TrainConfig, extend: bool = False) -> Run:
 
     Writes under `config.out`: run.json (settings, data fingerprint, versions), stats.jsonl, samples/step_*.png (the
     same 64 latents each time), state.safetensors (the checkpoint) and, at the end, weights.safetensors.
+    Started by torchrun or accelerate, each process takes its part of every minibatch; process 0 alone writes, and a run
+    may go on with another number of processes. The folder must be one that all of them see.
     On a CPU in float32 a run that was killed at any moment and started again ends with the same bits as one that was
     not (same machine and threads). `extend` allows more steps than the folder's run was started with.
 
@@ -325,27 +375,36 @@ def train(config: TrainConfig, extend: bool = False) -> Run:
     steps = config.steps or max(1, round(config.epochs * len(images) / config.batch_size))
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(out / ".lock", timeout=0):
+        with distributed.group(pick_device(config.device)), _lock(out):
             return _train(config, arch, images, steps, out, extend)
     except Timeout:
         raise ValueError(f"another process is training in {out}: wait for it or choose another folder") from None
 
 
+def _lock(out: Path):
+    """One training a folder; of several processes of one training, the writer holds the lock."""
+    return FileLock(out / ".lock", timeout=0) if distributed.rank() == 0 else contextlib.nullcontext()
+
+
 def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: bool) -> Run:
     trainer = _Trainer(config, arch, images.images)
     settings = _settings(config, arch, images, steps)
-    _check_same(out / "run.json", settings, extend)
-    resolved = {"precision": trainer.precision, "device": device_name(trainer.device), "versions": versions()}
-    record = settings | {"resolved": resolved}
-    for stale in out.glob(".*.part"):  # of a process that was killed while writing
-        stale.unlink()
-    checkpoints.write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
-
+    writer = distributed.rank() == 0
     state, weights = out / "state.safetensors", out / checkpoints.FILE
-    if weights.exists() and checkpoints.info(weights)["about"].get("step") == steps:
+    if writer:
+        _check_same(out / "run.json", settings, extend)
+        resolved = {"precision": trainer.precision, "device": device_name(trainer.device), "versions": versions()}
+        resolved |= {"processes": distributed.size()}
+        for stale in out.glob(".*.part"):  # of a process that was killed while writing
+            stale.unlink()
+        checkpoints.write_bytes(out / "run.json", json.dumps(settings | {"resolved": resolved}, indent=1).encode())
+    finished = weights.exists() and checkpoints.info(weights)["about"].get("step") == steps
+    distributed.agree(int(finished), "a finished run:", trainer.device)
+    if finished:
         stats = out / "stats.jsonl"
         return Run(*checkpoints.load(weights), read_stats(stats) if stats.exists() else [], out)
-    if config.progress:
+    progress = config.progress and writer
+    if progress:
         what = f"{images.name}: {len(images):,} pictures; {trainer.precision} on {device_name(trainer.device)}"
         tqdm.write(what, file=sys.stderr)
     done = 0
@@ -353,7 +412,8 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
         about, tensors = checkpoints.load_state(state)
         trainer.restore(tensors)
         done = about["step"]
-    stats = _keep_until(out / "stats.jsonl", done)
+    distributed.agree(done, "a checkpoint of step", trainer.device)
+    stats = _keep_until(out / "stats.jsonl", done) if writer else []
 
     def save(step: int) -> None:
         if not checkpoints.parameters_finite(trainer.generator, trainer.discriminator):
@@ -362,12 +422,12 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
 
     sample_every = config.sample_every or max(1, steps // 24)
     watch = _Watch(images, stats)
-    if done == 0:
+    if done == 0 and writer:
         _grid(trainer, 0, out)
     saved = logged = time.monotonic()
-    quiet = {} if config.progress else {"disable": True}  # else TQDM_DISABLE decides
+    quiet = {} if progress else {"disable": True}  # else TQDM_DISABLE decides
     bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
-    with bar, _finish_step_first() as stop, (out / "stats.jsonl").open("a") as lines:
+    with bar, _finish_step_first() as stop, open(out / "stats.jsonl" if writer else os.devnull, "a") as lines:
         for k in range(done, steps):
             # 'alternate' logs a pair of steps, one of each network
             log = (k // 2 if config.schedule == "alternate" else k) % config.log_every == 0 or k == steps - 1
@@ -375,7 +435,8 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
             step = k + 1
             bar.update()
             if log:
-                row = {n: float(f"{v.item():.6g}") for n, v in values.items()}
+                found = distributed.mean(torch.stack([v.float() for v in values.values()])).tolist()
+                row = {n: float(f"{v:.6g}") for n, v in zip(values, found, strict=True)}
                 if not all(np.isfinite(v) for v in row.values()):
                     raise _diverged(step, out)
                 now = time.monotonic()
@@ -389,16 +450,20 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
                 lines.flush()
                 bar.set_postfix({n: f"{row[n]:.2f}" for n in ("loss_d", "loss_g") if n in row}, refresh=False)
                 watch.statistics(stats)
-            if step % sample_every == 0 or step == steps:
+            if writer and (step % sample_every == 0 or step == steps):
                 watch.samples(_grid(trainer, step, out), step)
-            if stop.is_set() or step == steps or time.monotonic() - saved > config.checkpoint_seconds:
+            # processes must stop at the same step, so they ask each other, where they wait for the device anyway
+            stopping = distributed.anyone(stop.is_set(), trainer.device) if log or distributed.size() == 1 else False
+            if writer and (stopping or step == steps or time.monotonic() - saved > config.checkpoint_seconds):
                 save(step)
                 saved = time.monotonic()
-            if stop.is_set():
+            if stopping:
                 raise KeyboardInterrupt(f"stopped after step {step} of {steps}; the same call goes on from there")
     generator, discriminator = trainer.final()
     about = {k: settings[k] for k in ("config", "pictures")} | {"step": steps}
-    checkpoints.save(weights, generator, discriminator, about)
+    if writer:
+        checkpoints.save(weights, generator, discriminator, about)
+    distributed.anyone(False, trainer.device)  # nobody goes on before the weights are there
     return Run(generator, discriminator, stats, out)
 
 
@@ -456,7 +521,8 @@ def read_stats(path: str | Path) -> list[dict]:
 def _grid(trainer: _Trainer, step: int, out: Path) -> Tensor:
     """Draw the fixed latents with batch statistics, as the released code samples; write and return the pictures."""
     with trainer.autocast():
-        images = models.sample(trainer.ema or trainer.generator, trainer.fixed, "batch", FIXED)
+        generator = trainer.ema or (trainer.generator if distributed.size() == 1 else trainer.alone(trainer.generator))
+        images = models.sample(generator, trainer.fixed, "batch", FIXED)
     grid = data.to_uint8(make_grid(images, nrow=8, padding=0)[None])[0]
     (out / "samples").mkdir(exist_ok=True)
     Image.fromarray(grid).save(out / "samples" / f"step_{step:07d}.png")
