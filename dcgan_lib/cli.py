@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -208,6 +209,8 @@ def _train(args: argparse.Namespace) -> None:
         given["epochs"] = 25.0
     arch = models.architecture(args.arch, **wanted)
     run = training.train(training.TrainConfig(arch=arch, progress=not args.quiet, **given), extend=args.extend)
+    if int(os.environ.get("RANK", "0")):  # of several processes the first one speaks
+        return
     if run.stats:
         print(f"{run.out}: {run.stats[-1]['step']} steps, {run.stats[-1]['epoch']:.1f} epochs")
     print(f"weights in {run.out / 'weights.safetensors'}")

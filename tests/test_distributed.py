@@ -1,0 +1,145 @@
+"""Two processes (gloo) against one: the same weights, no picture lost or seen twice, one writer, resumed by either."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import nn
+
+from dcgan_lib import checkpoints, distributed, training
+
+CALL = (
+    "--arch tiny32 --data digits --steps {steps} --batch-size 32 --seed 3 --device cpu --precision float32 "
+    "--log-every 4 --sample-every 8 --set widths=[8,16,16] "
+    "--set generator_activation=elu --set discriminator_activation=elu"
+)
+
+
+def train(out, processes: int, steps: int = 8, *more: str) -> subprocess.CompletedProcess:
+    start = [sys.executable, "-m", "dcgan_lib"]
+    if processes > 1:
+        launcher = "-m torch.distributed.run --standalone --nproc-per-node"
+        start = [sys.executable, *launcher.split(), str(processes), "-m", "dcgan_lib"]
+    call = [*start, "train", *CALL.format(steps=steps).split(), "--out", str(out), *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    return subprocess.run(call, capture_output=True, text=True, timeout=240, env=environment)
+
+
+def weights(out) -> torch.Tensor:
+    networks = checkpoints.load(out)
+    return torch.cat([v.double().flatten() for n in networks for v in n.state_dict().values()])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for name, processes in (("one", 1), ("two", 2)):
+        done = train(folder / name, processes)
+        assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+def test_two_processes_end_with_the_weights_of_one(runs):
+    one, two = weights(runs / "one"), weights(runs / "two")
+    apart = (one - two).abs()
+    # Adam's first steps are one learning rate (2e-4) long even where a gradient is a rounding error.
+    assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
+
+
+def test_batch_statistics_are_those_of_the_whole_minibatch(runs):
+    """Without them the weights are others: the test above would not pass by chance."""
+    statistics = [
+        torch.cat([v.flatten() for n, v in checkpoints.load(runs / name)[1].state_dict().items() if "running" in n])
+        for name in ("one", "two")
+    ]
+    assert torch.allclose(*statistics, rtol=1e-3, atol=1e-5)
+
+
+def test_one_writes(runs):
+    one, two = (json.loads((runs / name / "run.json").read_text()) for name in ("one", "two"))
+    assert (one["resolved"].pop("processes"), two["resolved"].pop("processes")) == (1, 2)
+    assert one == two
+    rows = [training.read_stats(runs / name / "stats.jsonl") for name in ("one", "two")]
+    assert [r["step"] for r in rows[1]] == [r["step"] for r in rows[0]] == [1, 5, 8]
+    for a, b in zip(*rows, strict=True):
+        assert a["loss_d"] == pytest.approx(b["loss_d"], rel=1e-3)  # of the whole minibatch, not of a part
+        assert a["gradient_norm_g"] == pytest.approx(b["gradient_norm_g"], rel=1e-2)
+    names = [sorted(p.name for p in (runs / name / "samples").iterdir()) for name in ("one", "two")]
+    assert names[0] == names[1]
+
+
+def test_a_run_goes_on_with_another_number_of_processes(runs, tmp_path):
+    for processes, steps, more in ((1, 3, ()), (2, 6, ("--extend",)), (1, 8, ("--extend",))):
+        done = train(tmp_path / "run", processes, steps, *more)
+        assert done.returncode == 0, done.stderr[-2000:]
+    apart = (weights(runs / "one") - weights(tmp_path / "run")).abs()
+    assert apart.quantile(0.99) < 2e-6, apart.max()
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path):
+    done = train(tmp_path / "run", 2, 2, "--batch-size", "31")
+    assert done.returncode and "does not divide into 2 equal parts" in done.stderr
+
+
+def test_no_picture_is_lost_or_seen_twice(monkeypatch):
+    images = np.zeros((20, 1, 1, 1), np.uint8)
+    seen = []
+    for rank in range(4):
+        monkeypatch.setattr(distributed, "size", lambda: 4)
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        batches = training._Batches(images, 8, seed=1)
+        seen.append(torch.cat([batches.indices(k) for k in range(5)]))  # two epochs of 20
+    assert sorted(torch.cat(seen).tolist()) == sorted(2 * list(range(20)))
+    assert {len(s) for s in seen} == {10}
+
+
+def _norms(rank: int, port: int, folder: str) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with distributed.group(torch.device("cpu")):
+        for shape in ((6, 3, 4, 4), (6, 3)):
+            torch.manual_seed(0)
+            x = torch.randn(shape) + 5  # a mean far from 0
+            plain = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(3)
+            plain.weight.data.uniform_(0.5, 2)
+            shared = distributed.synchronise(nn.Sequential(plain))
+            part = x[rank::2].clone().requires_grad_()
+            out = shared(part)
+            (out * torch.arange(out.numel() * 2).reshape(shape)[rank::2]).sum().backward()
+            distributed.average_gradients(shared)
+            state = {k: v for k, v in shared.state_dict().items() if v is not None}
+            gradients = [p.grad for p in shared.parameters()]
+            torch.save((out.detach(), part.grad, gradients, state), f"{folder}/{rank}-{len(shape)}.pt")
+
+
+def test_batch_norm_of_two_parts_is_that_of_the_whole(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(_norms, (port, str(tmp_path)), nprocs=2)
+    for shape in ((6, 3, 4, 4), (6, 3)):
+        torch.manual_seed(0)
+        x = (torch.randn(shape) + 5).requires_grad_()
+        plain = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(3)
+        plain.weight.data.uniform_(0.5, 2)
+        out = plain(x)
+        (out * torch.arange(out.numel()).reshape(shape)).sum().backward()
+        for rank in range(2):
+            ours, to_x, gradients, state = torch.load(tmp_path / f"{rank}-{len(shape)}.pt")
+            assert torch.allclose(ours, out[rank::2], atol=1e-5)
+            assert torch.allclose(to_x, x.grad[rank::2], rtol=1e-3, atol=1e-3)
+            for mean, p in zip(gradients, plain.parameters(), strict=True):
+                assert torch.allclose(2 * mean, p.grad, rtol=1e-4)  # a mean of two parts; the loss here is a sum
+            assert torch.allclose(state["0.running_mean"], plain.running_mean, rtol=1e-5)
+            assert torch.allclose(state["0.running_var"], plain.running_var, rtol=1e-5)
+
+
+def test_one_process_needs_no_group():
+    with distributed.group(torch.device("cpu")):
+        assert (distributed.size(), distributed.rank()) == (1, 0)
+        assert distributed.anyone(True, torch.device("cpu")) is True
