@@ -1,4 +1,4 @@
-# make book · make test · make lab · make notebooks SCALE=demo · make results · make lock · make publish-as REPO=owner/name
+# make book · make test · make lab · make notebooks SCALE=demo · make results · make bench · make lock · make publish-as REPO=owner/name
 # make test BROWSER=none leaves the browser's tests out
 PYTHON ?= python3
 SCALE  ?= demo
@@ -8,7 +8,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks results lock kernel publish-as clean
+.PHONY: help book test lab notebooks results bench lock kernel publish-as clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -45,6 +45,9 @@ notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fa
 
 results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
 	@for run in experiments/training_*.py experiments/features_*.py experiments/latent_*.py experiments/inspection_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
+
+bench: $(STAMP)  ## measure the speed of this machine beside the tutorials' loop (half an hour on two CPU cores)
+	@for part in speed.py "speed.py --avx2" scaling.py svm.py; do echo "benchmarks/$$part"; $(BIN)/python benchmarks/$$part || exit 1; done
 
 lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges into requirements.lock
 	@echo "Resolving requirements.lock …"

@@ -38,12 +38,12 @@ class Folder(Dataset):
 
 
 class Loop:
-    """One step a call; both networks a minibatch. `images` (N, C, H, W) replaces the folder where the test needs it."""
+    """One step a call; both networks a minibatch. `batches` are float (N, C, H, W)."""
 
-    def __init__(self, arch: models.Architecture, batches, device: torch.device, seed: int, weight_decay: float = 0.0):
+    def __init__(self, arch: models.Architecture, batches, device: torch.device, seed: int):
         self.generator, self.discriminator = (n.to(device).train() for n in models.build(arch, seed=seed))
         self.batches, self.device, self.latent_dim = batches, device, arch.latent_dim
-        settings = {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": weight_decay}
+        settings = {"lr": 2e-4, "betas": (0.5, 0.999)}
         self.optimiser_d = torch.optim.Adam(self.discriminator.parameters(), **settings)
         self.optimiser_g = torch.optim.Adam(self.generator.parameters(), **settings)
         self.loss = nn.BCELoss()

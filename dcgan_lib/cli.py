@@ -42,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
         "goes on after any interruption; on a CPU in float32 with the same bits as if there had been none.",
         epilog="In --out: weights.safetensors (at the end), state.safetensors (the checkpoint), stats.jsonl (losses, "
         "D(x), D(G(z)) …), samples/ (the same latents over time), run.json (settings, fingerprint of the data). "
-        "Look at samples/ while it runs: losses do not say whether pictures are good.",
+        "Look at samples/ while it runs: losses do not say whether pictures are good. "
+        "On several GPUs or machines: torchrun --nproc-per-node 8 -m dcgan_lib train …",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     required = train.add_argument_group("what to train")
@@ -56,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     option = train.add_argument
     option("--limit", type=int, help="the first so many pictures of the data alone")
-    option("--batch-size", type=int, default=128, help="pictures a minibatch (paper: 128)")
+    option("--batch-size", type=int, default=128, help="pictures a minibatch, of all processes (paper: 128)")
     option("--seed", type=int, default=0, help="of the weights, the data's order and the latents")
     option("--device", default="auto", help="auto (cuda, else mps, else cpu), cpu, cuda, mps")
     option(

@@ -82,14 +82,16 @@ def anyone(asked: bool, device: torch.device) -> bool:
 
 
 def agree(value: int, what: str, device: torch.device) -> None:
-    """Raises ValueError when the processes see different values, such as steps of a checkpoint."""
-    first = torch.tensor(value, device=device)
-    if size() > 1:
-        dist.broadcast(first, 0)
-    if anyone(int(first) != value, device):
+    """Raises ValueError when the processes see different values, such as steps of a checkpoint; all must call it."""
+    if size() == 1:
+        return
+    values = torch.zeros(size(), dtype=torch.int64, device=device)
+    values[rank()] = value
+    dist.all_reduce(values)
+    if len(set(values.tolist())) > 1:
         raise ValueError(
-            f"process {rank()} sees {what} {value}, process 0 sees {int(first)}: the run's folder must be one that "
-            "all processes share"
+            f"the processes differ in {what}: {values.tolist()}. They must see the same pictures, and a run's folder "
+            "that they share"
         )
 
 

@@ -290,6 +290,26 @@ def arithmetic(terms: Sequence[tuple[str, str, Images]], results: Images, result
     return fig
 
 
+def rates(training: dict[str, dict], width: float = 7.0) -> Figure:
+    """Pictures a second of two loops for each network: medians as bars, the smallest and largest of repeats as lines.
+
+    `training` is what benchmarks/speed.py measures: network → {"plain", "ours": {"median", "smallest", "largest"},
+    "ratio": …, "fastest_possible": …}. The dotted mark is the rate of large matrix products.
+    """
+    fig, axes = plt.subplots(1, len(training), figsize=(width, 2.6), layout="constrained", squeeze=False)
+    for ax, (name, row) in zip(axes[0], training.items(), strict=True):
+        for x, (key, colour) in enumerate((("plain", GREY), ("ours", BLUE))):
+            r = row[key]
+            spread = [[r["median"] - r["smallest"]], [r["largest"] - r["median"]]]
+            ax.bar(x, r["median"], 0.7, color=colour, yerr=spread, capsize=3)
+        ax.axhline(row["fastest_possible"], color="black", linestyle=":", linewidth=1)
+        ax.set_xticks([0, 1], ["tutorials'", "ours"])
+        ax.set_title(f"{name}\n{row['ratio']['median']:.2f}x", fontsize=9)
+        ax.set_ylim(0)
+    axes[0, 0].set_ylabel("pictures a second")
+    return fig
+
+
 def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = 9.0) -> Figure:
     """Small matrices (H, W) side by side, each with its own colour scale and its range in the title."""
     fig, axes = plt.subplots(

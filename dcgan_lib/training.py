@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
+import functools
 import json
 import os
 import platform
@@ -105,7 +107,6 @@ def pick_device(name: str = "auto") -> torch.device:
     """'auto': cuda, else mps, else cpu. Raises ValueError for a device that this machine lacks."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        name += f":{os.environ['LOCAL_RANK']}" if name == "cuda" and "LOCAL_RANK" in os.environ else ""
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -115,6 +116,8 @@ def pick_device(name: str = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device.type, lambda: True)
     if not there():
         raise ValueError(f"this machine has no {device.type} device: take device='cpu' or 'auto'")
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:  # one GPU a process
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device
 
 
@@ -154,12 +157,27 @@ def _rng(seed: int, stream: int, index: int) -> torch.Generator:
 WEIGHTS, ORDER, LATENT, FIXED_NOISE, CALIBRATION = range(5)  # streams
 
 
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Lets the C library keep large blocks that are freed; what was freed stays with the process until it ends.
+
+    Otherwise glibc hands each activation back to Linux, which clears every page anew when the next step asks for it:
+    8 % of a step of the tutorial's network. Elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no glibc
+        change = ctypes.CDLL("libc.so.6").mallopt
+        for option, value in ((-4, 0), (-1, 2**31 - 1), (-2, 2**28)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+            change(option, value)
+
+
 class _Batches:
     """Minibatch k of an endless row of shuffles of the data: every picture once an epoch, every batch full.
 
     Of several processes each takes its part of every minibatch. On a GPU the pictures lie in its memory as uint8 where
     half of what is free holds them; else a thread reads the next minibatch while this one is trained on.
     """
+
+    stride = 1  # the next minibatch asked for is k + stride
 
     def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device | None = None):
         self.images, self.batch_size, self.seed, self.device = images, batch_size, seed, device or torch.device("cpu")
@@ -178,7 +196,7 @@ class _Batches:
             pixels = self.resident[self.indices(k).to(self.device, non_blocking=True)]
         elif self.reader is not None:
             pixels = self.ahead[1].result() if self.ahead[0] == k else self._read(k)
-            self.ahead = (k + 1, self.reader.submit(self._read, k + 1))
+            self.ahead = (k + self.stride, self.reader.submit(self._read, k + self.stride))
         else:
             pixels = self._read(k)
         return data.to_float(pixels.to(self.device, non_blocking=True))  # a quarter of the bytes travels
@@ -204,10 +222,12 @@ class _Batches:
         return out
 
     def _order(self, epoch: int) -> Tensor:
-        if epoch not in self.orders:
-            self.orders = {e: o for e, o in self.orders.items() if e == epoch - 1}
-            self.orders[epoch] = torch.randperm(len(self.images), generator=_rng(self.seed, ORDER, epoch))
-        return self.orders[epoch]
+        orders = self.orders  # the thread that reads ahead may replace it
+        if epoch not in orders:
+            orders = {e: o for e, o in orders.items() if e == epoch - 1}
+            orders[epoch] = torch.randperm(len(self.images), generator=_rng(self.seed, ORDER, epoch))
+            self.orders = orders
+        return orders[epoch]
 
 
 class _Trainer:
@@ -219,7 +239,11 @@ class _Trainer:
         self.precision = pick_precision(config.precision, self.device)
         if config.batch_size % distributed.size():
             raise ValueError(f"batch_size {config.batch_size} does not divide into {distributed.size()} equal parts")
+        if self.device.type == "cpu":
+            _keep_freed_memory()
         self.batches = _Batches(images, config.batch_size, config.seed, self.device)
+        if config.schedule == "alternate":  # D sees every second one
+            self.batches.stride = 2
         weights_seed = _rng(config.seed, WEIGHTS, 0).initial_seed()
         self.generator, self.discriminator = models.build(arch, seed=weights_seed)
         layout = torch.preserve_format if self.device.type == "mps" else torch.channels_last
@@ -343,7 +367,7 @@ class _Trainer:
     def final(self) -> tuple[models.Generator, models.Discriminator]:
         """Copies for sampling: the moving average where there is one, batch-norm statistics of ten fresh batches."""
         generator, discriminator = self.alone(self.ema or self.generator), self.alone(self.discriminator)
-        self.batches.part, self.batches.ahead = slice(None), (-1, None)  # whole minibatches in every process
+        self.batches.part, self.batches.ahead = slice(None), (-1, None)  # whole minibatches
         with self.autocast():
             models.calibrate(generator, (self.latent(i, CALIBRATION) for i in range(10)))
             models.calibrate(discriminator, (self.batches[i] for i in range(10)))
@@ -361,6 +385,7 @@ def train(config: TrainConfig, extend: bool = False) -> Run:
     same 64 latents each time), state.safetensors (the checkpoint) and, at the end, weights.safetensors.
     Started by torchrun or accelerate, each process takes its part of every minibatch; process 0 alone writes, and a run
     may go on with another number of processes. The folder must be one that all of them see.
+    On a CPU the process keeps large blocks of memory that it frees, which is faster, until it ends.
     On a CPU in float32 a run that was killed at any moment and started again ends with the same bits as one that was
     not (same machine and threads). `extend` allows more steps than the folder's run was started with.
 
@@ -375,31 +400,31 @@ def train(config: TrainConfig, extend: bool = False) -> Run:
     steps = config.steps or max(1, round(config.epochs * len(images) / config.batch_size))
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with distributed.group(pick_device(config.device)), _lock(out):
+        with (
+            distributed.group(pick_device(config.device)),
+            FileLock(out / f".lock{distributed.rank() or ''}", timeout=0),
+        ):
             return _train(config, arch, images, steps, out, extend)
     except Timeout:
         raise ValueError(f"another process is training in {out}: wait for it or choose another folder") from None
 
 
-def _lock(out: Path):
-    """One training a folder; of several processes of one training, the writer holds the lock."""
-    return FileLock(out / ".lock", timeout=0) if distributed.rank() == 0 else contextlib.nullcontext()
-
-
 def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: bool) -> Run:
     trainer = _Trainer(config, arch, images.images)
     settings = _settings(config, arch, images, steps)
-    writer = distributed.rank() == 0
+    device, writer = trainer.device, distributed.rank() == 0
+    distributed.agree(int(images.fingerprint[:15], 16), "pictures (the start of their fingerprint)", device)
     state, weights = out / "state.safetensors", out / checkpoints.FILE
+    _check_same(out / "run.json", settings, extend)  # every process sees the same file
+    distributed.agree(0, "", device)  # and has read it before it is written
     if writer:
-        _check_same(out / "run.json", settings, extend)
         resolved = {"precision": trainer.precision, "device": device_name(trainer.device), "versions": versions()}
         resolved |= {"processes": distributed.size()}
         for stale in out.glob(".*.part"):  # of a process that was killed while writing
             stale.unlink()
         checkpoints.write_bytes(out / "run.json", json.dumps(settings | {"resolved": resolved}, indent=1).encode())
     finished = weights.exists() and checkpoints.info(weights)["about"].get("step") == steps
-    distributed.agree(int(finished), "a finished run:", trainer.device)
+    distributed.agree(int(finished), "whether the run is finished (0 or 1)", device)
     if finished:
         stats = out / "stats.jsonl"
         return Run(*checkpoints.load(weights), read_stats(stats) if stats.exists() else [], out)
@@ -412,7 +437,7 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
         about, tensors = checkpoints.load_state(state)
         trainer.restore(tensors)
         done = about["step"]
-    distributed.agree(done, "a checkpoint of step", trainer.device)
+    distributed.agree(done, "the checkpoint's step", device)
     stats = _keep_until(out / "stats.jsonl", done) if writer else []
 
     def save(step: int) -> None:
@@ -449,21 +474,25 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
                 lines.write(json.dumps(row) + "\n")
                 lines.flush()
                 bar.set_postfix({n: f"{row[n]:.2f}" for n in ("loss_d", "loss_g") if n in row}, refresh=False)
-                watch.statistics(stats)
+                if writer:
+                    watch.statistics(stats)
             if writer and (step % sample_every == 0 or step == steps):
                 watch.samples(_grid(trainer, step, out), step)
             # processes must stop at the same step, so they ask each other, where they wait for the device anyway
-            stopping = distributed.anyone(stop.is_set(), trainer.device) if log or distributed.size() == 1 else False
+            stopping = distributed.anyone(stop.is_set(), device) if log or distributed.size() == 1 else False
             if writer and (stopping or step == steps or time.monotonic() - saved > config.checkpoint_seconds):
                 save(step)
                 saved = time.monotonic()
             if stopping:
+                distributed.anyone(False, device)  # nobody leaves before the checkpoint is there
                 raise KeyboardInterrupt(f"stopped after step {step} of {steps}; the same call goes on from there")
-    generator, discriminator = trainer.final()
-    about = {k: settings[k] for k in ("config", "pictures")} | {"step": steps}
     if writer:
+        generator, discriminator = trainer.final()
+        about = {k: settings[k] for k in ("config", "pictures")} | {"step": steps}
         checkpoints.save(weights, generator, discriminator, about)
-    distributed.anyone(False, trainer.device)  # nobody goes on before the weights are there
+    distributed.anyone(False, device)  # nobody goes on before the weights are there
+    if not writer:
+        generator, discriminator = checkpoints.load(weights)
     return Run(generator, discriminator, stats, out)
 
 
@@ -581,7 +610,9 @@ def _finish_step_first() -> Iterator[threading.Event]:
         return
 
     def ask(*_) -> None:
-        if stop.is_set():  # asked twice: now, without a checkpoint
+        if (
+            stop.is_set() and distributed.size() == 1
+        ):  # asked twice (launchers ask again on their own): now, without a checkpoint
             raise KeyboardInterrupt("stopped at once; the same call goes on from the last checkpoint")
         stop.set()
 

@@ -97,7 +97,11 @@ def guided(every: dict, images: np.ndarray) -> dict:
 
     def correlation(a, b) -> dict:
         values = [spearmanr(x[..., m].ravel(), y[..., m].ravel()).statistic for x, y, m in zip(a, b, seen, strict=True)]
-        return {"mean": float(np.nanmean(values)), "interval": features.interval(np.nan_to_num(values))}
+        values = np.nan_to_num(values)  # of a gradient that is 0 everywhere
+        return {
+            "mean": float(values.mean()),
+            "interval": features.interval(values, np.repeat(range(SHOWN[0]), SHOWN[1])),
+        }
 
     line = edges(chosen)
     others = [name for name in signed if name != "trained"]
@@ -108,6 +112,10 @@ def guided(every: dict, images: np.ndarray) -> dict:
         "with_edges": {name: correlation(size[name], line) for name in every},
         "size_trained_with": {name: correlation(size["trained"], size[name]) for name in others},
         "signed_trained_with": {name: correlation(signed["trained"], signed[name]) for name in others},
+        "random_with_random": {
+            "size": correlation(size["random 1"], size["random 2"]),
+            "signed": correlation(signed["random 1"], signed["random 2"]),
+        },
     }
 
 

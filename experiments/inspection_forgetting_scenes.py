@@ -116,9 +116,10 @@ def main(labels: Path) -> None:
     more = measured["more_than_random"][0] > 0
     claims = {
         "C7": {
-            "ours": f"Trunks in scenes, judged blind: gone from {found['gone']:.0%} of {n} samples without the "
-            f"{dropped} maps of positive weight, of {measured['maps']}; {chance['gone']:.0%} without as many random "
-            f"ones, {loud['gone']:.0%} without the most active, {measured['ways']['all maps']['gone']:.0%} with all.",
+            "ours": f"Trunks in scenes, judged blind: gone from {found['gone']:.0%} of {n} samples "
+            f"({found['interval'][0]:.0%} to {found['interval'][1]:.0%}) without the {dropped} maps of "
+            f"positive weight, of {measured['maps']}; {chance['gone']:.0%} without as many random ones, "
+            f"{loud['gone']:.0%} without the most active, {measured['ways']['all maps']['gone']:.0%} with all.",
             "verdict": "holds on this set"
             if more and found["gone"] > 0.5
             else "holds in part"

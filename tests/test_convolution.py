@@ -62,7 +62,7 @@ def test_torchs_own_elsewhere(case, monkeypatch):
     assert x.grad is not None
 
 
-def test_networks_have_torchs_layers():
+def test_networks_are_built_of_them():
     generator, discriminator = models.build("tutorial64", seed=0)
-    assert sum(isinstance(m, nn.ConvTranspose2d) for m in generator.modules()) == 4
-    assert sum(isinstance(m, nn.Conv2d) for m in discriminator.modules()) == 4
+    assert sum(isinstance(m, convolution.ConvTranspose2d) for m in generator.modules()) == 4
+    assert sum(isinstance(m, convolution.Conv2d) for m in discriminator.modules()) == 4

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -21,14 +23,20 @@ CALL = (
 )
 
 
-def train(out, processes: int, steps: int = 8, *more: str) -> subprocess.CompletedProcess:
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+
+
+def command(out, processes: int, steps: int, *more: str) -> list[str]:
     start = [sys.executable, "-m", "dcgan_lib"]
     if processes > 1:
         launcher = "-m torch.distributed.run --standalone --nproc-per-node"
         start = [sys.executable, *launcher.split(), str(processes), "-m", "dcgan_lib"]
-    call = [*start, "train", *CALL.format(steps=steps).split(), "--out", str(out), *more]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    return subprocess.run(call, capture_output=True, text=True, timeout=240, env=environment)
+    return [*start, "train", *CALL.format(steps=steps).split(), "--out", str(out), *more]
+
+
+def train(out, processes: int, steps: int = 8, *more: str) -> subprocess.CompletedProcess:
+    call = command(out, processes, steps, *more)
+    return subprocess.run(call, capture_output=True, text=True, timeout=240, env=ENVIRONMENT)
 
 
 def weights(out) -> torch.Tensor:
@@ -52,13 +60,13 @@ def test_two_processes_end_with_the_weights_of_one(runs):
     assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
 
 
-def test_batch_statistics_are_those_of_the_whole_minibatch(runs):
-    """Without them the weights are others: the test above would not pass by chance."""
-    statistics = [
-        torch.cat([v.flatten() for n, v in checkpoints.load(runs / name)[1].state_dict().items() if "running" in n])
-        for name in ("one", "two")
-    ]
-    assert torch.allclose(*statistics, rtol=1e-3, atol=1e-5)
+def test_running_statistics_are_those_of_whole_minibatches(runs):
+    """Of the checkpoint: those in the weights file are set anew after training."""
+    found = []
+    for name in ("one", "two"):
+        tensors = checkpoints.load_state(runs / name / "state.safetensors")[1]
+        found.append(torch.cat([v.flatten() for k, v in sorted(tensors.items()) if "running" in k]))
+    assert found[0].numel() and torch.allclose(*found, rtol=1e-3, atol=1e-5)
 
 
 def test_one_writes(runs):
@@ -80,6 +88,24 @@ def test_a_run_goes_on_with_another_number_of_processes(runs, tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
     apart = (weights(runs / "one") - weights(tmp_path / "run")).abs()
     assert apart.quantile(0.99) < 2e-6, apart.max()
+    steps = [row["step"] for row in training.read_stats(tmp_path / "run" / "stats.jsonl")]
+    assert steps == [1, 3, 5, 6, 8]  # the last of each call is logged: none began anew
+
+
+def test_a_stopped_pair_goes_on(runs, tmp_path):
+    """SIGTERM to the launcher reaches both processes; they stop at the same step, with a checkpoint."""
+    call = command(tmp_path / "run", 2, 4_000)
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        waited = time.monotonic()
+        while not (tmp_path / "run" / "stats.jsonl").exists() and time.monotonic() - waited < 60:
+            time.sleep(0.1)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+    about, _ = checkpoints.load_state(tmp_path / "run" / "state.safetensors")
+    assert 0 < about["step"] < 4_000 and f"stopped after step {about['step']}" in said
+    with pytest.raises(ValueError, match="holds a run with other settings"):  # the same folder, in one process
+        training.train(training.TrainConfig("digits", tmp_path / "run", "tiny32", steps=4_000, progress=False))
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):
@@ -102,6 +128,9 @@ def test_no_picture_is_lost_or_seen_twice(monkeypatch):
 def _norms(rank: int, port: int, folder: str) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with distributed.group(torch.device("cpu")):
+        distributed.agree(7, "nothing", torch.device("cpu"))
+        with pytest.raises(ValueError, match=r"differ in steps: \[0, 5\]"):
+            distributed.agree(5 * rank, "steps", torch.device("cpu"))
         for shape in ((6, 3, 4, 4), (6, 3)):
             torch.manual_seed(0)
             x = torch.randn(shape) + 5  # a mean far from 0
@@ -137,6 +166,21 @@ def test_batch_norm_of_two_parts_is_that_of_the_whole(tmp_path):
                 assert torch.allclose(2 * mean, p.grad, rtol=1e-4)  # a mean of two parts; the loss here is a sum
             assert torch.allclose(state["0.running_mean"], plain.running_mean, rtol=1e-5)
             assert torch.allclose(state["0.running_var"], plain.running_var, rtol=1e-5)
+
+
+@pytest.mark.parametrize("more", [("--schedule", "alternate"), ("--ema-decay", "0.9")], ids=["alternate", "average"])
+def test_other_settings_in_two_processes(tmp_path, more):
+    for name, processes in (("one", 1), ("two", 2)):
+        done = train(tmp_path / name, processes, 4, *more)
+        assert done.returncode == 0, done.stderr[-2000:]
+    apart = (weights(tmp_path / "one") - weights(tmp_path / "two")).abs()
+    assert apart.quantile(0.99) < 2e-6, apart.max()
+
+
+def test_a_process_takes_its_own_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert [str(training.pick_device(n)) for n in ("auto", "cuda", "cuda:1")] == ["cuda:3", "cuda:3", "cuda:1"]
 
 
 def test_one_process_needs_no_group():

@@ -164,3 +164,11 @@ def test_histograms_draw_the_shares():
     figure = plots.histograms([0, 1, 2], {"a": [0.25, 0.75], "b": [1, 0]}, "distance", line=1.5)
     drawn = [patch.get_data().values.tolist() for patch in figure.axes[0].patches]
     assert [0.25, 0.75] in drawn and [1, 0] in drawn
+
+
+def test_rates_show_each_network():
+    rate = {"median": 10.0, "smallest": 8.0, "largest": 13.0}
+    row = {"plain": rate, "ours": {k: 2 * v for k, v in rate.items()}, "ratio": {"median": 2.0}, "fastest_possible": 30}
+    fig = plots.rates({"a": row, "b": row})
+    assert [ax.get_title() for ax in fig.axes] == ["a\n2.00x", "b\n2.00x"]
+    assert [bar.get_height() for bar in fig.axes[0].patches] == [10, 20]

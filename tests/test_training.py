@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -171,6 +172,20 @@ def test_every_picture_once_an_epoch():
     fresh = training._Batches(images, 4, seed=0)
     assert torch.equal(fresh[3], batches[3])  # no memory of earlier batches needed
     assert training._Batches(images[:3], 8, seed=0)[0].shape[0] == 8  # fewer pictures than a batch
+
+
+@pytest.mark.parametrize("way", ["resident", "read ahead"])
+def test_a_gpus_ways_to_the_pictures_give_the_same_minibatches(way):
+    """Both run on a CPU too; which one a GPU takes depends on its memory."""
+    images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), np.uint8)
+    plain, other = (training._Batches(images, 8, seed=5) for _ in range(2))
+    if way == "resident":
+        other.resident = other._resident()
+    else:
+        other.reader = ThreadPoolExecutor(1)
+    for k in (0, 1, 2, 7, 8, 3):  # in order, and not
+        assert torch.equal(plain[k], other[k])
+    assert plain[0].dtype == torch.float32 and plain[0].shape == (8, 3, 4, 4)
 
 
 def test_what_a_run_leaves(tmp_path):

@@ -1,7 +1,8 @@
 """Sphinx directives that read the numbers when the book is built: nothing measured is typed into a page.
 
 `{claims-table}` joins book/claims.yml (what the paper and others say) with results/*.json (what we measured),
-`{data-cards}` shows dcgan_lib.data.CARDS, and the role {result}`file path format` puts one number into prose.
+`{data-cards}` shows dcgan_lib.data.CARDS, `{speed-table}` results/bench_*.json, and the role {result}`file path format`
+puts one number into prose.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 ROOT = Path(__file__).parents[2]
+NETWORKS = ("tutorial64", "imagenet32", "paper64", "keras128")  # of benchmarks/speed.py
 
 
 def results() -> dict[str, dict]:
@@ -122,11 +124,48 @@ class DataCards(_Generated):
         return "\n".join(lines)
 
 
+class SpeedTable(_Generated):
+    """Training, network by network, on each kind of device; what was not measured says so."""
+
+    depends = ("results/bench_*.json",)
+    devices = (
+        ("bench_cpu", "two CPU cores", NETWORKS),
+        ("bench_cpu_avx2", "a CPU without AVX512-BF16", NETWORKS[:1]),
+        ("bench_cuda", "H100", NETWORKS),
+    )
+
+    def text(self) -> str:
+        measured = results()
+        lines = ["```{list-table}", ":header-rows: 1", ":class: full-width", ""]
+        lines += _row(["Device", "Network", "Tutorials' loop", "Ours", "Ratio", "Of the matrix product's rate"])
+        for file, words, networks in SpeedTable.devices:
+            record = measured.get(file)
+            if record is None:
+                for name in networks:
+                    lines += _row([words, name, *["not measured"] * 4])
+                continue
+            for name in record["measured"]["training"]:
+                row = record["measured"]["training"][name]
+                lines += _row(
+                    [
+                        record["device"] + (", AVX2 alone" if file.endswith("avx2") else ""),
+                        name,
+                        *(
+                            "{median:.0f} ({smallest:.0f} to {largest:.0f})".format(**row[key])
+                            for key in ("plain", "ours")
+                        ),
+                        "**{median:.2f}x** ({smallest:.2f} to {largest:.2f})".format(**row["ratio"]),
+                        f"{row['ours']['median'] / row['fastest_possible']:.0%}",
+                    ]
+                )
+        return "\n".join([*lines, "```"])
+
+
 class Result(SphinxRole):
     def run(self):
         try:
             text = number(self.text)
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             message = self.inliner.reporter.error(f"no result {self.text!r}: {error!r}", line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
         return [nodes.Text(text)], []
@@ -135,5 +174,6 @@ class Result(SphinxRole):
 def setup(app) -> dict:
     app.add_directive("claims-table", ClaimsTable)
     app.add_directive("data-cards", DataCards)
+    app.add_directive("speed-table", SpeedTable)
     app.add_role("result", Result())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
