@@ -47,7 +47,7 @@ results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where t
 	@for run in experiments/training_*.py experiments/features_*.py experiments/latent_*.py experiments/inspection_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
 
 bench: $(STAMP)  ## measure the speed of this machine beside the tutorials' loop (half an hour on two CPU cores)
-	@for part in speed.py "speed.py --avx2" scaling.py svm.py; do echo "benchmarks/$$part"; $(BIN)/python benchmarks/$$part || exit 1; done
+	@for part in speed.py "speed.py --avx2" waiting.py scaling.py svm.py; do echo "benchmarks/$$part"; $(BIN)/python benchmarks/$$part || exit 1; done
 
 lock: $(STAMP)  ## resolve the newest versions within pyproject.toml's ranges into requirements.lock
 	@echo "Resolving requirements.lock …"

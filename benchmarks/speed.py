@@ -1,4 +1,4 @@
-"""How fast is training, side by side with the loop that tutorials teach, and the rest that a reader waits for?
+"""How fast is training, side by side with the loop that tutorials teach?
 
     python benchmarks/speed.py            # a quarter of an hour on two CPU cores; `make bench` runs all of benchmarks/
     python benchmarks/speed.py --avx2     # as on a CPU without AVX512-BF16: AVX2 and float32, for tutorial64
@@ -17,7 +17,6 @@ import argparse
 import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from plain import Loop, forever
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from dcgan_lib import data, features, models, plots, results, training
+from dcgan_lib import data, models, plots, results, training
 
 BATCH = 128
 NETS = {"tutorial64": 6, "imagenet32": 2, "paper64": 1, "keras128": 1}  # steps a repeat; more on a GPU
@@ -134,52 +133,6 @@ def training_rates(
     return found
 
 
-def import_seconds(what: str) -> float:
-    """In a fresh process: the median of three."""
-    call = [sys.executable, "-c", f"import time; t = time.perf_counter(); {what}; print(time.perf_counter() - t)"]
-    found = [float(subprocess.run(call, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
-    return statistics.median(found)
-
-
-def page_build_seconds() -> float | None:
-    """The whole book from stored outputs, into a temporary folder; None where that fails."""
-    root = Path(__file__).parents[1]
-    tool = Path(sys.executable).with_name("jupyter-book")
-    if not tool.exists():
-        return None
-    with tempfile.TemporaryDirectory() as out:
-        started = time.perf_counter()
-        call = [tool, "build", root, "--path-output", out, "-n", "--quiet"]
-        done = subprocess.run(call, capture_output=True, text=True)
-        if done.returncode:
-            print(f"the book was not built: {done.stderr[-500:]}", file=sys.stderr)
-            return None
-        return time.perf_counter() - started
-
-
-def other_waits(device: torch.device) -> dict:
-    """Sampling and features (pictures a second), imports and the book (seconds)."""
-    generator, _ = models.build("tutorial64", seed=0)
-    generator.to(device).eval()
-    z = models.sample_latent(1024, generator.arch, 0).to(device)
-    _, discriminator = models.build("imagenet32", seed=0)
-    discriminator.to(device)
-    small = np.random.default_rng(0).integers(0, 256, (2048, 32, 32, 3), np.uint8)
-
-    def sample():
-        models.sample(generator, z)
-
-    def extract():
-        features.discriminator_features(discriminator, small, calibrate_on=small[:256], precision="auto")
-
-    out = {}
-    for name, call, count in (("sampling", sample, len(z)), ("features", extract, len(small))):
-        call()  # warms up
-        out[name] = summary([count / seconds(call, device) for _ in range(3)])
-    out["import_seconds"] = {m: import_seconds(f"import {m}") for m in ("torch", "dcgan_lib", "dcgan_lib.models")}
-    return out | {"page_build_seconds": page_build_seconds()}
-
-
 def main(quick: bool, avx2: bool) -> None:
     device = training.pick_device("cpu" if avx2 else "auto")
     workers = min(4, os.cpu_count() or 1)
@@ -187,8 +140,6 @@ def main(quick: bool, avx2: bool) -> None:
     rate = matmul_rate(device, getattr(torch, precision))
     measured = {"matmul_gigaflops": rate / 1e9, "batch_size": BATCH, "repeats": REPEATS, "workers": workers}
     measured |= {"goal": 1.0 if avx2 else GOALS.get(device.type), "training": {}}
-    if not avx2 and not quick:  # first: training changes how this process keeps memory
-        measured |= other_waits(device)
     nets = {"tutorial64": 3} if avx2 else {"tutorial64": 3, "imagenet32": 2} if quick else NETS
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "jpegs"
@@ -200,12 +151,7 @@ def main(quick: bool, avx2: bool) -> None:
             measured["training"][name] = training_rates(folder, name, steps, device, workers, rate, precision)
         if quick:
             return
-        started = time.perf_counter()
         images = data.load(folder, image_size=64)
-        decoded = time.perf_counter()
-        data.load(folder, image_size=64)
-        decoding = {"files": len(images), "seconds": decoded - started, "again": time.perf_counter() - decoded}
-    measured |= {"decoding": decoding}
     path = results.record(
         f"bench_{device.type}" + "_avx2" * avx2,
         measured,
