@@ -128,7 +128,7 @@ def main(labels: Path) -> None:
         }
     }
     seen = data.to_uint8(pictures("boxes"))  # (N, H, W, C)
-    samples = data.ImageSet("samples of weights/scenes", "boxes", seen, hashlib.sha256(seen.tobytes()).hexdigest())
+    samples = data.ImageSet("samples of scenes", "boxes", seen, hashlib.sha256(seen.tobytes()).hexdigest())
     results.record(
         "inspection_forgetting_scenes",
         measured,

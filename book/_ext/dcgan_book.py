@@ -60,11 +60,18 @@ def _row(cells: list[str]) -> list[str]:
     return lines
 
 
+def _verdict(found: list[tuple[str, str]]) -> str:
+    """One verdict where all agree; else each with the name of its data."""
+    if len({verdict for verdict, _ in found}) < 2:
+        return found[0][0] if found else "open"
+    return "\n\n".join(dict.fromkeys(f"*{name}*: {verdict}" for verdict, name in found))
+
+
 class ClaimsTable(_Generated):
     depends = ("book/claims.yml", "results/*.json")
 
     def text(self) -> str:
-        lines = ["```{list-table}", ":header-rows: 1", ":class: claims full-width", ":widths: 22 32 34 12", ""]
+        lines = ["```{list-table}", ":header-rows: 1", ":class: claims full-width", ":widths: 17 26 41 16", ""]
         lines += _row(["Claim", "The paper · the reproductions", "Ours", "Verdict"])
         measured = results()
         for claim in yaml.safe_load((ROOT / "book" / "claims.yml").read_text()):
@@ -73,7 +80,7 @@ class ClaimsTable(_Generated):
                 entry = result["claims"].get(claim["id"])
                 if entry:
                     ours += [entry["ours"], f"`{result['command']}`"]
-                    verdicts.append(entry["verdict"])
+                    verdicts.append((entry["verdict"], result["data"]["name"]))
             if ours and claim.get("notebook"):
                 ours.append(f"{{doc}}`/notebooks/{claim['notebook']}`")
             lines += _row(
@@ -81,7 +88,7 @@ class ClaimsTable(_Generated):
                     f"**{claim['id']}** {claim['claim']}",
                     "\n\n".join(filter(None, [claim["paper"], claim.get("others")])),
                     "\n\n".join(ours) or "nothing measured yet",
-                    "\n\n".join(dict.fromkeys(verdicts)) or "open",
+                    _verdict(verdicts),
                 ]
             )
         return "\n".join([*lines, "```"]).replace(" %", "\N{NO-BREAK SPACE}%")
