@@ -1,9 +1,10 @@
-"""C7 as the paper did it, on scenes: boxes drawn by hand, maps dropped, and the outcome judged by hand and blind.
+"""C7 as the paper did it, on scenes: boxes around an object, maps dropped, and the outcome judged by eye and blind.
 
     python experiments/inspection_forgetting_scenes.py [FOLDER WITH LABELS]
 
 Our scenes have no windows. What they have as often as the paper's bedrooms had windows, and anywhere in the picture,
-are trunks: upright, close-standing strokes, a wood's edge. Labels come from `widgets.BoxLabeller`, in three rounds:
+are trunks: upright, close-standing strokes, a wood's edge. Labels were entered with `widgets.BoxLabeller`, in three
+rounds; the eye that judged was a vision model's, on contact sheets:
 
 1. trunks_boxes: boxes around trunks in 150 samples (the paper: 52 boxes in 150 samples).
 2. trunks_there: which of 96 other samples show trunks; a box over the whole picture means yes.
