@@ -10,7 +10,6 @@ them. Minutes. Writes results/bench_scaling_cpu.json or results/bench_scaling_cu
 import hashlib
 import os
 import socket
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -19,12 +18,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from speed import BATCH, REPEATS, summary
 
 from dcgan_lib import data, distributed, models, results, training
 
 NETS = {"tutorial64": 6, "imagenet32": 3}  # steps a repeat
-BATCH = 128
-REPEATS = 5
 MESSAGES = {"all_reduce": 0, "all_gather": 1, "all_gather_into_tensor": 1, "all_gather_single": 1}  # what is sent
 
 
@@ -52,14 +50,10 @@ def work(rank: int, world: int, port: int, name: str, device: str, out: str) -> 
 
         return inner
 
-    with distributed.group(training.pick_device("auto" if device == "cuda" else "cpu")):
+    with distributed.group(training.pick_device(device)):
         arch = models.architecture(name)
-        config = training.TrainConfig(
-            data="unused", out="unused", arch=arch, steps=1, batch_size=BATCH,
-            device="auto" if device == "cuda" else "cpu",
-        )  # fmt: skip
-        noise = pictures(arch.image_size)
-        trainer, step = training._Trainer(config, arch, noise), 0
+        config = training.TrainConfig("unused", "unused", arch, steps=1, batch_size=BATCH, device=device)
+        trainer, step = training._Trainer(config, arch, pictures(arch.image_size)), 0
         times = []
         for repeat in range(REPEATS + 1):  # the first one warms up
             if repeat == 1:
@@ -86,7 +80,7 @@ def measure(name: str, world: int, device: str) -> dict:
         mp.spawn(work, (world, port, name, device, out), nprocs=world)
         found = torch.load(out)
     rates = [BATCH * NETS[name] / t for t in found["times"]]
-    row = {"median": statistics.median(rates), "smallest": min(rates), "largest": max(rates)}
+    row = summary(rates)
     row |= {"bytes_a_step": int(found["bytes"]), "messages_a_step": int(found["messages"])}
     row |= {"waiting_a_step": found["seconds"] if device == "cpu" else None}  # NCCL's calls return at once
     print(f"{name}, {world} processes: {row['median']:.1f} pictures/s, {row['bytes_a_step'] / 1e6:.1f} MB a step")

@@ -63,7 +63,7 @@ def summary(values: list[float]) -> dict:
     return {"median": statistics.median(values), "smallest": min(values), "largest": max(values)}
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype = torch.bfloat16) -> float:
+def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Operations a second on large matrix products: the best of several."""
     n = 8192 if device.type == "cuda" else 2048
     a = torch.randn(n, n, device=device, dtype=dtype)

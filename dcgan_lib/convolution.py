@@ -1,8 +1,8 @@
 """Strided convolutions whose weight gradient is one matrix product, where that is faster: bfloat16 on a CPU.
 
 oneDNN's kernel for this gradient is slow on small maps: 147 GFLOPS where the product reaches 326 (256 to 512 channels,
-8x8 pixels, batch 128, two cores with AVX512-BF16), a third of a training step of the tutorial's network. Everywhere
-else these layers are torch's own, whose names, weights and results they share.
+8x8 pixels, batch 128, two cores with AVX512-BF16). Everywhere else these layers are torch's own, whose names, weights
+and results they share.
 """
 
 from __future__ import annotations

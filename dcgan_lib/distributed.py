@@ -81,6 +81,12 @@ def anyone(asked: bool, device: torch.device) -> bool:
     return bool(mean(torch.tensor(float(asked), device=device)) > 0) if size() > 1 else asked
 
 
+def wait() -> None:
+    """Nobody goes on before all are here."""
+    if size() > 1:
+        dist.barrier()
+
+
 def agree(value: int, what: str, device: torch.device) -> None:
     """Raises ValueError when the processes see different values, such as steps of a checkpoint; all must call it."""
     if size() == 1:

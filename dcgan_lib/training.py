@@ -416,7 +416,7 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
     distributed.agree(int(images.fingerprint[:15], 16), "pictures (the start of their fingerprint)", device)
     state, weights = out / "state.safetensors", out / checkpoints.FILE
     _check_same(out / "run.json", settings, extend)  # every process sees the same file
-    distributed.agree(0, "", device)  # and has read it before it is written
+    distributed.wait()  # and has read it before it is written
     if writer:
         resolved = {"precision": trainer.precision, "device": device_name(trainer.device), "versions": versions()}
         resolved |= {"processes": distributed.size()}
@@ -484,13 +484,13 @@ def _train(config, arch, images: data.ImageSet, steps: int, out: Path, extend: b
                 save(step)
                 saved = time.monotonic()
             if stopping:
-                distributed.anyone(False, device)  # nobody leaves before the checkpoint is there
+                distributed.wait()  # nobody leaves before the checkpoint is there
                 raise KeyboardInterrupt(f"stopped after step {step} of {steps}; the same call goes on from there")
     if writer:
         generator, discriminator = trainer.final()
         about = {k: settings[k] for k in ("config", "pictures")} | {"step": steps}
         checkpoints.save(weights, generator, discriminator, about)
-    distributed.anyone(False, device)  # nobody goes on before the weights are there
+    distributed.wait()  # nobody goes on before the weights are there
     if not writer:
         generator, discriminator = checkpoints.load(weights)
     return Run(generator, discriminator, stats, out)
@@ -550,8 +550,7 @@ def read_stats(path: str | Path) -> list[dict]:
 def _grid(trainer: _Trainer, step: int, out: Path) -> Tensor:
     """Draw the fixed latents with batch statistics, as the released code samples; write and return the pictures."""
     with trainer.autocast():
-        generator = trainer.ema or (trainer.generator if distributed.size() == 1 else trainer.alone(trainer.generator))
-        images = models.sample(generator, trainer.fixed, "batch", FIXED)
+        images = models.sample(trainer.alone(trainer.ema or trainer.generator), trainer.fixed, "batch", FIXED)
     grid = data.to_uint8(make_grid(images, nrow=8, padding=0)[None])[0]
     (out / "samples").mkdir(exist_ok=True)
     Image.fromarray(grid).save(out / "samples" / f"step_{step:07d}.png")
@@ -610,9 +609,8 @@ def _finish_step_first() -> Iterator[threading.Event]:
         return
 
     def ask(*_) -> None:
-        if (
-            stop.is_set() and distributed.size() == 1
-        ):  # asked twice (launchers ask again on their own): now, without a checkpoint
+        # asked twice: now, without a checkpoint; but launchers of several processes ask again on their own
+        if stop.is_set() and distributed.size() == 1:
             raise KeyboardInterrupt("stopped at once; the same call goes on from the last checkpoint")
         stop.set()
 
