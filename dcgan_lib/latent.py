@@ -15,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 from torch import Tensor
 
 from . import models
+from .checks import choose
 
 KINDS = ("linear", "spherical")
 
@@ -27,7 +28,7 @@ def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
     it has hardly any mass (White, 2016).
     Raises ValueError for fewer than 2 points or steps, or an unknown kind.
     """
-    models.choose(kind, KINDS, "kind of interpolation")
+    choose(kind, KINDS, "kind of interpolation")
     if points.ndim != 2 or len(points) < 2 or steps < 2:
         raise ValueError(
             f"expected points (2 or more, latent_dim) and steps of at least 2: {tuple(points.shape)}, {steps}"
@@ -97,7 +98,7 @@ def exemplars(
     if not wanted or not 1 <= n <= len(probabilities):
         raise ValueError(f"expected attributes to look for and n from 1 to {len(probabilities)}, got {wanted}, {n}")
     for name in wanted:
-        models.choose(name, names, "attribute")
+        choose(name, names, "attribute")
     columns = {name: probabilities[:, names.index(name)] for name in wanted}
     sure = np.min([columns[name] if yes else 1 - columns[name] for name, yes in wanted.items()], axis=0)
     if seed is None:
