@@ -47,19 +47,23 @@ class Number:
 
     def words(self) -> str:
         out = "a whole number" if self.kind is int else "a number"
-        limits = (("of at least", self.low), ("of at most", self.high), ("above", self.above), ("below", self.below))
+        limits = (("above", self.above), ("of at least", self.low), ("below", self.below), ("of at most", self.high))
         said = [f"{word} {limit:g}" for word, limit in limits if abs(limit) < math.inf]
         return " ".join([out, " and ".join(said)]).strip() + (" or None" if self.optional else "")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some names."""
+    """One of some names; or one of some numbers, which `words` explain."""
 
-    known: tuple[str, ...]
+    known: tuple[str | int, ...]
+    words: str = ""
 
     def check(self, name: str, value) -> None:
-        choose(value, self.known, name)
+        if not self.words:
+            choose(value, self.known, name)
+        elif type(value) is not type(self.known[0]) or value not in self.known:
+            raise ValueError(f"{name} must be {self.words}, got {shortened(value)}")
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,9 @@ class Numbers:
         if value is None and self.optional:
             return
         if not isinstance(value, tuple) or not 1 <= len(value) <= self.most:
-            example = "[64, 128, 256]"
-            raise ValueError(
-                f"{name} must be a list of 1 to {self.most} numbers, e.g. {example}, got {shortened(value)}"
-            )
+            kind = "whole numbers" if self.each.kind is int else "numbers"
+            said = f"{name} must be a list of {kind}, 1 to {self.most} of them, e.g. [64, 128, 256]"
+            raise ValueError(f"{said}, got {shortened(value)}")
         for i, number in enumerate(value):
             self.each.check(f"{name}[{i}]", number)
 
