@@ -388,7 +388,7 @@ FILES = {
     "absurd names": (lambda p: member(p, "class_names", head((2,), "<U9999999")), "class_names says that it is"),
     "names beyond a type": (lambda p: member(p, "class_names", head((2,), "<U999999999")), "class_names is no whole"),
     "escapes in a key": (lambda p: member(p, "a\x1b[31m", head((9,), "<i8")), r"a\\x1b\[31m says that it is"),
-    "a flipped bit": (flipped, "images is damaged"),
+    "a flipped bit": (flipped, "a.npz is damaged: images"),
     "encrypted": (encrypted, "is encrypted"),
     "text": (lambda p: data.load(written(p / "a.npz", b"hello")), "is not a whole zip file"),
     "empty": (lambda p: data.load(written(p / "a.npz", b"")), "is not a whole zip file"),

@@ -79,7 +79,7 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
                 except Exception as error:  # zipfile, zlib and numpy each raise their own kinds for damage
                     if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
                         raise
-                    raise ValueError(f"{path}: {k} is damaged ({error}): download or copy it again") from error
+                    raise ValueError(f"{path} is damaged: {k} ({error}): download or copy it again") from error
         x = held.pop(x_key)
         notes = {k: list(map(printable, held.pop(k).tolist())) for k in ("class_names", "attribute_names") if k in held}
         extras = {"labels" if k == y_key else k: v for k, v in held.items()}
