@@ -1,11 +1,16 @@
 """Pixels: pictures side by side, cut out of a sheet again, or one after the other. `plots` draws figures with axes.
 
+Files are written whole or not at all, and their folders are made.
+
 Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C).
 """
 
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +18,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from . import checkpoints
+from . import checkpoints, models
 from .data import to_uint8
+from .data.image_set import whole_number
 
 Images = Tensor | np.ndarray
+LAST = 8  # times as long as the others: how long a film's last frame stays
 
 
 def pixels(images: Images) -> np.ndarray:
@@ -31,7 +38,7 @@ def pixels(images: Images) -> np.ndarray:
 
 def tile(images: Images, columns: int = 8, gap: int = 2) -> np.ndarray:
     """Pictures side by side on white: uint8 (H', W', 3)."""
-    drawn = pixels(images)
+    drawn, columns = pixels(images), whole_number("columns", columns, 1)
     n, height, width = drawn.shape[:3]
     if not n:
         raise ValueError("expected at least one picture, got none")
@@ -55,7 +62,7 @@ def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarra
 
 
 def save(path: str | Path, sheet: np.ndarray) -> Path:
-    """Write a sheet (H, W, 3) or a picture (H, W) as .png, .jpg, .webp …, whole or not at all; folders are made.
+    """Write a sheet (H, W, 3) or a picture (H, W) as .png, .jpg, .webp, .gif, .bmp or .tif.
 
     Raises ValueError for a suffix that names no kind of picture.
     """
@@ -68,11 +75,92 @@ def save(path: str | Path, sheet: np.ndarray) -> Path:
     return checkpoints.write_bytes(path, file.getvalue())
 
 
-def animation(frames: Sequence[Images], path: str | Path, columns: int = 8, milliseconds: int = 250) -> Path:
-    """Write a looping GIF, a sheet of pictures a frame; the last one stays longer."""
-    sheets = [Image.fromarray(tile(frame, columns)) for frame in frames]
-    if not sheets:
+def animation(
+    frames: Sequence[Images] | Images | str | Path,
+    path: str | Path,
+    generator: models.Generator | None = None,
+    columns: int = 8,
+    milliseconds: int = 250,
+    magnify: int = 1,
+) -> Path:
+    """Write a film as .gif, which loops, or as .mp4 (needs ffmpeg); the last frame stays longer. Folders are made.
+
+    `frames` are one of: a sequence of sheets, each some pictures; pictures, one a frame; latents for `generator`, as
+    `latent.interpolate` gives them, (n, latent_dim) or several walks side by side (n, N, latent_dim); a run's folder,
+    whose samples/ are shown in the order of its steps. Each frame has `columns` pictures in a row (a run's sheets stay
+    as they are), every pixel `magnify` pixels wide.
+    Raises ValueError for no frames, frames of several sizes, latents without a generator or of another width, another
+    suffix; FileNotFoundError for a folder without samples; ImportError where there is no ffmpeg.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".gif", ".mp4"):
+        raise ValueError(f"{path} names no kind of film that can be written: take .gif or .mp4")
+    ffmpeg = _ffmpeg() if suffix == ".mp4" else ""  # before the work
+    milliseconds, magnify = whole_number("milliseconds", milliseconds, 10), whole_number("magnify", magnify, 1)
+    if isinstance(frames, (str, Path)):
+        frames, columns = _film_of_run(Path(frames)), 1
+    elif isinstance(frames, Tensor) and frames.ndim in (2, 3):
+        frames = _drawn(frames, generator)
+    elif isinstance(frames, (Tensor, np.ndarray)):  # (n, …) pictures, one a frame
+        frames = pixels(frames)[:, None]
+    drawn = [tile(frame, columns).repeat(magnify, 0).repeat(magnify, 1) for frame in frames]
+    if not drawn:
         raise ValueError("expected at least one frame, got none")
-    times = [milliseconds] * (len(sheets) - 1) + [8 * milliseconds]
-    sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=times, loop=0)
-    return Path(path)
+    if len(sizes := {sheet.shape for sheet in drawn}) > 1:
+        raise ValueError(f"expected frames of one size, got {', '.join(f'{w}×{h}' for h, w, _ in sorted(sizes))}")
+    if suffix == ".mp4":
+        return checkpoints.write_bytes(path, _mp4(ffmpeg, drawn, milliseconds))
+    first, *others = map(Image.fromarray, drawn)
+    times = [milliseconds] * len(others) + [LAST * milliseconds]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
+    return checkpoints.write_bytes(path, file.getvalue())
+
+
+def _drawn(latents: Tensor, generator: models.Generator | None) -> list[Tensor]:
+    """Pictures of a walk (n, latent_dim) or of several at once (n, N, latent_dim), a batch (N, C, H, W) a frame."""
+    if generator is None:
+        raise ValueError(f"latents {tuple(latents.shape)} become pictures by a generator: animation(…, generator=G)")
+    if latents.shape[-1] != (wide := generator.arch.latent_dim):
+        raise ValueError(f"expected latents of width {wide} for this generator, got {tuple(latents.shape)}")
+    if not len(latents):
+        return []
+    return list(models.sample(generator, latents.reshape(-1, wide)).unflatten(0, (len(latents), -1)))
+
+
+def _film_of_run(folder: Path) -> list[np.ndarray]:
+    sheets = sorted((folder / "samples").glob("step_*.png"))
+    if not sheets:
+        raise FileNotFoundError(f"no samples/step_….png in {folder}: expected a run's folder, as dcgan train fills it")
+    out = []
+    for file in sheets:
+        with Image.open(file, formats=("PNG",)) as picture:
+            out.append(np.asarray(picture.convert("RGB"))[None])
+    return out
+
+
+def _ffmpeg() -> str:
+    """Path of ffmpeg: imageio-ffmpeg's where it is installed, else the system's."""
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return get_ffmpeg_exe()
+    except (ImportError, RuntimeError):  # not installed, or without its binary
+        if found := shutil.which("ffmpeg"):
+            return found
+    raise ImportError("an .mp4 needs ffmpeg: pip install imageio-ffmpeg, or write a .gif")
+
+
+def _mp4(ffmpeg: str, drawn: list[np.ndarray], milliseconds: int) -> bytes:
+    height, width = drawn[0].shape[:2]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "film.mp4"
+        call = [ffmpeg, "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+        call += ["-r", f"1000/{milliseconds}", "-i", "-", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]  # sides must be even
+        call += ["-pix_fmt", "yuv420p", str(out)]
+        data = b"".join(sheet.tobytes() for sheet in [*drawn, *[drawn[-1]] * (LAST - 1)])
+        done = subprocess.run(call, input=data, capture_output=True)
+        if done.returncode or not out.is_file():
+            raise OSError(f"ffmpeg ({ffmpeg}) wrote no film: {done.stderr.decode(errors='replace').strip()[-500:]}")
+        return out.read_bytes()
