@@ -259,13 +259,15 @@ class BoxLabeller(_Widget):
     def _read(self) -> dict[str, list]:
         """Boxes by picture as the file has them now; as it had them last where it is gone."""
         try:
-            there = json.loads(self.path.read_text() if self.path.exists() else self._text)
+            text = self.path.read_text() if self.path.exists() else self._text
+            there = json.loads(text)
             label = there["label"]
             boxes = {str(int(k)): [[int(v) for v in box] for box in found] for k, found in there["boxes"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.path} is no file of boxes ({error!r}): choose another file") from error
         if label != self.label:
             raise ValueError(f"{self.path} holds boxes of {label!r}, expected {self.label!r}: choose another file")
+        self._text = text
         return boxes
 
     def _add(self, _) -> None:
