@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from tqdm import tqdm
 
 from dcgan_lib import data, features, models
-from dcgan_lib.features import svm
+from dcgan_lib.features import extraction, svm
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +97,14 @@ def test_memory_map(pictures, tmp_path, monkeypatch):
     mapped = features.discriminator_features(discriminator, pictures[:9], out=tmp_path / "f.npy", progress=False)
     assert isinstance(mapped, np.memmap)
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), plain)
-    monkeypatch.setattr(features, "_free_memory", lambda: 100)
+    monkeypatch.setattr(extraction, "_free_memory", lambda: 100)
     temporary = features.discriminator_features(discriminator, pictures[:9], progress=False)
     assert isinstance(temporary, np.memmap)
     np.testing.assert_array_equal(temporary, plain)
-    monkeypatch.setattr(features.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 50, 50))
+    monkeypatch.setattr(extraction.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 50, 50))
     with pytest.raises(OSError, match="do not fit on the disk"):
         features.discriminator_features(discriminator, pictures[:9], progress=False)
-    assert features._free_memory() == 100
+    assert extraction._free_memory() == 100
 
 
 def test_wrong_pictures(pictures):
@@ -245,11 +245,11 @@ def test_l2svm_comes_from_smaller_c_where_c_is_large(way):
 
 @pytest.mark.parametrize("data_set", [small, wide])
 def test_l2svm_takes_few_exact_steps_at_a_large_c(data_set, monkeypatch):
-    """LinearSVC does not get there in its 1,000 iterations; the path does in fewer than 20 steps."""
+    """LinearSVC does not get there in its 1,000 iterations; the path does in fewer than 30 steps."""
     X, y = data_set()
     model = features.L2SVM(C=100.0).fit(X, y)
     again = features.L2SVM(C=100.0, tol=1e-7).fit(X, y)
-    assert model.n_iter_ < 20 and (objective(model, X, y, 100.0) <= 1.0001 * objective(again, X, y, 100.0)).all()
+    assert model.n_iter_ < 30 and (objective(model, X, y, 100.0) <= 1.0001 * objective(again, X, y, 100.0)).all()
 
 
 def test_l2svm_stops_with_a_word_after_so_many_passes(monkeypatch):
@@ -306,7 +306,9 @@ def test_l2svm_two_classes_and_any_labels():
 
 def test_l2svm_says_when_it_did_not_converge_and_what_is_wrong():
     X, y = small()
-    with pytest.warns(ConvergenceWarning, match=r"after 1 Newton steps and \d+ passes at a relative gradient of .* above tol=1e-08"):
+    with pytest.warns(
+        ConvergenceWarning, match=r"after 1 Newton steps and \d+ passes at a relative gradient of .* above tol=1e-08"
+    ):
         features.L2SVM(tol=1e-8, max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="y has one class"):
         features.L2SVM().fit(X, np.zeros(len(X)))
