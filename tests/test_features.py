@@ -56,6 +56,8 @@ def released_statistics(discriminator, pictures):
 def test_features_against_the_released_protocol(pictures):
     """Statistics, LeakyReLU, max-pooling to 4x4 and order, step by step as the script does them."""
     _, discriminator = models.build("svhn32", seed=0)
+    pictures = pictures.copy()
+    pictures[128:256] //= 3  # the second batch is darker: one batch does not stand for both
     means, variances = (iter(rows) for rows in released_statistics(discriminator, pictures[:256]))
     x, parts = data.to_float(pictures[256:]), []
     for block, window in zip(discriminator.blocks, (4, 2, 1), strict=True):
@@ -105,6 +107,35 @@ def test_memory_map(pictures, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="do not fit on the disk"):
         features.discriminator_features(discriminator, pictures[:9], progress=False)
     assert extraction._free_memory() == 100
+
+
+def test_large_features_are_announced_and_both_passes_show_a_bar(pictures, tmp_path, monkeypatch, capfd):
+    _, discriminator = models.build("svhn32", seed=0)
+    bars = []
+
+    def bar(*args, **kwargs):
+        bars.append(kwargs["desc"])
+        return tqdm(*args, **kwargs)
+
+    bar.write = tqdm.write
+    monkeypatch.setattr(extraction, "tqdm", bar)
+    monkeypatch.setattr(extraction, "LARGE", 1e5)
+    features.discriminator_features(discriminator, pictures[:9], out=tmp_path / "new" / "f.npy")
+    assert bars == ["calibrating batch norm", "features"]
+    assert "features: 9 x 7,168 in float32, 0.0 GB on the disk, in " in capfd.readouterr().err
+    features.discriminator_features(discriminator, pictures[:9])
+    assert "0.0 GB of memory" in capfd.readouterr().err
+    features.discriminator_features(discriminator, pictures[:9], progress=False)
+    assert not capfd.readouterr().err
+
+
+def test_one_calibration_serves_several_sets(pictures):
+    _, discriminator = models.build("svhn32", seed=0)
+    network = features.calibrated(discriminator, pictures, progress=False)
+    for part in (pictures[:50], pictures[200:]):
+        once = features.discriminator_features(network, part, statistics="running", progress=False)
+        anew = features.discriminator_features(discriminator, part, calibrate_on=pictures, progress=False)
+        np.testing.assert_array_equal(once, anew)
 
 
 def test_wrong_pictures(pictures):
@@ -306,9 +337,8 @@ def test_l2svm_two_classes_and_any_labels():
 
 def test_l2svm_says_when_it_did_not_converge_and_what_is_wrong():
     X, y = small()
-    with pytest.warns(
-        ConvergenceWarning, match=r"after 1 Newton steps and \d+ passes at a relative gradient of .* above tol=1e-08"
-    ):
+    words = r"after 1 Newton steps and \d+ passes at a relative gradient of .* above tol=1e-08"
+    with pytest.warns(ConvergenceWarning, match=words):
         features.L2SVM(tol=1e-8, max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="y has one class"):
         features.L2SVM().fit(X, np.zeros(len(X)))

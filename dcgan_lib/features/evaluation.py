@@ -89,11 +89,11 @@ def evaluate(
 
     `train` and `test` are labelled ImageSets or pairs (pictures, labels). The training pictures are shuffled by `seed`
     (files may be sorted by class), and the last `validation` of them, a part below 1 or a number, choose C among
-    `candidates` and beyond (see `choose_C`). Batch norm is calibrated once, for both parts, on `calibrate_on`: pictures,
-    the first so many of the shuffled training pictures, or None for all of them. `flip`, `statistics` and `precision`
-    as in `discriminator_features`. Other features: a function of (training pictures, test pictures), called once with
-    the shuffled ones, instead of a discriminator. The SVM has `storage` ("auto": bfloat16 where the device is fast at
-    it), `tol` and `device` ("auto": the discriminator's, else as L2SVM's).
+    `candidates` and beyond (see `choose_C`). Batch norm is calibrated once, for both parts, on `calibrate_on`:
+    pictures, the first so many of the shuffled training pictures, or None for all of them. `flip`, `statistics` and
+    `precision` as in `discriminator_features`. Other features: a function of (training pictures, test pictures), called
+    once with the shuffled ones, instead of a discriminator. The SVM has `storage` ("auto": bfloat16 where the device is
+    fast at it), `tol` and `device` ("auto": the discriminator's, else as L2SVM's).
 
     In the folder `out`: train.npy and test.npy (features), train_labels.npy and test_labels.npy, features.json (what
     they were made from) and report.json (the figures, with `about`). A discriminator's features that are there and were

@@ -65,7 +65,9 @@ def discriminator_features(
                 vectors = (vectors + _vectors(network, batch.flip(3))) / 2
             features[start : start + len(batch)] = vectors = vectors.cpu().numpy()
             if not np.isfinite(vectors).all():
-                raise ValueError(f"features of pictures {start} to {start + len(batch) - 1} are not finite: are they?")
+                raise ValueError(
+                    f"features from picture {start} on are not finite: are the pictures NaN or very large?"
+                )
             start += len(batch)
     return features
 
@@ -112,9 +114,7 @@ def _copy(discriminator: models.Discriminator, running: bool = False) -> models.
     used = discriminator.state_dict() if running else dict(discriminator.named_parameters())
     for name, value in used.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise ValueError(
-                f"the discriminator's {name} holds NaN or infinity: its training diverged, take other ones"
-            )
+            raise ValueError(f"the discriminator's {name} holds NaN or infinity: did its training diverge?")
     network = copy.deepcopy(discriminator).eval()
     if next(network.parameters()).device.type != "mps":
         network.to(memory_format=torch.channels_last)

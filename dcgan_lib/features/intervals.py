@@ -44,7 +44,7 @@ def interval(correct, groups=None, draws: int = 2000, seed: int = 0) -> tuple[fl
 
 
 def mcnemar(a_only: int, b_only: int) -> float:
-    """Exact two-sided p of McNemar's test: how often chance alone would share out the pictures so unevenly.
+    """Exact two-sided p of McNemar's test: how often chance would share out the pictures so unevenly.
 
     `a_only` pictures were right with A and wrong with B, `b_only` the other way round; those on which both agree say
     nothing. Raises ValueError for anything but whole numbers of at least 0.
@@ -77,9 +77,7 @@ def subset_accuracies(correct, size: int = 1000, draws: int = 10_000, seed: int 
     if not np.isin(correct, (0, 1)).all():
         raise ValueError("correct must be 0 or 1 for each picture")
     if not (_count(size) and 1 <= size <= len(correct) and _count(draws) and draws >= 1):
-        raise ValueError(
-            f"size must be from 1 to the {len(correct)} pictures and draws at least 1: {size!r}, {draws!r}"
-        )
+        raise ValueError(f"expected size from 1 to {len(correct)} and draws of at least 1, got {size!r} and {draws!r}")
     right = int(correct.sum())
     return np.random.default_rng(seed).hypergeometric(right, len(correct) - right, size, draws) / size
 

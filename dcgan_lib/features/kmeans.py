@@ -78,9 +78,7 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         images = self._checked(images)
         if images.shape[-1] * self.patch**2 != len(self.mean_):
-            raise ValueError(
-                f"fitted on pictures of {len(self.mean_) // self.patch**2} channels, got {images.shape[-1]}"
-            )
+            raise ValueError(f"fitted on patches of {len(self.mean_)} numbers, got {images.shape[-1]} channels")
         out = np.empty((len(images), 4 * len(self.centroids_)), np.float32)
         # |white - c|^2 = |white|^2 - 2 white c + |c|^2 with white = (x - mean) Z: one product with x gives the middle.
         kernel = (self.whitening_ @ self.centroids_.T).to(self.device)  # (D, K)
@@ -117,6 +115,8 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
             raise ValueError(f"expected uint8 pictures (N, H, W, 1 or 3), got {images.dtype} {images.shape}")
         if not len(images):
             raise ValueError("no pictures: expected N of at least 1")
+        if self.patch**2 * images.shape[-1] < 2:
+            raise ValueError("patches of one number have no deviation: take patch=2 or more")
         if min(images.shape[1:3]) <= self.patch:
             raise ValueError(f"pictures of {images.shape[1:3]} pixels have no two patches of {self.patch} a side")
         return images

@@ -82,14 +82,12 @@ def few_labels(
     standard `deviation` and `spread`, 1.96 of these, which the script prints: how far single draws lie apart, not how
     sure their mean is. All errors are from 0 to 1. `correct` (N_test,) is the part of the draws in which each test
     picture was right.
-    Raises ValueError for parts without pictures, as many labels as pictures, bad candidates, or draws below 1.
+    Raises ValueError for a part without a label for each picture, bad candidates, or draws below 1.
     """
     errors = {C: [] for C in positive(candidates)}
     for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items():
         if not len(y) or len(X) != len(y):
-            raise ValueError(
-                f"expected a label for each picture of the {name} part: {len(X)} pictures, {len(y)} labels"
-            )
+            raise ValueError(f"{name} needs a label for each picture, at least one: {len(X)} pictures, {len(y)} labels")
     if min(draws) < 1:
         raise ValueError(f"draws must be at least 1 each, got {draws}")
     svm = {"progress": False} | svm | {"warm_start": True}

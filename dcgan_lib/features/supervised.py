@@ -16,9 +16,7 @@ from tqdm import tqdm
 
 from .. import data, models, training
 
-Classifier = (
-    models.Discriminator
-)  # D's layers; the last one has a logit for each class, (N, K), instead of real or fake
+Classifier = models.Discriminator  # D's layers, but a logit for each class, (N, K), instead of real or fake
 
 
 @dataclass(frozen=True)
