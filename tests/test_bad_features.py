@@ -66,7 +66,7 @@ nan_pictures[5] = NAN
 CASES = {  # name: (call, error, words)
     "features: a string for D": (extract("faces"), TypeError, "expected a models.Discriminator, got str"),
     "features: nothing for D": (extract(None), TypeError, "got NoneType"),
-    "features: a generator": (extract(models.build(NETWORK.arch, 0)[0]), TypeError, "got Generator"),
+    "features: a generator": (extract(models.build(NETWORK.arch)[0]), TypeError, "got Generator"),
     "features: a list of pictures": (extract(images=PICTURES.tolist()), TypeError, "images must be an array"),
     "features: a path": (extract(images="pictures.npy"), TypeError, "images must be an array or a tensor"),
     "features: no pictures": (extract(images=PICTURES[:0]), ValueError, "no pictures in images"),
@@ -155,7 +155,7 @@ CASES = {  # name: (call, error, words)
     "draw_labels: no labels": (call(features.draw_labels, [], 1, 0), ValueError, "expected labels (N,)"),
     "draw_labels: attributes": (call(features.draw_labels, np.ones((4, 2)), 1, 0), ValueError, "expected labels (N,)"),
     "evaluate: a string for D": (evaluate("faces"), TypeError, "expected a discriminator or a function"),
-    "evaluate: a generator": (evaluate(models.build(NETWORK.arch, 0)[0]), TypeError, "got Generator"),
+    "evaluate: a generator": (evaluate(models.build(NETWORK.arch)[0]), TypeError, "got Generator"),
     "evaluate: NaN weights": (evaluate(spoilt(NAN)), ValueError, "holds NaN or infinity"),
     "evaluate: no labels": (evaluate(train=NO_LABELS), ValueError, "mine (train) has no labels"),
     "evaluate: test without labels": (evaluate(test=NO_LABELS), ValueError, "has no labels"),

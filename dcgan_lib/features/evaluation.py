@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from .. import checkpoints, models, training
 from ..data import ImageSet
-from .extraction import LARGE, calibrated, check_room, discriminator_features
+from .extraction import LARGE, calibrated, check_pictures, check_room, discriminator_features
 from .intervals import proportion_interval
 from .protocol import choose_C, draw_labels, positive
 from .svm import L2SVM
@@ -105,6 +105,8 @@ def evaluate(
     images_test, y_test = _labelled(test, "test")
     size = _validation_size(validation, len(y))
     models.choose(storage, ("auto", "float32", "bfloat16"), "storage")
+    models.choose(statistics, ("calibrated", "running"), "statistics")
+    models.choose(precision, ("auto", "float32", "bfloat16"), "precision")
     candidates = positive(candidates)
     network = discriminator_or_vectors
     ours = isinstance(network, models.Discriminator)
@@ -236,20 +238,25 @@ def _features(network, images, images_test, calibrate_on, options, folder, progr
             raise ValueError(f"calibrate_on must be pictures or a number of at least 1, got {calibrate_on!r}")
         calibrate_on = images[:calibrate_on]
     parts = {"train": images, "test": images_test}
+    for name, part in (parts | {"calibrate_on": calibrate_on}).items():
+        check_pictures(part, name)
     shapes = {name: (len(part), network.arch.feature_count) for name, part in parts.items()}
     if folder is not None:
         precision = training.pick_precision(options["precision"], next(network.parameters()).device)
         key = {"network": checkpoints.digest(network)} | options | {"precision": precision}
-        key |= {name: _digest(part) for name, part in parts.items()} | {"calibrated_on": _digest(calibrate_on)}
+        key |= {name: _digest(part) for name, part in parts.items()}
+        if options["statistics"] == "calibrated":
+            key["calibrated_on"] = _digest(calibrate_on)
         made = folder / "features.json"
         if _read(made) == key and all(_shape(folder / f"{n}.npy") == shape for n, shape in shapes.items()):
             return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in parts]
+    if options["statistics"] == "calibrated":
+        network = calibrated(network, calibrate_on, options["precision"], progress)
+    if folder is not None:
         made.unlink(missing_ok=True)
         for name in parts:
             (folder / f"{name}.npy").unlink(missing_ok=True)
         check_room(folder, sum(4 * n * length for n, length in shapes.values()))
-    if options["statistics"] == "calibrated":
-        network = calibrated(network, calibrate_on, options["precision"], progress)
     options = options | {"statistics": "running", "progress": progress}
     found = [
         discriminator_features(network, part, **options, out=None if folder is None else folder / f"{name}.npy")

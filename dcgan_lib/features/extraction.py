@@ -48,7 +48,7 @@ def discriminator_features(
     Source: paper section 5.1; svhn/svhn_semisup_analysis.py.
     """
     models.choose(statistics, ("calibrated", "running"), "statistics")
-    _check_pictures(images, "images")
+    check_pictures(images, "images")
     if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
         raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
     if statistics == "calibrated":
@@ -85,7 +85,7 @@ def calibrated(
     """
     network = _copy(discriminator)
     device = next(network.parameters()).device
-    _check_pictures(images, "calibrate_on")
+    check_pictures(images, "calibrate_on")
     if len(images) == 1 and network.arch.dense_units:
         raise ValueError(
             "one picture has no batch statistics: take more, calibrate_on other pictures, or statistics='running'"
@@ -121,7 +121,8 @@ def _copy(discriminator: models.Discriminator, running: bool = False) -> models.
     return network
 
 
-def _check_pictures(images, name: str) -> None:
+def check_pictures(images, name: str) -> None:
+    """Raises TypeError for what is no array, ValueError for one that holds no pictures."""
     if not isinstance(images, (np.ndarray, Tensor)):
         raise TypeError(f"{name} must be an array or a tensor of pictures, got {type(images).__name__}")
     if images.ndim != 4 or not len(images):
