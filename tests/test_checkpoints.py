@@ -108,7 +108,7 @@ def test_places(tmp_path, networks, monkeypatch):
     checkpoints.save(tmp_path / "run" / checkpoints.FILE, *networks)
     assert checkpoints.load(tmp_path / "run")[0].arch == networks[0].arch
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="is the run finished"):
+    with pytest.raises(FileNotFoundError, match="it is no folder of a run that has made a checkpoint"):
         checkpoints.load(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="no weights at"):
         checkpoints.load(tmp_path / "nothing.safetensors")
@@ -126,13 +126,28 @@ def test_places(tmp_path, networks, monkeypatch):
         return str(tmp_path / "run" / checkpoints.FILE)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    assert checkpoints.load("someone/dcgan-cats.v1")[0].arch == networks[0].arch
+    assert checkpoints.load("hf:someone/dcgan-cats.v1")[0].arch == networks[0].arch
     assert asked == [("someone/dcgan-cats.v1", "weights.safetensors")]
+    with pytest.raises(FileNotFoundError, match=r"on the Hugging Face hub it would be hf:someone/dcgan-cats\.v1"):
+        checkpoints.load("someone/dcgan-cats.v1")
+    with pytest.raises(FileNotFoundError, match=r"no weights at \S+rum: did you mean \S+run\?"):
+        checkpoints.load(tmp_path / "rum")
+    with pytest.raises(ValueError, match="expected hf:owner/name, got 'hf:cats'"):
+        checkpoints.load("hf:cats")
+    assert len(asked) == 1
+
+
+def test_a_run_without_a_checkpoint_yet(tmp_path, networks):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="yet: the first checkpoint of its training writes"):
+        checkpoints.load(tmp_path)
+    checkpoints.save(tmp_path / checkpoints.FILE, *networks, {"step": 20})
+    assert checkpoints.info(tmp_path)["about"]["step"] == 20 and checkpoints.load(tmp_path)[0]
 
 
 def test_hub_without_network():
     with pytest.raises(FileNotFoundError, match=r"no weights\.safetensors from Hugging Face nobody/nothing"):
-        checkpoints.load("nobody/nothing")
+        checkpoints.load("hf:nobody/nothing")
 
 
 @pytest.mark.parametrize("name", list(checkpoints.pretrained()))
@@ -166,7 +181,7 @@ def test_classifier_round_trip(tmp_path):
     assert torch.allclose(half(images), network(images), atol=2e-2) and half.head[1].bias.dtype == torch.float32
     with pytest.raises(ValueError, match="unknown classifier 'face_atributes'"):
         checkpoints.load_classifier("face_atributes")
-    with pytest.raises(checkpoints.CheckpointError, match="holds a run's classifier, expected weights"):
+    with pytest.raises(checkpoints.CheckpointError, match="holds a classifier, expected weights"):
         checkpoints.load(tmp_path / "c.safetensors")
 
 
