@@ -129,7 +129,8 @@ def _built(build, tensors: dict[str, Tensor], path: Path) -> nn.Module:
         with torch.device("meta"):
             network = build()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise CheckpointError(f"{path} describes a network that cannot be built: {error}") from error
+        first = str(error).splitlines()[0][:200]
+        raise CheckpointError(f"{path} describes a network that cannot be built: {first}") from error
     check_state(network, tensors, str(path))
     network.to_empty(device="cpu").load_state_dict(tensors)
     return network.eval()

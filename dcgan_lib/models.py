@@ -529,7 +529,7 @@ def receptive_fields(arch: Architecture) -> list[int]:
 def overlap(kernel_size: int, stride: int = 2, size: int = 16) -> Tensor:
     """How many kernel taps reach each output pixel of an up-convolution, (size, size): uneven means a checkerboard.
 
-    Raises ValueError where no padding gives that size (a kernel smaller than its stride, for example).
+    Raises ValueError where no output padding gives that size, as of an even kernel with an odd stride.
     """
     checks.whole(kernel_size, "kernel_size", 1, 64)
     checks.whole(stride, "stride", 1, 64)

@@ -549,6 +549,8 @@ def read_stats(path: str | Path) -> list[dict]:
 
 def _grid(trainer: _Trainer, step: int, out: Path) -> Tensor:
     """Draw the fixed latents with batch statistics, as the released code samples; write and return the pictures."""
+    if not checkpoints.parameters_finite(trainer.generator):
+        raise _diverged(step, out)
     with trainer.autocast():
         images = models.sample(trainer.alone(trainer.ema or trainer.generator), trainer.fixed, "batch", FIXED)
     grid = data.to_uint8(make_grid(images, nrow=8, padding=0)[None])[0]
