@@ -38,7 +38,7 @@ from .models import (
 
 HERE = Path(__file__).parent / "weights"
 FILE = "weights.safetensors"  # in a run's folder and in a Hugging Face repository
-MAX_HEADER = 2**22  # bytes; those of 64 layers' state are some 30,000
+MAX_HEADER = 2**22  # bytes; that of a run's state with 64 layers has some 160,000
 MAX_LAYERS = 64  # building a layer takes time before its weights are looked at
 KINDS = {"weights": "weights", "classifier": "a classifier", "state": "a run's state"}
 UNSTEPPED = "unstepped"  # in a run's state, for an optimiser without moments
@@ -273,6 +273,7 @@ def load_authors(folder: str | Path, partial: bool = False) -> tuple[Generator |
         raise FileNotFoundError(f"{folder} lacks {len(missing)} of {total} files: {', '.join(missing)}")
     arch = ARCHITECTURES[name]
     generator, discriminator = Generator(arch), Discriminator(arch)
+    weights = discriminator
     if any(path.name in missing for path in files[1]):
         # D's arrays: the first convolution, three for each of the others (with gain and bias), the dense layer.
         layers = [files[1][:1], *(files[1][i : i + 3] for i in range(1, len(files[1]) - 1, 3))]
@@ -281,11 +282,12 @@ def load_authors(folder: str | Path, partial: bool = False) -> tuple[Generator |
             raise FileNotFoundError(f"{folder} lacks D's first convolution, {files[1][0].name}: none can be used")
         discriminator = first_convolutions(discriminator, n)
         files[1] = [path for paths in layers[:n] for path in paths]
+        weights = discriminator.blocks
     if any(path.name in missing for path in files[0]):
-        generator = None
-    for network, paths in zip((generator, discriminator), files, strict=True):
+        generator, files[0] = None, []
+    for network, paths in zip((generator, weights), files, strict=True):
         # Both sides list weights in the order of the layers, each followed by its batch norm's gain and bias.
-        for parameter, path in zip(network.parameters() if network else (), paths if network else (), strict=False):
+        for parameter, path in zip(network.parameters() if network else (), paths, strict=True):
             parameter.data.copy_(_authors_array(path, tuple(parameter.shape)))
     if generator is not None:
         calibrate(generator, (sample_latent(128, arch, seed) for seed in range(10)))

@@ -348,6 +348,9 @@ def test_a_part_of_a_whole_release_is_the_whole(tmp_path):
     write_authors(tmp_path)
     whole, part = checkpoints.load_authors(tmp_path), checkpoints.load_authors(tmp_path, partial=True)
     assert [checkpoints.digest(n) for n in whole] == [checkpoints.digest(n) for n in part]
+    (tmp_path / "200_discrim_params.jl_08.npy").unlink()  # the dense layer
+    headless = checkpoints.load_authors(tmp_path, partial=True)[1]
+    assert checkpoints.digest(headless.blocks) == checkpoints.digest(whole[1].blocks) and not headless.head.weight.any()
     (tmp_path / "200_discrim_params.jl_03.npy").unlink()  # a gain of the second convolution
     generator, discriminator = checkpoints.load_authors(tmp_path, partial=True)
     assert checkpoints.digest(generator) == checkpoints.digest(whole[0]) and discriminator.arch.widths == (64,)
