@@ -50,10 +50,10 @@ def work(rank: int, world: int, port: int, name: str, device: str, out: str) -> 
 
         return inner
 
-    with distributed.group(training.pick_device(device)):
+    with distributed.group(device.pick_device(device)):
         arch = models.architecture(name)
         config = training.TrainConfig("unused", "unused", arch, steps=1, batch_size=BATCH, device=device)
-        trainer, step = training._Trainer(config, arch, pictures(arch.image_size)), 0
+        trainer, step = training.Trainer(config, arch, pictures(arch.image_size)), 0
         times = []
         for repeat in range(REPEATS + 1):  # the first one warms up
             if repeat == 1:
@@ -105,7 +105,7 @@ def main() -> None:
             settings={"processes": worlds, "steps_a_repeat": NETS},
             seed=0,
             images=images,
-            device=training.device_name(torch.device(device)),
+            device=device.device_name(torch.device(device)),
         )
     )
 

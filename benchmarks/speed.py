@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from dcgan_lib import data, models, plots, results, training
+from dcgan_lib.device import device_name, pick_device, pick_precision
 
 BATCH = 128
 NETS = {"tutorial64": 6, "imagenet32": 2, "paper64": 1, "keras128": 1}  # steps a repeat; more on a GPU
@@ -92,7 +93,7 @@ def training_rates(
     config = training.TrainConfig(
         data=folder, out="unused", arch=arch, steps=1, batch_size=BATCH, device=device.type, precision=precision
     )
-    ours = training._Trainer(config, arch, images.images)
+    ours = training.Trainer(config, arch, images.images)
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
     plain = context.Process(target=plain_loop, args=(other, arch, folder, workers, steps, device))
@@ -134,9 +135,9 @@ def training_rates(
 
 
 def main(quick: bool, avx2: bool) -> None:
-    device = training.pick_device("cpu" if avx2 else "auto")
+    device = pick_device("cpu" if avx2 else "auto")
     workers = min(4, os.cpu_count() or 1)
-    precision = "float32" if avx2 else training.pick_precision("auto", device)
+    precision = "float32" if avx2 else pick_precision("auto", device)
     rate = matmul_rate(device, getattr(torch, precision))
     measured = {"matmul_gigaflops": rate / 1e9, "batch_size": BATCH, "repeats": REPEATS, "workers": workers}
     measured |= {"goal": 1.0 if avx2 else GOALS.get(device.type), "training": {}}
@@ -159,7 +160,7 @@ def main(quick: bool, avx2: bool) -> None:
         settings={"nets": nets, "jpegs": "made by the benchmark, 178x218, quality 90"},
         seed=0,
         images=images,
-        device=training.device_name(device),
+        device=device_name(device),
     )
     if not avx2:
         plots.rates(measured["training"]).savefig(path.with_suffix(".png"), dpi=130)

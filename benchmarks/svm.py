@@ -10,13 +10,14 @@ results/bench_svm_cpu.json or results/bench_svm_cuda.json.
 import resource
 import time
 
-from dcgan_lib import data, features, models, results, training
+from dcgan_lib import data, features, models, results
+from dcgan_lib.device import device_name, pick_device
 
 C = 3e-5
 
 
 def main() -> None:
-    device = training.pick_device()
+    device = pick_device()
     images = data.load("cifar10")
     _, discriminator = models.build("imagenet32", seed=0)
     started = time.monotonic()
@@ -45,7 +46,7 @@ def main() -> None:
         settings={"C": C, "tol": model.tol, "storage": model.storage, "architecture": "imagenet32, random weights"},
         seed=0,
         images=images,
-        device=training.device_name(device),
+        device=device_name(device),
     )
 
 

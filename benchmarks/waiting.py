@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from speed import FILES, pictures, seconds, summary
 
-from dcgan_lib import data, features, models, results, training
+from dcgan_lib import data, features, models, results
+from dcgan_lib.device import device_name, pick_device
 
 
 def import_seconds(what: str) -> float:
@@ -67,7 +68,7 @@ def drawing_and_features(device: torch.device) -> dict:
 
 
 def main() -> None:
-    device = training.pick_device()
+    device = pick_device()
     measured = drawing_and_features(device)
     modules = {"torch": "torch", "dcgan_lib": "dcgan_lib.models"}
     measured["import_seconds"] = {name: import_seconds(f"import {module}") for name, module in modules.items()}
@@ -93,7 +94,7 @@ def main() -> None:
         settings={"jpegs": "made by the benchmark, 178x218, quality 90"},
         seed=0,
         images=images,
-        device=training.device_name(device),
+        device=device_name(device),
     )
     print(path)
 

@@ -25,21 +25,13 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from .checks import whole
-from .models import (
-    ARCHITECTURES,
-    Architecture,
-    Discriminator,
-    Generator,
-    calibrate,
-    choose,
-    sample_latent,
-)
+from .architecture import ARCHITECTURES, Architecture
+from .checks import choose, whole
+from .models import Discriminator, Generator, calibrate, sample_latent
 
 HERE = Path(__file__).parent / "weights"
 FILE = "weights.safetensors"  # in a run's folder and in a Hugging Face repository
-MAX_HEADER = 2**22  # bytes; that of a run's state with 64 layers has some 160,000
-MAX_LAYERS = 64  # building a layer takes time before its weights are looked at
+MAX_HEADER = 2**22  # bytes; that of a run's state with 64 convolutions has some 160,000
 KINDS = {"weights": "weights", "classifier": "a classifier", "state": "a run's state"}
 UNSTEPPED = "unstepped"  # in a run's state, for an optimiser without moments
 KEY = "dcgan"  # one metadata key: safetensors orders several at random, and equal runs must give equal bytes
@@ -111,11 +103,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[
 
 def _architecture(header: dict, path: Path) -> Architecture:
     try:
-        values = header["architecture"]
-        layers = max(len(values.get(name) or ()) for name in ("widths", "strides"))
-        if layers > MAX_LAYERS:
-            raise ValueError(f"{layers} layers, at most {MAX_LAYERS} are read")
-        return Architecture.from_dict(values)
+        return Architecture.from_dict(header["architecture"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{path} describes an architecture that this version does not know: {error}") from error
 
@@ -144,7 +132,7 @@ def check_state(network: nn.Module, tensors: dict[str, Tensor], where: str) -> N
     expected = network.state_dict()
     wrong = [f"lacks {name}" for name in expected if name not in tensors]
     wrong += [f"has {name}, which is not in it" for name in tensors if name not in expected]
-    for name in expected.keys() & tensors.keys():
+    for name in (name for name in expected if name in tensors):
         there, here = expected[name], tensors[name]
         if there.shape != here.shape or there.is_floating_point() != here.is_floating_point():
             kinds = [f"{tuple(v.shape)} of {str(v.dtype).removeprefix('torch.')}" for v in (there, here)]

@@ -182,7 +182,8 @@ def changes(pairs: list[str]) -> dict:
 
     Values are JSON where they parse (10, true, [64, 128], null), also with Python's True, False and None.
     """
-    from .models import Architecture, choose
+    from .architecture import Architecture
+    from .checks import choose
 
     out = {}
     for pair in pairs:
@@ -221,17 +222,18 @@ def _train(args: argparse.Namespace) -> None:
 def _sample(args: argparse.Namespace) -> None:
     from PIL import Image
 
-    from . import checkpoints, data, models, plots, training
+    from . import checkpoints, data, models, sheets
+    from .device import pick_device
 
     if args.n < 1:
         raise ValueError(f"--n must be at least 1, got {args.n}")
-    generator, _ = checkpoints.load(args.weights, training.pick_device(args.device))
+    generator, _ = checkpoints.load(args.weights, pick_device(args.device))
     if generator is None:
         raise ValueError(f"{args.weights} holds a discriminator alone: there is no generator to sample from")
     images = models.sample(generator, models.sample_latent(args.n, generator.arch, args.seed), args.statistics)
     if args.out.suffix.lower() in Image.registered_extensions():
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(plots.tile(images, max(1, min(args.columns, args.n)))).save(args.out)
+        Image.fromarray(sheets.tile(images, max(1, min(args.columns, args.n)))).save(args.out)
     else:
         args.out.mkdir(parents=True, exist_ok=True)
         for i, pixels in enumerate(data.to_uint8(images)):
@@ -259,11 +261,12 @@ def _features(args: argparse.Namespace) -> None:
     import numpy as np
     from sklearn.metrics import classification_report, confusion_matrix
 
-    from . import checkpoints, data, features, models, training
+    from . import checkpoints, data, features, models
+    from .device import pick_device
 
     if not 0 < args.validation < 1:
         raise ValueError(f"--validation must be a part between 0 and 1, got {args.validation}")
-    device = training.pick_device(args.device)
+    device = pick_device(args.device)
     name, _, arch = args.weights.partition(":")
     discriminator = models.build(arch, seed=args.seed)[1] if arch and name == "random" else None
     if discriminator is None:
@@ -305,7 +308,7 @@ def _features(args: argparse.Namespace) -> None:
     print(f"{len(F):,} training and {len(F_test):,} test pictures, {F.shape[1]:,} features each")
 
     cut = len(F) - max(1, round(args.validation * len(F)))
-    storage = args.storage if args.storage != "auto" else training.pick_precision("auto", device)
+    storage = args.storage if args.storage != "auto" else device.pick_precision("auto", device)
     # Apple's GPUs have no float64, which the SVM needs for a moment: the CPU fits there.
     options = {"storage": storage, "device": "cpu" if device.type == "mps" else str(device), "progress": True}
     model, tried = features.choose_C(F[:cut], y[:cut], F[cut:], y[cut:], args.C, **options)
@@ -327,7 +330,7 @@ def _features(args: argparse.Namespace) -> None:
         "relative_gradient": float(model.relative_gradient_.max()),
         "report": classification_report(y_test, guess, output_dict=True, zero_division=0),
         "confusion": confusion_matrix(y_test, guess, labels=classes).tolist(),
-        "versions": training.versions(),
+        "versions": device.versions(),
     }
     checkpoints.write_bytes(args.out / "report.json", json.dumps(report, indent=1).encode())
     print(f"all of it in {args.out / 'report.json'}")
@@ -353,15 +356,14 @@ def _labels(images):
 
 def _info(args: argparse.Namespace) -> None:
     from . import checkpoints, models
+    from .checks import choose
 
     about = None
     if args.name in models.ARCHITECTURES and args.name not in checkpoints.pretrained():
         networks = models.build(args.name, seed=0)
     else:
         if not Path(args.name).exists() and "/" not in args.name:
-            models.choose(
-                args.name, {*models.ARCHITECTURES, *checkpoints.pretrained()}, "architecture or pretrained model"
-            )
+            choose(args.name, {*models.ARCHITECTURES, *checkpoints.pretrained()}, "architecture or pretrained model")
         networks = checkpoints.load(args.name)
         about = checkpoints.info(args.name)["about"]
     for name, network in zip(("generator", "discriminator"), networks, strict=True):
@@ -379,7 +381,7 @@ def _info(args: argparse.Namespace) -> None:
 def _data(args: argparse.Namespace) -> None:
     from PIL import Image
 
-    from . import data, plots
+    from . import data, sheets
 
     if args.name is None:
         for name, card in data.CARDS.items():
@@ -397,7 +399,7 @@ def _data(args: argparse.Namespace) -> None:
         print(f"{len(images.class_names)} classes: {', '.join(names)}")
     if args.preview:
         args.preview.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(plots.tile(images.images[:64])).save(args.preview)
+        Image.fromarray(sheets.tile(images.images[:64])).save(args.preview)
         print(f"the first ones are in {args.preview}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 from collections.abc import Iterator
 
@@ -17,14 +18,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
-def size() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
     """This process's number; 0 writes files and shows progress."""
-    return dist.get_rank() if size() > 1 else 0
+    return dist.get_rank() if world_size() > 1 else 0
 
 
 @contextlib.contextmanager
@@ -57,47 +58,60 @@ def synchronise(network: nn.Module) -> nn.Module:
 
 def average_gradients(network: nn.Module) -> None:
     """Replaces each gradient by its mean over the processes, in one message."""
-    if size() == 1:
+    if world_size() == 1:
         return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
-    flat /= size()
+    flat /= world_size()
     for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view(gradient.shape))
 
 
 def mean(values: Tensor) -> Tensor:
     """The processes' mean of a tensor of statistics."""
-    if size() == 1:
+    if world_size() == 1:
         return values
     values = values.clone()
     dist.all_reduce(values)
-    return values / size()
+    return values / world_size()
 
 
 def anyone(asked: bool, device: torch.device) -> bool:
     """Whether any process asks; all must call it at the same step."""
-    return bool(mean(torch.tensor(float(asked), device=device)) > 0) if size() > 1 else asked
+    return bool(mean(torch.tensor(float(asked), device=device)) > 0) if world_size() > 1 else asked
 
 
-def wait() -> None:
+def barrier() -> None:
     """Nobody goes on before all are here."""
-    if size() > 1:
+    if world_size() > 1:
         dist.barrier()
 
 
-def agree(value: int, what: str, device: torch.device) -> None:
-    """Raises ValueError when the processes see different values, such as steps of a checkpoint; all must call it."""
-    if size() == 1:
+@contextlib.contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """An error inside the `with` in one process ends the others too; nothing inside may wait for another process."""
+    try:
+        yield
+    except BaseException:
+        anyone(True, device)
+        raise
+    if anyone(False, device):
+        raise RuntimeError("another process failed: see its message")
+
+
+def agree(value: str, what: str, device: torch.device) -> None:
+    """Raises ValueError when the processes hold different values, such as settings; all must call it."""
+    if world_size() == 1:
         return
-    values = torch.zeros(size(), dtype=torch.int64, device=device)
-    values[rank()] = value
+    number = int.from_bytes(hashlib.sha256(value.encode()).digest()[:7], "big")
+    values = torch.zeros(world_size(), dtype=torch.int64, device=device)
+    values[rank()] = number
     dist.all_reduce(values)
     if len(set(values.tolist())) > 1:
         raise ValueError(
-            f"the processes differ in {what}: {values.tolist()}. They must see the same pictures, and a run's folder "
-            "that they share"
+            f"the processes differ in {what} (process {rank()}: {value[:300]}). They must get the same call, see the "
+            "same pictures, and share the run's folder"
         )
 
 
@@ -106,7 +120,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(_, values: Tensor) -> Tensor:
-        parts = [torch.empty_like(values) for _ in range(size())]
+        parts = [torch.empty_like(values) for _ in range(world_size())]
         dist.all_gather(parts, values.contiguous())
         return torch.stack(parts)
 
@@ -128,7 +142,7 @@ def _batch_norm(norm: nn.SyncBatchNorm, x: Tensor) -> Tensor:
     var, mean = _Gather.apply(torch.stack([var, mean])).unbind(1)  # (processes, C) each
     total = mean.mean(0)
     spread = (var + (mean - total).square()).mean(0)
-    count = x.numel() // x.shape[1] * size()
+    count = x.numel() // x.shape[1] * world_size()
     with torch.no_grad():
         norm.num_batches_tracked += 1
         momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum

@@ -15,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 from torch import Tensor
 
 from . import checks, models
+from .checks import choose
 
 KINDS = ("linear", "spherical")
 
@@ -46,7 +47,7 @@ def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
     it has hardly any mass (White, 2016). Whole numbers become floats.
     Raises TypeError for what is no tensor, ValueError for fewer than 2 points or steps, NaN, or an unknown kind.
     """
-    models.choose(kind, KINDS, "kind of interpolation")
+    choose(kind, KINDS, "kind of interpolation")
     points, steps = _floats(points, "the points of a walk", 2), checks.whole(steps, "steps", 2)
     if len(points) < 2:
         raise ValueError(f"expected the points of a walk (2 or more, latent_dim), got {tuple(points.shape)}")
@@ -119,7 +120,7 @@ def exemplars(
     if not wanted or n > len(probabilities):
         raise ValueError(f"expected attributes to look for and n from 1 to {len(probabilities)}, got {wanted}, {n}")
     for name in wanted:
-        models.choose(name, names, "attribute")
+        choose(name, names, "attribute")
     columns = {name: probabilities[:, names.index(name)] for name in wanted}
     sure = np.min([columns[name] if yes else 1 - columns[name] for name, yes in wanted.items()], axis=0)
     if seed is None:

@@ -6,56 +6,18 @@ Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C), drawn pixel by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
-from PIL import Image
 from torch import Tensor
 
-from .data import to_uint8
-from .models import Architecture
+from .architecture import Architecture
+from .sheets import Images, pixels, tile
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#d9661f", "#8a8f98"  # D or real, G or generated, neither
-Images = Tensor | np.ndarray
-
-
-def _pixels(images: Images) -> np.ndarray:
-    """uint8 (N, H, W, C) of either kind of pictures. Raises ValueError for anything else."""
-    if isinstance(images, Tensor):
-        return to_uint8(images)
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(f"expected uint8 (N, H, W, 1 or 3) or a float tensor, got {images.dtype} {images.shape}")
-    return images
-
-
-def tile(images: Images, columns: int = 8, gap: int = 2) -> np.ndarray:
-    """Pictures side by side on white: uint8 (H', W', 3)."""
-    pixels = _pixels(images)
-    n, height, width = pixels.shape[:3]
-    if not n:
-        raise ValueError("expected at least one picture, got none")
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for i, picture in enumerate(pixels):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = picture  # one channel spreads over three
-    return sheet
-
-
-def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarray:
-    """The pictures (N, size, size, 3) of a sheet or of its file, row by row: the inverse of `tile`."""
-    if not isinstance(sheet, np.ndarray):
-        with Image.open(sheet) as picture:
-            sheet = np.asarray(picture.convert("RGB"))
-    rows, columns = ((side + gap) // (size + gap) for side in sheet.shape[:2])
-    step = size + gap
-    cells = [sheet[r * step : r * step + size, c * step : c * step + size] for r in range(rows) for c in range(columns)]
-    return np.stack(cells)
 
 
 def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:
@@ -127,7 +89,7 @@ def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 1
     """One row a moment, one column a latent: how the same z's pictures change while training goes on."""
     if len(frames) != len(labels):
         raise ValueError(f"expected a label for each of the {len(frames)} frames, got {len(labels)}")
-    frames = [_pixels(frame)[:columns] for frame in frames]
+    frames = [pixels(frame)[:columns] for frame in frames]
     fig, axes = plt.subplots(
         len(frames), 1, figsize=(width, width * len(frames) / columns), layout="constrained", squeeze=False
     )
@@ -135,16 +97,6 @@ def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 1
         _show(ax, frame, columns)
         ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=9)
     return fig
-
-
-def animation(frames: Sequence[Images], path: str | Path, columns: int = 8, milliseconds: int = 250) -> Path:
-    """Write a looping GIF, a sheet of pictures a frame; the last one stays longer."""
-    sheets = [Image.fromarray(tile(frame, columns)) for frame in frames]
-    if not sheets:
-        raise ValueError("expected at least one frame, got none")
-    times = [milliseconds] * (len(sheets) - 1) + [8 * milliseconds]
-    sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=times, loop=0)
-    return Path(path)
 
 
 def bars(values: Sequence[float], labels: Sequence[str], ylabel: str, level: float | None = None) -> Figure:
@@ -234,16 +186,16 @@ def curves(
 
 def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: float = 9.0) -> Figure:
     """Pictures with a line or two of text under each."""
-    pixels = _pixels(images)
-    if len(pixels) != len(labels):
-        raise ValueError(f"expected a label for each of the {len(pixels)} pictures, got {len(labels)}")
-    rows = -(-len(pixels) // columns)
+    drawn = pixels(images)
+    if len(drawn) != len(labels):
+        raise ValueError(f"expected a label for each of the {len(drawn)} pictures, got {len(labels)}")
+    rows = -(-len(drawn) // columns)
     fig, axes = plt.subplots(
         rows, columns, figsize=(width, rows * (width / columns + 0.35)), layout="constrained", squeeze=False
     )
     for ax in axes.flat:
         ax.axis("off")
-    for ax, picture, label in zip(axes.flat, pixels, labels, strict=False):
+    for ax, picture, label in zip(axes.flat, drawn, labels, strict=False):
         ax.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", interpolation="nearest")
         ax.set_title(label, fontsize=7, y=0, pad=-3, va="top")
     return fig
@@ -280,9 +232,9 @@ def arithmetic(terms: Sequence[tuple[str, str, Images]], results: Images, result
         fig.axes[-1].text(0.5, 0.5, sign, ha="center", va="center", fontsize=20)
         ax = fig.add_subplot(grid[2 * i + 1])
         _show(ax, pictures, 1, name)
-        side = _pixels(pictures).shape[1]
+        side = pixels(pictures).shape[1]
         ax.axhline(3 * (side + 2) - 1.5, color="#222", linewidth=2)  # above the mean, as one rules off a sum
-    nine = _pixels(results)[[1, 2, 3, 4, 0, 5, 6, 7, 8]]
+    nine = pixels(results)[[1, 2, 3, 4, 0, 5, 6, 7, 8]]
     ax = fig.add_subplot(grid[-1])
     _show(ax, nine, 3, f"= {result}")
     side = nine.shape[1]

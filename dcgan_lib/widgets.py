@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from . import checkpoints, models, plots
+from . import checkpoints, models, plots, sheets
 from . import latent as latents
 
 SIDE = 256  # pixels on the screen of the large picture
@@ -26,7 +26,7 @@ REACH = 4.0  # how far a slider goes along a unit direction, each way
 
 def _png(images: Tensor, side: int, columns: int = 1) -> bytes:
     """A sheet of pictures (N, C, H, W) as PNG, each magnified to at least `side` by whole pixels, without smoothing."""
-    sheet = plots.tile(images, columns, gap=0)
+    sheet = sheets.tile(images, columns, gap=0)
     sheet = sheet.repeat(-(-side // images.shape[-1]), 0).repeat(-(-side // images.shape[-1]), 1)
     file = io.BytesIO()
     Image.fromarray(sheet).save(file, "PNG")
@@ -210,7 +210,7 @@ class BoxLabeller(_Widget):
     """
 
     def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str):
-        self.images, self.path, self.label = plots._pixels(images), Path(path), label
+        self.images, self.path, self.label = sheets.pixels(images), Path(path), label
         self.boxes: dict[str, list] = {}
         if self.path.exists():
             there = json.loads(self.path.read_text())
@@ -271,7 +271,7 @@ class BoxLabeller(_Widget):
 
     def _draw(self, _=None) -> None:
         i, scale = self.at.value, 6
-        picture = Image.fromarray(plots.tile(self.images[i : i + 1], 1))
+        picture = Image.fromarray(sheets.tile(self.images[i : i + 1], 1))
         picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
         pen = ImageDraw.Draw(picture)
         for box, colour in [*((b, plots.BLUE) for b in self.boxes.get(str(i), [])), (self._box(), plots.ORANGE)]:

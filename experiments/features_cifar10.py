@@ -18,10 +18,10 @@ from reference import kept, once
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
-from dcgan_lib import checkpoints, data, features, models, results, training
+from dcgan_lib import checkpoints, data, device, features, models, results
 
 OUT = Path("runs/features_cifar10")
-DEVICE = training.pick_device()
+DEVICE = device.pick_device()
 SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
 SEED = 0
 VALIDATION = 10_000  # of the training pictures
@@ -208,7 +208,7 @@ def main() -> None:
         },
         seed=SEED,
         images=train,
-        device=training.device_name(DEVICE),
+        device=device.device_name(DEVICE),
         claims=claims,
     )
 

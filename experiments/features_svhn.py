@@ -19,11 +19,11 @@ from reference import once
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
-from dcgan_lib import checkpoints, data, features, models, results, training
+from dcgan_lib import checkpoints, data, device, features, models, results
 from dcgan_lib.features import supervised
 
 OUT = Path("runs/features_svhn")
-DEVICE = training.pick_device()
+DEVICE = device.pick_device()
 SEED = 0
 PER_CLASS = 100
 PAPER = 0.2248
@@ -173,7 +173,7 @@ def main() -> None:
         },
         seed=SEED,
         images=test,
-        device=training.device_name(DEVICE),
+        device=device.device_name(DEVICE),
         claims=claims,
     )
 

@@ -24,7 +24,7 @@ import torch
 from scipy.ndimage import sobel
 from scipy.stats import rankdata, spearmanr
 
-from dcgan_lib import checkpoints, data, features, inspection, models, results, training
+from dcgan_lib import checkpoints, data, device, features, inspection, models, results
 
 SEED, SEEDS = 0, (1, 2, 3)  # of the random networks
 TOP = 20
@@ -50,7 +50,7 @@ def strongest(network, images) -> list[np.ndarray]:
     rows = []
     for batch in data.batches(images, 256):
         with torch.autocast(
-            "cpu", torch.bfloat16, enabled=training.pick_precision("auto", torch.device("cpu")) != "float32"
+            "cpu", torch.bfloat16, enabled=device.pick_precision("auto", torch.device("cpu")) != "float32"
         ):
             rows.append([m.float().amax((2, 3)).numpy() for m in network.feature_maps(batch)])
     return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
@@ -170,7 +170,7 @@ def main() -> None:
         settings={"discriminator": "results/training_imagenet32.json", "random_seeds": SEEDS, "pictures": PICTURES},
         seed=SEED,
         images=test,
-        device=training.device_name(training.pick_device("cpu")),
+        device=device.device_name(device.pick_device("cpu")),
         claims=claims,
     )
 

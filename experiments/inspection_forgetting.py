@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from training_faces import FACES
 
-from dcgan_lib import checkpoints, data, features, inspection, metrics, models, results, training
+from dcgan_lib import checkpoints, data, device, features, inspection, metrics, models, results
 
 SEED = 21
 LABELLED, POOL, TESTED = 150, 6_000, 4_000
@@ -113,7 +113,7 @@ def main() -> None:
         settings={"generator": "results/training_faces.json", "pool": POOL, "random_draws": RANDOM, "doses": DOSES},
         seed=SEED,
         images=faces,
-        device=training.device_name(training.pick_device("cpu")),
+        device=device.device_name(device.pick_device("cpu")),
         claims=claims(measured),
     )
 

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from dcgan_lib import checkpoints, data, features, inspection, models, results, training
+from dcgan_lib import checkpoints, data, device, features, inspection, models, results
 
 SEED = 31
 BOXED, CANDIDATES = 150, 96
@@ -140,7 +140,7 @@ def main(labels: Path) -> None:
         settings={"generator": "results/training_scenes.json", "labels": "trunks_boxes, trunks_there, trunks_blind"},
         seed=SEED,
         images=samples,
-        device=training.device_name(training.pick_device("cpu")),
+        device=device.device_name(device.pick_device("cpu")),
         claims=claims,
     )
 

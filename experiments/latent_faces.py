@@ -25,7 +25,7 @@ import torch
 from scipy.stats import binomtest
 from training_faces import FACES, HELD_OUT
 
-from dcgan_lib import checkpoints, data, features, latent, metrics, models, results, training
+from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, results
 
 SEED, POOL = 11, 10_000  # the seed that chose the checkpoint is 1
 DIRECTIONS = {  # attribute → the slider's name
@@ -335,7 +335,7 @@ def main() -> None:
         },
         seed=SEED,
         images=data.load("celeba", limit=FACES + HELD_OUT),
-        device=training.device_name(training.pick_device("cpu")),
+        device=device.device_name(device.pick_device("cpu")),
         claims=claims(measured),
     )
 

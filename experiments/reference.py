@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dcgan_lib import checkpoints, data, models, plots, results, training
+from dcgan_lib import checkpoints, data, models, results, training
 
 LINES = 300  # of a run's statistics that go into results/
 
@@ -69,9 +69,9 @@ def film(run: training.Run, name: str, frames: tuple[int, ...], columns: int = 1
     sheets = sorted((run.out / "samples").glob("step_*.png"))
     size = run.generator.arch.image_size
     chosen = [sheets[i] for i in frames]
-    rows = [plots.untile(path, size)[:columns] for path in chosen]
+    rows = [sheets.untile(path, size)[:columns] for path in chosen]
     path = results.folder() / f"{name}_film.png"
-    Image.fromarray(plots.tile(np.concatenate(rows), columns, gap=0)).save(path, optimize=True)
+    Image.fromarray(sheets.tile(np.concatenate(rows), columns, gap=0)).save(path, optimize=True)
     return [int(p.stem.split("_")[1]) for p in chosen]
 
 

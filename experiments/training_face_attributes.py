@@ -14,7 +14,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 from training_faces import FACES, HELD_OUT
 
-from dcgan_lib import checkpoints, data, features, models, results, training
+from dcgan_lib import checkpoints, data, device, features, models, results
 from dcgan_lib.features import supervised
 
 ARCH = models.architecture("tutorial64", widths=(32, 64, 128, 256))
@@ -52,7 +52,7 @@ def main() -> None:
         settings=asdict(SETTINGS) | {"architecture": ARCH.to_dict()},
         seed=SEED,
         images=faces,
-        device=training.device_name(training.pick_device()),
+        device=device.device_name(device.pick_device()),
     )
 
 

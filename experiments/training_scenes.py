@@ -13,6 +13,7 @@ import sys
 from reference import film, finish, record_run, thin
 
 from dcgan_lib import data, metrics, models, results, training
+from dcgan_lib.checks import choose
 
 RUNS = {
     "scenes": training.TrainConfig(
@@ -33,7 +34,7 @@ SAMPLES = 2_000
 
 
 def main(name: str) -> None:
-    config = RUNS[models.choose(name, RUNS, "set of scenes")]
+    config = RUNS[choose(name, RUNS, "set of scenes")]
     real = data.load(config.data)
     run = training.train(config)
     images = models.sample(run.generator, models.sample_latent(SAMPLES, run.generator.arch, 1))

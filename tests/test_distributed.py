@@ -14,7 +14,7 @@ import torch
 import torch.multiprocessing as mp
 from torch import nn
 
-from dcgan_lib import checkpoints, distributed, training
+from dcgan_lib import checkpoints, device, distributed, training
 
 CALL = (
     "--arch tiny32 --data digits --steps {steps} --batch-size 32 --seed 3 --device cpu --precision float32 "
@@ -71,7 +71,7 @@ def test_running_statistics_are_those_of_whole_minibatches(runs):
 
 def test_one_writes(runs):
     one, two = (json.loads((runs / name / "run.json").read_text()) for name in ("one", "two"))
-    assert (one["resolved"].pop("processes"), two["resolved"].pop("processes")) == (1, 2)
+    assert (one["stretches"][0].pop("processes"), two["stretches"][0].pop("processes")) == (1, 2)
     assert one == two
     rows = [training.read_stats(runs / name / "stats.jsonl") for name in ("one", "two")]
     assert [r["step"] for r in rows[1]] == [r["step"] for r in rows[0]] == [1, 5, 8]
@@ -92,7 +92,7 @@ def test_a_run_goes_on_with_another_number_of_processes(runs, tmp_path):
     assert steps == [1, 3, 5, 6, 8]  # the last of each call is logged: none began anew
 
 
-def test_a_stopped_pair_goes_on(runs, tmp_path):
+def test_a_stopped_pair_ends_where_it_stands(runs, tmp_path):
     """SIGTERM to the launcher reaches both processes; they stop at the same step, with a checkpoint."""
     call = command(tmp_path / "run", 2, 4_000)
     with subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
@@ -106,6 +106,8 @@ def test_a_stopped_pair_goes_on(runs, tmp_path):
     assert 0 < about["step"] < 4_000 and f"stopped after step {about['step']}" in said
     with pytest.raises(ValueError, match="holds a run with other settings"):  # the same folder, in one process
         training.train(training.TrainConfig("digits", tmp_path / "run", "tiny32", steps=4_000, progress=False))
+    assert training.finish(tmp_path / "run", progress=False).stats[-1]["step"] <= about["step"]
+    assert checkpoints.info(tmp_path / "run")["about"]["step"] == about["step"]
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):
@@ -117,9 +119,9 @@ def test_no_picture_is_lost_or_seen_twice(monkeypatch):
     images = np.zeros((20, 1, 1, 1), np.uint8)
     seen = []
     for rank in range(4):
-        monkeypatch.setattr(distributed, "size", lambda: 4)
+        monkeypatch.setattr(distributed, "world_size", lambda: 4)
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        batches = training._Batches(images, 8, seed=1)
+        batches = training.Minibatches(images, 8, seed=1)
         seen.append(torch.cat([batches.indices(k) for k in range(5)]))  # two epochs of 20
     assert sorted(torch.cat(seen).tolist()) == sorted(2 * list(range(20)))
     assert {len(s) for s in seen} == {10}
@@ -128,9 +130,9 @@ def test_no_picture_is_lost_or_seen_twice(monkeypatch):
 def _norms(rank: int, port: int, folder: str) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with distributed.group(torch.device("cpu")):
-        distributed.agree(7, "nothing", torch.device("cpu"))
-        with pytest.raises(ValueError, match=r"differ in steps: \[0, 5\]"):
-            distributed.agree(5 * rank, "steps", torch.device("cpu"))
+        distributed.agree("7", "nothing", torch.device("cpu"))
+        with pytest.raises(ValueError, match=rf"differ in steps \(process {rank}: {5 * rank}\)"):
+            distributed.agree(str(5 * rank), "steps", torch.device("cpu"))
         for shape in ((6, 3, 4, 4), (6, 3)):
             torch.manual_seed(0)
             x = torch.randn(shape) + 5  # a mean far from 0
@@ -180,10 +182,10 @@ def test_other_settings_in_two_processes(tmp_path, more):
 def test_a_process_takes_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert [str(training.pick_device(n)) for n in ("auto", "cuda", "cuda:1")] == ["cuda:3", "cuda:3", "cuda:1"]
+    assert [str(device.pick_device(n)) for n in ("auto", "cuda", "cuda:1")] == ["cuda:3", "cuda:3", "cuda:1"]
 
 
 def test_one_process_needs_no_group():
     with distributed.group(torch.device("cpu")):
-        assert (distributed.size(), distributed.rank()) == (1, 0)
+        assert (distributed.world_size(), distributed.rank()) == (1, 0)
         assert distributed.anyone(True, torch.device("cpu")) is True

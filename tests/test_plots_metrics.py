@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan_lib import data, metrics, models, plots
+from dcgan_lib import data, metrics, models, plots, sheets
 
 RNG = np.random.default_rng(0)
 
@@ -23,23 +23,23 @@ def pictures(n=5, size=8, channels=3):
 
 def test_tile_places_each_picture():
     x = pictures(5)
-    sheet = plots.tile(x, columns=3, gap=2)
+    sheet = sheets.tile(x, columns=3, gap=2)
     assert sheet.shape == (18, 28, 3)
     for i, picture in enumerate(x):
         top, left = i // 3 * 10, i % 3 * 10
         np.testing.assert_array_equal(sheet[top : top + 8, left : left + 8], picture)
     assert (sheet[8:10] == 255).all() and (sheet[10:, 20:] == 255).all()
-    np.testing.assert_array_equal(plots.untile(sheet, 8, gap=2)[:5], x)
-    np.testing.assert_array_equal(plots.tile(data.to_float(x), 3), sheet)
+    np.testing.assert_array_equal(sheets.untile(sheet, 8, gap=2)[:5], x)
+    np.testing.assert_array_equal(sheets.tile(data.to_float(x), 3), sheet)
     grey = pictures(2, channels=1)
-    assert (plots.tile(grey, 2)[:, :8] == grey[0]).all()
+    assert (sheets.tile(grey, 2)[:, :8] == grey[0]).all()
 
 
 def test_figures_draw_what_they_get():
     x = pictures(8)
     figure = plots.image_grid(x, columns=4, title="eight")
     (image,) = figure.axes[0].images
-    np.testing.assert_array_equal(image.get_array(), plots.tile(x, 4))
+    np.testing.assert_array_equal(image.get_array(), sheets.tile(x, 4))
     assert image.get_interpolation() == "nearest"
     figure = plots.real_against_fake(x, 255 - x, columns=4)
     assert [a.get_title() for a in figure.axes] == ["real", "generated"]
@@ -73,7 +73,7 @@ def test_smooth_is_a_moving_mean():
 
 def test_animation_has_every_frame(tmp_path):
     frames = [pictures(4) for _ in range(5)]
-    path = plots.animation(frames, tmp_path / "film.gif", columns=2)
+    path = sheets.animation(frames, tmp_path / "film.gif", columns=2)
     with Image.open(path) as gif:
         assert gif.n_frames == 5 and gif.size == (18, 18) and gif.info["loop"] == 0
 
@@ -153,7 +153,7 @@ def test_sums_are_drawn_with_the_result_in_the_middle():
     figure = plots.arithmetic(terms, nine, "what?")
     shown = [ax.images[0].get_array() for ax in figure.axes if ax.images]
     for (_, _, four), sheet in zip(terms, shown, strict=False):
-        np.testing.assert_array_equal(sheet, plots.tile(four, 1))
+        np.testing.assert_array_equal(sheet, sheets.tile(four, 1))
     np.testing.assert_array_equal(shown[-1][10:18, 10:18], nine[0])  # the sum, its neighbours around it
     np.testing.assert_array_equal(shown[-1][:8, :8], nine[1])
     with pytest.raises(ValueError, match="4 pictures a term"):

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from dcgan_lib import results
+from dcgan_lib import notebook, results
 
 ROOT = Path(__file__).parents[1]
 HTML = ROOT / "_build" / "html"
@@ -133,7 +133,7 @@ def colophon(notebook):
         for output in cell.get("outputs", [])
         if "dcgan" in output.get("metadata", {})
     ]
-    assert len(found) == 1, "expected one results.colophon(…) with stored output"
+    assert len(found) == 1, "expected one notebook.colophon(…) with stored output"
     return found[0]
 
 
@@ -238,14 +238,14 @@ def test_record_and_load(tmp_path, monkeypatch):
 
 def test_scales(monkeypatch):
     monkeypatch.setenv("DCGAN_SCALE", "paper")
-    assert results.pick(fast=1, demo=2, paper=3) == 3
+    assert notebook.pick(fast=1, demo=2, paper=3) == 3
     monkeypatch.setenv("DCGAN_SCALE", "quick")
     with pytest.raises(ValueError, match="unknown DCGAN_SCALE 'quick'"):
-        results.scale()
+        notebook.scale()
 
 
 def test_table():
-    text = results.table(["a", "b"], [("x|y", 1234), ("z", 5)]).data
+    text = notebook.table(["a", "b"], [("x|y", 1234), ("z", 5)]).data
     assert text.splitlines() == ["| a | b |", "| --- | ---: |", "| x\\|y | 1,234 |", "| z | 5 |"]
 
 

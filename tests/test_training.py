@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, data, models, training
+from dcgan_lib import checkpoints, data, device, models, training
 from dcgan_lib.training import TrainConfig
 
 SMALL = models.architecture("tiny32", widths=(4, 8, 8), latent_dim=8)
@@ -114,15 +114,19 @@ def reference(settings, steps):
     """The paper's loop, written out plainly with torch's own losses, for both schedules."""
     arch = models.architecture(settings.arch, channels=1)
     seed = settings.seed
-    generator, discriminator = models.build(arch, seed=training._rng(seed, training.WEIGHTS, 0).initial_seed())
+    generator, discriminator = models.build(
+        arch, seed=training.streams.generator(seed, training.streams.WEIGHTS, 0).initial_seed()
+    )
     adam = {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": settings.weight_decay}
     adam_g, adam_d = (torch.optim.Adam(n.parameters(), **adam) for n in (generator, discriminator))
     pictures = data.load("digits").tensor()
-    order = torch.cat([torch.randperm(1797, generator=training._rng(seed, training.ORDER, e)) for e in range(3)])
+    order = torch.cat(
+        [torch.randperm(1797, generator=training.streams.generator(seed, training.streams.ORDER, e)) for e in range(3)]
+    )
     ones, zeros, bce = torch.ones(16), torch.zeros(16), F.binary_cross_entropy_with_logits
     for k in range(steps):
         x = pictures[order[16 * k : 16 * k + 16]]
-        z = models.sample_latent(16, arch, training._rng(seed, training.LATENT, k))
+        z = models.sample_latent(16, arch, training.streams.generator(seed, training.streams.LATENT, k))
         if settings.schedule == "simultaneous" or k % 2 == 1:
             adam_d.zero_grad()
             (bce(discriminator(x), ones) + bce(discriminator(generator(z).detach()), zeros)).backward()
@@ -152,7 +156,9 @@ def test_300_steps_stay_with_a_plain_loop(tmp_path):
     arch = models.architecture(SMALL, generator_activation="elu", discriminator_activation="elu")
     settings = config(tmp_path / "run", arch=arch, steps=300, sample_every=300, log_every=100)
     run = training.train(settings)
-    start = models.build(replace(arch, channels=1), seed=training._rng(3, training.WEIGHTS, 0).initial_seed())
+    start = models.build(
+        replace(arch, channels=1), seed=training.streams.generator(3, training.streams.WEIGHTS, 0).initial_seed()
+    )
     for ours, plain, first in zip((run.generator, run.discriminator), reference(settings, 300), start, strict=True):
         apart, way = (
             torch.cat(
@@ -165,20 +171,20 @@ def test_300_steps_stay_with_a_plain_loop(tmp_path):
 
 def test_every_picture_once_an_epoch():
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
-    batches = training._Batches(images, 4, seed=0)
+    batches = training.Minibatches(images, 4, seed=0)
     seen = torch.cat([batches[k].flatten() for k in range(5)]).add(1).mul(127.5).round().int().tolist()
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
-    fresh = training._Batches(images, 4, seed=0)
+    fresh = training.Minibatches(images, 4, seed=0)
     assert torch.equal(fresh[3], batches[3])  # no memory of earlier batches needed
-    assert training._Batches(images[:3], 8, seed=0)[0].shape[0] == 8  # fewer pictures than a batch
+    assert training.Minibatches(images[:3], 8, seed=0)[0].shape[0] == 8  # fewer pictures than a batch
 
 
 @pytest.mark.parametrize("way", ["resident", "read ahead"])
 def test_a_gpus_ways_to_the_pictures_give_the_same_minibatches(way):
     """Both run on a CPU too; which one a GPU takes depends on its memory."""
     images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), np.uint8)
-    plain, other = (training._Batches(images, 8, seed=5) for _ in range(2))
+    plain, other = (training.Minibatches(images, 8, seed=5) for _ in range(2))
     if way == "resident":
         other.resident = other._resident()
     else:
@@ -204,7 +210,7 @@ def test_what_a_run_leaves(tmp_path):
         assert grid.size == (8 * 32, 8 * 32)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["pictures"]["fingerprint"] == data.load("digits").fingerprint
-    assert record["resolved"]["precision"] == "float32"
+    assert record["stretches"][0]["precision"] == "float32"
     assert not run.generator.training and run.generator.arch.channels == 1
     again, _ = checkpoints.load(tmp_path / "run")
     assert same(again, run.generator)
@@ -228,7 +234,9 @@ def test_bfloat16_stays_near_float32(tmp_path):
 def test_moving_average(tmp_path):
     plain = training.train(config(tmp_path / "a", steps=1))
     averaged = training.train(config(tmp_path / "b", steps=1, ema_decay=0.75))
-    start = models.build(SMALL, channels=1, seed=training._rng(3, training.WEIGHTS, 0).initial_seed())[0]
+    start = models.build(
+        SMALL, channels=1, seed=training.streams.generator(3, training.streams.WEIGHTS, 0).initial_seed()
+    )[0]
     expected = 0.75 * start.project.weight + 0.25 * plain.generator.project.weight
     torch.testing.assert_close(averaged.generator.project.weight, expected)
     assert same(averaged.discriminator, plain.discriminator)
@@ -242,9 +250,9 @@ def test_other_settings_are_refused_with_what_differs(tmp_path):
         training.train(config(tmp_path / "run", learning_rate=1e-3))
     with pytest.raises(ValueError, match="latent_dim: 8 there, 9 now"):
         training.train(config(tmp_path / "run", arch=models.architecture(SMALL, latent_dim=9)))
-    with pytest.raises(ValueError, match=r"(?s)steps: 12 there, 13 now.*--extend"):
+    with pytest.raises(ValueError, match=r"holds a run of 12 steps, 13 now.*--extend"):
         training.train(config(tmp_path / "run", steps=13))
-    with pytest.raises(ValueError, match="steps: 12 there, 11 now"):
+    with pytest.raises(ValueError, match="has trained 12 steps already, 11 were asked for"):
         training.train(config(tmp_path / "run", steps=11), extend=True)
     assert len(training.train(config(tmp_path / "run", progress=False, checkpoint_seconds=5)).stats) == 12
     assert training.train(config(tmp_path / "run", steps=15), extend=True).stats[-1]["step"] == 15
@@ -290,23 +298,22 @@ def test_other_outputs_of_g_train(tmp_path, output):
 
 
 def test_one_process_a_folder(tmp_path):
-    from filelock import FileLock
-
-    (tmp_path / "run").mkdir()
-    with FileLock(tmp_path / "run" / ".lock"), pytest.raises(ValueError, match="another process is training"):
+    folder = training.RunFolder(tmp_path / "run")
+    with folder.locked(), pytest.raises(ValueError, match="another process is training"):
         training.train(config(tmp_path / "run"))
+    training.train(config(tmp_path / "run"))
 
 
 def test_divergence_is_said_and_spares_the_checkpoint(tmp_path, monkeypatch):
-    step = training._Trainer.step
+    step = training.Trainer.step
 
-    def poisoned(self, k, log):
+    def poisoned(self, k, log=False):
         values = step(self, k, log)
         if k == 5:
             self.generator.project.weight.data[0, 0] = float("nan")
         return values
 
-    monkeypatch.setattr(training._Trainer, "step", poisoned)
+    monkeypatch.setattr(training.Trainer, "step", poisoned)
     with pytest.raises(training.TrainingDiverged, match=r"NaN or infinite by step 6.*lower\s+learning_rate"):
         training.train(config(tmp_path / "run", checkpoint_seconds=0))
     about, tensors = checkpoints.load_state(tmp_path / "run" / "state.safetensors")
@@ -320,7 +327,7 @@ def test_infinite_losses_are_said(tmp_path):
 
 
 def test_collapse_is_said_in_words(tmp_path):
-    watch = training._Watch(data.load("digits"), [])
+    watch = training.Watch(data.load("digits"))
     rows = [{"step": i, "accuracy_d": 1.0} for i in range(49)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -343,9 +350,9 @@ def test_collapse_is_said_in_words(tmp_path):
         ({"schedule": "simultanous"}, "unknown schedule 'simultanous': did you mean 'simultaneous'"),
         ({"steps": None}, "give steps or epochs, one of the two"),
         ({"epochs": 1}, "give steps or epochs, one of the two"),
-        ({"batch_size": 1}, "batch_size must be at least 2"),
-        ({"learning_rate": -1}, "learning_rate must be above 0"),
-        ({"ema_decay": 1.0}, "ema_decay must be between 0 and 1"),
+        ({"batch_size": 1}, "batch_size must be a whole number of at least 2"),
+        ({"learning_rate": -1}, "learning_rate must be a number above 0, got -1"),
+        ({"ema_decay": 1.0}, "ema_decay must be a number above 0 and below 1 or None, got 1.0"),
         ({"precision": "float16"}, "unknown precision 'float16'"),
     ],
 )
@@ -357,7 +364,7 @@ def test_wrong_settings(tmp_path, changes, message):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_missing_device():
     with pytest.raises(ValueError, match="this machine has no cuda device: take device='cpu'"):
-        training.pick_device("cuda")
+        device.pick_device("cuda")
 
 
 def test_epochs_become_steps(tmp_path):

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .. import data, models, training
+from .. import data, models
+from ..checks import choose
+from ..device import pick_precision
 from .kmeans import KMeansFeatures
 from .protocol import RELEASED_C, Part, choose_C, draw_labels, few_labels, interval, svhn_parts
 from .supervised import attribute_probabilities, deep_features
@@ -62,15 +64,15 @@ def discriminator_features(
     Raises ValueError for pictures of another shape, an unknown `statistics` or `precision`.
     Source: paper section 5.1; svhn/svhn_semisup_analysis.py.
     """
-    models.choose(statistics, ("calibrated", "running"), "statistics")
-    models.choose(precision, ("auto", "float32", "bfloat16"), "precision")
+    choose(statistics, ("calibrated", "running"), "statistics")
+    choose(precision, ("auto", "float32", "bfloat16"), "precision")
     if not len(images):
         raise ValueError("no pictures to take features of: expected N of at least 1")
     network = copy.deepcopy(discriminator).eval()
     device = next(network.parameters()).device
     if device.type != "mps":
         network.to(memory_format=torch.channels_last)
-    half = training.pick_precision(precision, device) == "bfloat16"
+    half = pick_precision(precision, device) == "bfloat16"
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=half)
     if statistics == "calibrated":
         with autocast:

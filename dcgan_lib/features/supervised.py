@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .. import data, models, training
+from .. import data, models
+from ..device import pick_device, pick_precision
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def train_classifier(
         raise ValueError(
             f"expected a class, or attributes of 0 and 1, for each of {len(images)} pictures: {labels.shape}"
         )
-    device = training.pick_device(device)
-    half = training.pick_precision(precision, device) == "bfloat16"
+    device = pick_device(device)
+    half = pick_precision(precision, device) == "bfloat16"
     torch.manual_seed(seed)  # dropout's masks
     arch = models.architecture(arch, image_size=images.shape[1], channels=images.shape[-1])
     outputs = labels.shape[1] if several else int(labels.max()) + 1

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .. import models
+from ..checks import choose
 
 STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROWS = 1024  # of X whose directions precondition the conjugate gradients
@@ -49,7 +49,7 @@ class L2SVM(ClassifierMixin, BaseEstimator):
         """X (N, F), y (N,) of labels. Raises ValueError for bad input, as scikit-learn's estimators do."""
         X, y = validate_data(self, X, y, dtype=np.float32, order="C", accept_large_sparse=False)
         check_classification_targets(y)
-        models.choose(self.storage, STORAGE, "storage")
+        choose(self.storage, STORAGE, "storage")
         if not self.C > 0:
             raise ValueError(f"C must be above 0, got {self.C}")
         self.classes_ = np.unique(y)

@@ -1,0 +1,358 @@
+"""The training loop of the paper (section 4) and of its released code; it resumes bit for bit.
+
+What a step sees is a function of the seed and of the step's number (`minibatches`, `streams`), so a checkpoint is
+weights, optimisers and a number. `trainer` holds the networks and one step, `folder` the files, `watch` the warnings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from .. import checkpoints, data, device, distributed, models
+from ..architecture import Architecture, architecture
+from ..config import TrainConfig
+from . import streams
+from .folder import RunFolder, read_stats, settings_of
+from .minibatches import Minibatches
+from .trainer import Trainer
+from .watch import Watch
+
+__all__ = [
+    "Minibatches",
+    "Run",
+    "RunFolder",
+    "TrainConfig",
+    "Trainer",
+    "TrainingDiverged",
+    "Watch",
+    "finish",
+    "read_stats",
+    "streams",
+    "train",
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left: the networks of weights.safetensors (eval mode, on the CPU) and what was measured on the way."""
+
+    generator: models.Generator
+    discriminator: models.Discriminator
+    stats: list[dict]
+    out: Path
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss or a weight became NaN or infinite; the last checkpoint is from before."""
+
+
+def train(
+    config: TrainConfig | str | Path | data.ImageSet,
+    images: data.ImageSet | None = None,
+    *,
+    extend: bool = False,
+    switch: bool = False,
+    **settings,
+) -> Run:
+    """Train, or go on where the same call stopped; return the networks and the statistics.
+
+    `config` says all, and `images`, where given, replace what it would load: `train(config, images=faces)`. In short
+    form `train("digits", out="runs/first", steps=500)`: a name, a path, an ImageSet, a uint8 array (N, H, W, C) or a
+    torchvision data set, and TrainConfig's fields.
+
+    Writes under `config.out` what `folder` lists; weights to sample from are there from the first checkpoint on.
+    Started by torchrun or accelerate, each process takes its part of every minibatch; process 0 writes, and a run may
+    go on with another number of processes. The folder must be one that all of them see.
+    On a CPU the process keeps large blocks of memory that it frees, which is faster, until it ends.
+    On a CPU in float32 a run that was killed at any moment and started again ends with the same bits as one that was
+    not (same machine and threads). `extend` allows more steps than the folder's run was started with, fewer need no
+    word as long as they were not trained yet. `switch` lets a run go on in another precision or on another kind of
+    device; run.json lists each such stretch.
+
+    Raises ValueError when the folder holds a run with other settings or other pictures (naming what differs), or when
+    another process trains there; TrainingDiverged when numbers become NaN; OSError when the disk is full (the earlier
+    checkpoint stays) or the folder was moved. Warns in words when training looks collapsed.
+    """
+    if not isinstance(config, TrainConfig):
+        config, images = _from_short(config, images, settings)
+    elif settings:
+        raise TypeError(f"a TrainConfig says all: use dataclasses.replace for {', '.join(settings)}")
+    where = device.pick_device(config.device)
+    with distributed.group(where), contextlib.ExitStack() as held:
+        writer = distributed.rank() == 0
+        with distributed.together(where):  # an error in one process ends all, instead of leaving them waiting
+            images = _pictures(config, images)
+            arch = architecture(architecture(config.arch), channels=images.channels)
+            steps = config.steps or max(1, round(config.epochs * len(images) / config.batch_size))
+            folder, settings = RunFolder(config.out), settings_of(config, arch, images)
+            if writer:
+                held.enter_context(folder.locked())
+        distributed.agree(f"{settings} {steps}", "settings, steps or pictures", where)
+        with distributed.together(where):  # every process reads what is there before it is written
+            there = folder.recorded()
+            done = _steps_done(folder, there, settings, steps, extend)
+            config = _same_arithmetic(config, there, done, where, switch)
+        distributed.agree(str(done), "the checkpoint's step", where)
+        if folder.finished_at() == steps:
+            stats = read_stats(folder.stats) if folder.stats.exists() else []
+            return Run(*checkpoints.load(folder.weights), stats, folder.path)
+        with distributed.together(where):
+            trainer = Trainer(config, arch, images)
+            if done:
+                _restore(trainer, folder)
+            about = settings | {"steps": steps, "stretches": _stretches(there, trainer, done), "call": _call(config)}
+            if writer:
+                folder.begin(about)
+        return _loop(trainer, folder, images, about, done)
+
+
+def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dict, done: int) -> Run:
+    """From the checkpoint to the last step: train, log, draw, save."""
+    config, steps, writer = trainer.config, about["steps"], distributed.rank() == 0
+    progress = config.progress and writer
+    if progress:
+        what = f"{images.name}: {len(images):,} pictures; {trainer.precision} on {device.device_name(trainer.device)}"
+        tqdm.write(what, file=sys.stderr)
+    stats = folder.keep_stats_until(done) if writer else []
+    sample_every = config.sample_every or max(1, steps // 24)
+    watch = Watch(images) if writer else None
+    if done == 0 and writer:
+        folder.save_sheet(trainer.draw_fixed(), 0)
+
+    def save(step: int) -> None:
+        """The checkpoint first, then weights to sample from: where only one is written, nothing is lost."""
+        if not checkpoints.parameters_finite(trainer.generator, trainer.discriminator):
+            raise _diverged(step, folder.path)
+        folder.checkpoint(trainer.tensors(), {"step": step, "settings": _settings(about), **_length(about)})
+        if step < steps:
+            folder.save_weights(trainer.snapshot(), _origin(about, step))
+
+    saved = logged = time.monotonic()
+    quiet = {} if progress else {"disable": True}  # else TQDM_DISABLE decides
+    bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
+    with bar, _finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
+        for k in range(done, steps):
+            # One step of the paper's section 4. 'alternate' logs a pair of steps, one of each network.
+            log = (k // 2 if config.schedule == "alternate" else k) % config.log_every == 0 or k == steps - 1
+            values = trainer.step(k, log)
+            step = k + 1
+            bar.update()
+
+            # A line of statistics; the only place where the loop waits for the device.
+            if log:
+                found = distributed.mean(torch.stack([v.float() for v in values.values()])).tolist()
+                row = {n: float(f"{v:.6g}") for n, v in zip(values, found, strict=True)}
+                if not all(np.isfinite(v) for v in row.values()):
+                    raise _diverged(step, folder.path)
+                now = time.monotonic()
+                since = step - (stats[-1]["step"] if stats and stats[-1]["step"] > done else done)
+                rate = round(since * config.batch_size / max(now - logged, 1e-9), 1)
+                logged = now
+                epoch = round(step * config.batch_size / len(images), 4)
+                stats.append({"step": step, "epoch": epoch, **row, "images_per_second": rate})
+                lines.write(json.dumps(stats[-1]) + "\n")
+                lines.flush()
+                bar.set_postfix({n: f"{row[n]:.2f}" for n in ("loss_d", "loss_g") if n in row}, refresh=False)
+                if writer:
+                    watch.statistics(stats)
+
+            # The fixed latents' pictures, and weights that the reader asked to keep.
+            if writer and (step % sample_every == 0 or step == steps):
+                if not checkpoints.parameters_finite(trainer.generator):
+                    raise _diverged(step, folder.path)
+                drawn = trainer.draw_fixed()
+                folder.save_sheet(drawn, step)
+                watch.samples(drawn, step)
+            if writer and config.keep_every and step % config.keep_every == 0 and not folder.kept(step).exists():
+                folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)
+
+            # A checkpoint by the clock. Processes must stop at the same step, so they ask each other, where they wait
+            # for the device anyway.
+            stopping = (
+                distributed.anyone(stop.is_set(), trainer.device) if log or distributed.world_size() == 1 else False
+            )
+            if writer and (stopping or step == steps or time.monotonic() - saved > config.checkpoint_seconds):
+                save(step)
+                saved = time.monotonic()
+            if stopping:
+                distributed.barrier()  # nobody leaves before the checkpoint is there
+                raise KeyboardInterrupt(
+                    f"stopped after step {step} of {steps}; the same call goes on from there, `dcgan finish "
+                    f"{folder.path}` ends it there"
+                )
+    if writer:
+        networks = trainer.finished()
+        folder.save_weights(networks, _origin(about, steps, finished=True))
+    distributed.barrier()  # nobody goes on before the weights are there
+    return Run(*(networks if writer else checkpoints.load(folder.weights)), stats, folder.path)
+
+
+def finish(out: str | Path, progress: bool = True) -> Run:
+    """End a stopped run where its checkpoint stands, as if it had been started with that many steps.
+
+    Raises FileNotFoundError where there is no checkpoint, ValueError where the run's pictures are no longer to be had.
+    """
+    folder = RunFolder(out)
+    there = folder.recorded()
+    if there is None or not folder.state.exists():
+        raise FileNotFoundError(f"no checkpoint in {folder.path}: nothing to finish")
+    step = checkpoints.load_state(folder.state)[0]["step"]
+    known = {f.name for f in fields(TrainConfig)}
+    call = {k: v for k, v in (there["config"] | there.get("call", {})).items() if k in known}
+    arch = Architecture.from_dict(there["architecture"])
+    config = TrainConfig(
+        **call | {"arch": arch, "out": folder.path, "steps": step, "epochs": None, "progress": progress}
+    )
+    return train(config)
+
+
+def _from_short(given, images, settings: dict) -> tuple[TrainConfig, data.ImageSet | None]:
+    if isinstance(given, (str, Path)):
+        return TrainConfig(data=given, **settings), images
+    size = architecture(settings.get("arch", "tutorial64")).image_size
+    images = data.as_images(given, image_size=size)
+    return TrainConfig(data=images.name, **settings), images
+
+
+def _pictures(config: TrainConfig, images: data.ImageSet | None) -> data.ImageSet:
+    size = architecture(config.arch).image_size
+    images = data.load(config.data, image_size=size) if images is None else images
+    if images.image_size != size:
+        raise ValueError(f"expected pictures of {size}x{size} for this architecture, got {images.image_size}")
+    return images if config.limit is None else images.take(config.limit, seed=config.seed)
+
+
+def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: int, extend: bool) -> int:
+    """The checkpoint's step, 0 without one; ValueError where this call may not go on with what is here."""
+    finished = folder.finished_at()
+    if there is not None:
+        folder.refuse_other(there, settings)
+        if steps > there["steps"] and not extend:
+            raise ValueError(
+                f"{folder.path} holds a run of {there['steps']} steps, {steps} now: to train it for longer, add "
+                "extend=True (--extend)"
+            )
+    if not folder.state.exists():
+        if folder.weights.exists() and finished != steps:
+            raise ValueError(
+                f"{folder.path} holds weights but no {folder.state.name}: the run cannot go on. Put the file back, or "
+                f"choose another folder and start=… from {folder.weights.name}"
+            )
+        return steps if finished == steps else 0
+    about = checkpoints.load_state(folder.state)[0]
+    done = about["step"]
+    if about.get("settings"):  # a checkpoint of another run that lies here by mistake
+        folder.refuse_other(about["settings"], settings)
+    if done > steps:
+        raise ValueError(
+            f"{folder.path} has trained {done} steps already, {steps} were asked for: `dcgan finish {folder.path}` "
+            "ends it where it stands"
+        )
+    return done
+
+
+def _same_arithmetic(config: TrainConfig, there: dict | None, done: int, where, switch: bool) -> TrainConfig:
+    """The configuration with the precision that the run was begun in, or ValueError where this call changes it."""
+    if there is None or not done or not there.get("stretches"):
+        return config
+    last = there["stretches"][-1]
+    asked = last["precision"] if config.precision == "auto" and not switch else config.precision
+    now = {"precision": device.pick_precision(asked, where), "device": where.type}
+    before = {"precision": last["precision"], "device": last["device_type"]}
+    if now != before and not switch:
+        raise ValueError(
+            f"this run was computed in {before['precision']} on {before['device']}, this call asks for "
+            f"{now['precision']} on {now['device']}: give the earlier ones, or switch=True (--switch) to go on "
+            "otherwise, which run.json will say"
+        )
+    return replace(config, precision=now["precision"])
+
+
+def _stretches(there: dict | None, trainer: Trainer, done: int) -> list[dict]:
+    """Where each part of the run was computed; a new entry when anything of it changed."""
+    now = {
+        "precision": trainer.precision,
+        "device_type": trainer.device.type,
+        "device": device.device_name(trainer.device),
+        "processes": distributed.world_size(),
+        "versions": device.versions(),
+    }
+    before = (there or {}).get("stretches", []) if done else []
+    if before and {k: v for k, v in before[-1].items() if k != "from_step"} == now:
+        return before
+    return [*before, {"from_step": done, **now}]
+
+
+def _restore(trainer: Trainer, folder: RunFolder) -> None:
+    try:
+        about, tensors = checkpoints.load_state(folder.state)
+        trainer.restore(tensors, about["step"])
+    except ValueError as error:
+        raise checkpoints.CheckpointError(
+            f"{folder.state}: {error}. Choose another folder, or start=… weights"
+        ) from error
+
+
+def _call(config: TrainConfig) -> dict:
+    """What `finish` needs to call again; it is not compared."""
+    return {"data": str(config.data), "limit": config.limit, "device": config.device, "precision": config.precision}
+
+
+def _settings(about: dict) -> dict:
+    return {k: about[k] for k in ("config", "architecture", "pictures")}
+
+
+def _length(about: dict) -> dict:
+    return {k: about[k] for k in ("steps", "stretches")}
+
+
+def _origin(about: dict, step: int, finished: bool = False) -> dict:
+    """What a weights file says of itself."""
+    return {"config": about["config"], "pictures": about["pictures"], "step": step, "finished": finished}
+
+
+def _diverged(step: int, out: Path) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"losses or weights became NaN or infinite by step {step}; {out} keeps the last sound checkpoint, but going on "
+        "from it with the same settings ends here again. Try, in a new folder: precision='float32', a lower "
+        "learning_rate (1e-4), norm_eps=1e-5, or a look at the pictures (all of one colour?)"
+    )
+
+
+@contextlib.contextmanager
+def _finish_step_first() -> Iterator[threading.Event]:
+    """Ctrl-C, a notebook's stop button and SIGTERM ask for a checkpoint at the end of the step."""
+    stop, asked = threading.Event(), []
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may catch signals
+        yield stop
+        return
+
+    def ask(*_) -> None:
+        # Asked twice: now, without a checkpoint. Launchers of several processes ask again on their own, and a process
+        # may wait for a peer that is gone: there the third time ends it.
+        asked.append(time.monotonic())
+        if len(asked) > (1 if distributed.world_size() == 1 else 2):
+            raise KeyboardInterrupt("stopped at once; the same call goes on from the last checkpoint")
+        stop.set()
+        with contextlib.suppress(OSError, RuntimeError):
+            print("\nstopping after this step …", file=sys.stderr, flush=True)
+
+    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)

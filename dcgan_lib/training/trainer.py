@@ -1,0 +1,224 @@
+"""Both networks, their optimisers and one step of either schedule (paper section 4). No files, no loop."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .. import checkpoints, data, device, distributed, models
+from ..architecture import Architecture
+from ..config import TrainConfig
+from . import streams
+from .minibatches import Minibatches
+
+FIXED = 64  # latents that are drawn again and again while training goes on
+CALIBRATION_BATCHES = 10
+
+
+class Trainer:
+    """G and D with their Adams; `step(k)` trains on minibatch k. The loop of `train`, benchmarks and students call it.
+
+    >>> trainer = Trainer(config, arch, images)  # images: uint8 (N, H, W, C)
+    >>> for k in range(1000):
+    ...     losses = trainer.step(k)
+    >>> generator, discriminator = trainer.finished()
+
+    Raises ValueError where the batch does not divide into equal parts of the processes, or `config.start` holds
+    networks of another architecture.
+    """
+
+    def __init__(self, config: TrainConfig, arch: Architecture, images: np.ndarray | data.ImageSet):
+        self.config, self.arch = config, arch
+        self.device = device.pick_device(config.device)
+        self.precision = device.pick_precision(config.precision, self.device)
+        if config.batch_size % distributed.world_size():
+            raise ValueError(
+                f"batch_size {config.batch_size} does not divide into {distributed.world_size()} equal parts"
+            )
+        if self.device.type == "cpu":
+            device.keep_freed_memory()
+        labels = images.labels if isinstance(images, data.ImageSet) else None
+        pixels = images.images if isinstance(images, data.ImageSet) else images
+        stride = 2 if config.schedule == "alternate" else 1  # then D sees every second minibatch
+        self.batches = Minibatches(pixels, config.batch_size, config.seed, self.device, labels, stride)
+        weights_seed = streams.generator(config.seed, streams.WEIGHTS, 0).initial_seed()
+        self.generator, self.discriminator = models.build(arch, seed=weights_seed)
+        if config.start is not None:
+            self._start_from(config.start)
+        layout = torch.preserve_format if self.device.type == "mps" else torch.channels_last
+        for network in (self.generator, self.discriminator):
+            network.to(self.device, memory_format=layout).train()
+        self.average = copy.deepcopy(self.generator).requires_grad_(False) if config.ema_decay else None
+        if distributed.world_size() > 1:
+            self.generator, self.discriminator = map(distributed.synchronise, (self.generator, self.discriminator))
+        self.optimisers = [self._adam(self.generator), self._adam(self.discriminator)]
+        self.fixed = models.sample_latent(FIXED, arch, streams.generator(config.seed, streams.FIXED_NOISE, 0))
+
+    def _start_from(self, name) -> None:
+        """The weights of a file in place of random ones; a network that it lacks starts anew."""
+        for network, there in zip((self.generator, self.discriminator), checkpoints.load(name), strict=True):
+            if there is not None and there.arch != self.arch:
+                changed = {k: v for k, v in there.arch.to_dict().items() if v != self.arch.to_dict()[k]}
+                raise ValueError(f"start={str(name)!r} holds networks of another architecture: there {changed}")
+            if there is not None:
+                network.load_state_dict(there.state_dict())
+
+    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+        c = self.config
+        return torch.optim.Adam(
+            network.parameters(),
+            c.learning_rate,
+            (c.beta1, 0.999),
+            weight_decay=c.weight_decay,
+            fused=self.device.type != "mps",
+        )
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 for convolutions and products where the precision says so."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def latent(self, k: int, stream: int = streams.LATENT) -> Tensor:
+        """This process's part of minibatch k's latents, (batch_size / processes, latent_dim)."""
+        z = models.sample_latent(self.config.batch_size, self.arch, streams.generator(self.config.seed, stream, k))
+        return z[self.batches.part].to(self.device, non_blocking=True)
+
+    def step(self, k: int, log: bool = False) -> dict[str, Tensor]:
+        """Train on minibatch k, counted from 0. Returns the losses and, with `log`, what `stats.jsonl` holds."""
+        if self.config.schedule == "alternate":
+            # As released: each minibatch feeds one network only, the generator first; G's minibatch goes unused.
+            if k % 2 == 0:
+                with self.autocast():
+                    fake = self.generator(self.latent(k))
+                return self._generator_step(fake, log)
+            with torch.no_grad(), self.autocast():
+                fake = self.generator(self.latent(k))
+            return self._discriminator_step(self.batches[k], fake, log)
+        # The usual port: one minibatch feeds both. D learns from G's pictures without a gradient to G, then G learns
+        # from the D that this step has already changed; the pictures are drawn once.
+        with self.autocast():
+            fake = self.generator(self.latent(k))
+        d = self._discriminator_step(self.batches[k], fake.detach(), log)
+        return d | self._generator_step(fake, log)
+
+    def _discriminator_step(self, real: Tensor, fake: Tensor, log: bool) -> dict[str, Tensor]:
+        optimiser = self.optimisers[1]
+        optimiser.zero_grad(set_to_none=True)
+        with self.autocast():  # two passes: real and generated pictures have batch statistics of their own
+            on_real, on_fake = self.discriminator(real), self.discriminator(fake)
+        on_real, on_fake = on_real.float(), on_fake.float()
+        # -log D(x) - log(1 - D(G(z))) on logits. The sum of the two parts, not their mean, as released.
+        loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
+        loss.backward()
+        distributed.average_gradients(self.discriminator)
+        optimiser.step()
+        out = {"loss_d": loss.detach()}
+        if log:
+            out |= {
+                "d_real": on_real.detach().sigmoid().mean(),
+                "d_fake": on_fake.detach().sigmoid().mean(),
+                "accuracy_d": torch.cat([on_real > 0, on_fake < 0]).float().mean(),
+                "gradient_norm_d": _gradient_norm(self.discriminator),
+            }
+        return out
+
+    def _generator_step(self, fake: Tensor, log: bool) -> dict[str, Tensor]:
+        optimiser = self.optimisers[0]
+        optimiser.zero_grad(set_to_none=True)
+        self.discriminator.requires_grad_(False)  # its gradients would be thrown away
+        with self.autocast():
+            on_fake = self.discriminator(fake)
+        loss = F.softplus(-on_fake.float()).mean()  # non-saturating: -log D(G(z))
+        loss.backward()
+        self.discriminator.requires_grad_(True)
+        distributed.average_gradients(self.generator)
+        optimiser.step()
+        if self.average is not None:
+            self._update_average()
+        out = {"loss_g": loss.detach()}
+        if log:
+            out |= {
+                "d_fake_after": on_fake.detach().float().sigmoid().mean(),
+                "gradient_norm_g": _gradient_norm(self.generator),
+            }
+        return out
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """G's moving average of weights; its batch-norm statistics are set anew where it is used."""
+        for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(now, 1 - self.config.ema_decay)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the next step depends on, under flat names."""
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.average}
+        out = {f"{n}.{k}": v for n, net in networks.items() if net is not None for k, v in net.state_dict().items()}
+        for name, optimiser in zip(("adam_g", "adam_d"), self.optimisers, strict=True):
+            out |= {f"{name}.{k}": v for k, v in checkpoints.optimiser_tensors(optimiser).items()}
+        return out
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Put back what `tensors` gave after so many steps. Raises ValueError that names what is missing."""
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+
+        names = {"generator", "discriminator", "adam_g", "adam_d"} | ({"ema"} if self.average is not None else set())
+        if self.config.schedule == "alternate" and step == 1:  # D has not had a minibatch yet
+            names.remove("adam_d")
+        if missing := sorted(name for name in names if not part(name)):
+            raise ValueError(f"the checkpoint lacks {', '.join(missing)}")
+        networks = [(self.generator, "generator"), (self.discriminator, "discriminator")]
+        try:
+            for network, name in [*networks, *([(self.average, "ema")] if self.average is not None else [])]:
+                network.load_state_dict(part(name))
+            for name, optimiser in zip(("adam_g", "adam_d"), self.optimisers, strict=True):
+                checkpoints.restore_optimiser(optimiser, part(name))
+        except (RuntimeError, KeyError, IndexError) as error:
+            raise ValueError(f"the checkpoint does not fit these networks: {str(error)[:300]}") from error
+
+    def local(self, network: nn.Module) -> nn.Module:
+        """A copy whose batch norm asks no other process."""
+        if distributed.world_size() == 1 or network is self.average:
+            return copy.deepcopy(network)
+        out = type(network)(self.arch).to(self.device)
+        out.load_state_dict(network.state_dict())
+        return out.train(network.training)
+
+    def draw_fixed(self) -> Tensor:
+        """Pictures (64, C, H, W) of the fixed latents with batch statistics, as the released code samples."""
+        with self.autocast():
+            return models.sample(self.local(self.average or self.generator), self.fixed, "batch", FIXED)
+
+    @torch.no_grad()
+    def snapshot(self) -> tuple[models.Generator, models.Discriminator]:
+        """Networks to sample from in the middle of a run: as `finished`, with batch norm's running averages.
+
+        They trail the weights a little, and cost nothing.
+        """
+        generator, discriminator = self.local(self.average or self.generator), self.local(self.discriminator)
+        for buffer, now in zip(generator.buffers(), self.generator.buffers(), strict=True):
+            buffer.copy_(now)
+        return generator.cpu().eval(), discriminator.cpu().eval()
+
+    def finished(self) -> tuple[models.Generator, models.Discriminator]:
+        """Networks to sample from, in eval mode on the CPU: G's moving average where there is one.
+
+        Batch norm's statistics are means over ten batches, since those kept while training trail the weights. The
+        trainer's own networks stay as they are.
+        """
+        generator, discriminator = self.local(self.average or self.generator), self.local(self.discriminator)
+        part, ahead = self.batches.part, self.batches.ahead
+        self.batches.whole()
+        with self.autocast():
+            models.calibrate(generator, (self.latent(i, streams.CALIBRATION) for i in range(CALIBRATION_BATCHES)))
+            models.calibrate(discriminator, (self.batches[i] for i in range(CALIBRATION_BATCHES)))
+        self.batches.part, self.batches.ahead = part, ahead
+        return generator.cpu().eval(), discriminator.cpu().eval()
+
+
+def _gradient_norm(network: nn.Module) -> Tensor:
+    return torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in network.parameters() if p.grad is not None]))
