@@ -296,8 +296,7 @@ def _stretches(there: dict | None, trainer: Trainer, done: int) -> list[dict]:
 
 def _restore(trainer: Trainer, folder: RunFolder) -> None:
     try:
-        about, tensors = checkpoints.load_state(folder.state)
-        trainer.restore(tensors, about["step"])
+        trainer.restore(checkpoints.load_state(folder.state)[1])
     except ValueError as error:
         raise checkpoints.CheckpointError(
             f"{folder.state}: {error}. Choose another folder, or start=… weights"
