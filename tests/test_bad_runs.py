@@ -95,7 +95,7 @@ FAULTS = {
     "state are weights": (
         "stopped",
         lambda p: shutil.copy(p / "weights.safetensors", p / "state.safetensors"),
-        "holds a run's weights, expected state",
+        "holds weights, expected a run's state",
     ),
     "state of another run": (
         "stopped",
@@ -104,7 +104,7 @@ FAULTS = {
     ),
     "state beyond the end": ("stopped", beyond, "has trained 99 steps already, 6 were asked for"),
     "state without D's moments": ("stopped", remove_moments, "the checkpoint lacks adam_d"),
-    "state of other shapes": ("stopped", poison, "the checkpoint does not fit these networks"),
+    "state of other shapes": ("stopped", poison, "the checkpoint.s generator.*project.weight: expected"),
     "weights, no state": ("stopped", lambda p: (p / "state.safetensors").unlink(), "holds weights but no state"),
     "weights cut": ("finished", cut("weights.safetensors", 500), "weights.safetensors is cut short"),
     "out is a file": (

@@ -169,6 +169,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
 
             # The fixed latents' pictures, and weights that the reader asked to keep.
             if writer and (step % sample_every == 0 or step == steps):
+                if not checkpoints.parameters_finite(trainer.generator):
+                    raise _diverged(step, folder.path)
                 drawn = trainer.draw_fixed()
                 folder.save_sheet(drawn, step)
                 watch.samples(drawn, step)
@@ -294,8 +296,7 @@ def _stretches(there: dict | None, trainer: Trainer, done: int) -> list[dict]:
 
 def _restore(trainer: Trainer, folder: RunFolder) -> None:
     try:
-        about, tensors = checkpoints.load_state(folder.state)
-        trainer.restore(tensors, about["step"])
+        trainer.restore(checkpoints.load_state(folder.state)[1])
     except ValueError as error:
         raise checkpoints.CheckpointError(
             f"{folder.state}: {error}. Choose another folder, or start=… weights"
