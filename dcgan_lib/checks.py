@@ -1,10 +1,14 @@
-"""What a setting may be: one rule a field, which dataclasses check and the command line reads (no PyTorch here)."""
+"""What a setting or an argument may be, and what is said of others (no PyTorch here).
+
+A setting has one rule, which its dataclass checks and the command line reads; `whole` and `number` are for arguments.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import math
+import numbers
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,25 @@ def shortened(value, most: int = 80) -> str:
     """repr for a message: one line, nothing that a terminal would obey, not endless."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 2]} …"
+
+
+def whole(value, what: str, low: int, high: int | None = None) -> int:
+    """`value` as an int; TypeError unless it is a whole number, ValueError unless it is from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{what} must be a whole number, got {shortened(value)} ({type(value).__name__})")
+    if value < low or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{what} must be {bounds}, got {value}")
+    return int(value)
+
+
+def number(value, what: str, low: float, above: bool = False) -> float:
+    """`value` as a float; TypeError unless it is a number, ValueError unless finite and at least (or above) `low`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{what} must be a number, got {shortened(value)} ({type(value).__name__})")
+    if not math.isfinite(value) or value < low or (above and value == low):
+        raise ValueError(f"{what} must be finite and {'above' if above else 'at least'} {low:g}, got {value}")
+    return float(value)
 
 
 @dataclass(frozen=True)
