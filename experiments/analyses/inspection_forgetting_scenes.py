@@ -18,7 +18,8 @@ from more than half. The price: how far the layout moves (averages over 8x8 pixe
 two different samples.
 
 To label anew: `widgets.BoxLabeller(pictures("boxes"), "trunks_boxes.json", "trunks")` in a notebook beside this file,
-and so on for "there" and "blind"; then `python -m experiments.analyses.inspection_forgetting_scenes FOLDER`. Seconds on a CPU.
+and so on for "there" and "blind"; then `python -m experiments.analyses.inspection_forgetting_scenes FOLDER`. Seconds on
+a CPU.
 Writes results/inspection_forgetting_scenes.json.
 """
 
