@@ -20,14 +20,19 @@ C9  along the turn vector the measured pose grows for more than 90 % of random f
 Writes results/latent_faces.json.
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from reference import once
 from scipy.stats import binomtest
 from training_faces import FACES, HELD_OUT
 
 from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, results
 
 SEED, POOL = 11, 10_000  # the seed that chose the checkpoint is 1
+SEEDS = (SEED, 111, 211, 311, 411)  # of C8 and C9: pool, exemplars, random directions; a seed uses its successors too
+OUT = Path("runs/latent_faces")
 DIRECTIONS = {  # attribute → the slider's name
     "Smiling": "smile",
     "Male": "male",
@@ -60,19 +65,21 @@ SUMS = {  # result → plus, minus, and what the classifier should see
 }
 REPETITIONS = 30  # McGill: ten; disjoint triples
 CONTROL = "random differences"
+UNTRAINED = "spherical, untrained generator"
 PAIRS, STEPS = 200, 33
 NEAR = 2_000  # generated faces that are looked up
 
 
 class Faces:
-    """The generator, the eye, the pool of samples and what the eye says of them."""
+    """The generator, the eye, a pool of samples and what the eye says of them."""
 
-    def __init__(self):
+    def __init__(self, seed: int = SEED):
+        self.seed = seed
         self.generator, _ = checkpoints.load("faces")
         self.classifier, about = checkpoints.load_classifier("face_attributes")
         self.names = about["names"]
         self.real = features.deep_features(self.classifier, data.load("celeba", limit=FACES).images)  # (FACES, F)
-        self.pool = models.sample_latent(POOL, self.generator.arch, SEED)
+        self.pool = models.sample_latent(POOL, self.generator.arch, seed)
         self.images = models.sample(self.generator, self.pool)
         self.opinion = features.attribute_probabilities(self.classifier, self.images)  # (POOL, 40)
 
@@ -91,7 +98,7 @@ class Faces:
 
 def directions(faces: Faces) -> dict:
     """Vector, accuracy, and what three units along it change in the eye's opinion of 500 other faces."""
-    z = models.sample_latent(500, faces.generator.arch, SEED + 1)
+    z = models.sample_latent(500, faces.generator.arch, faces.seed + 1)
     before = features.attribute_probabilities(faces.classifier, faces.draw(z))
     out = {}
     for attribute, name in DIRECTIONS.items():
@@ -119,14 +126,20 @@ def directions(faces: Faces) -> dict:
 
 
 def walks(faces: Faces) -> dict:
-    """Smoothness of PAIRS walks in the eye's features, beside a cross-fade of the same end pictures and a cut."""
-    ends = models.sample_latent(2 * PAIRS, faces.generator.arch, SEED + 2).view(PAIRS, 2, -1)
-    kinds = {"linear": [], "spherical": [], "cross-fade": [], "cut": []}
+    """Smoothness of PAIRS walks in the eye's features, beside a cross-fade of the same end pictures and a cut.
+
+    And beside the same walks through a generator that was never trained: what it passes says nothing of learning.
+    """
+    untrained, _ = models.build(faces.generator.arch, seed=faces.seed)
+    models.calibrate(untrained, (models.sample_latent(128, untrained.arch, seed) for seed in range(10)))
+    ends = models.sample_latent(2 * PAIRS, faces.generator.arch, faces.seed + 2).view(PAIRS, 2, -1)
+    kinds = {"linear": [], "spherical": [], "cross-fade": [], "cut": [], UNTRAINED: []}
     t = torch.linspace(0, 1, STEPS)[:, None, None, None]
     for pair in ends:
         paths = {kind: faces.draw(latent.interpolate(pair, STEPS, kind)) for kind in latent.KINDS}
         first, last = paths["linear"][0], paths["linear"][-1]
         paths |= {"cross-fade": first + t * (last - first), "cut": torch.where(t < 0.5, first, last)}
+        paths[UNTRAINED] = models.sample(untrained, latent.interpolate(pair, STEPS, "spherical"))
         for kind, images in paths.items():
             kinds[kind].append(latent.path_report(features.deep_features(faces.classifier, images)))
     out = {k: {n: summary([r[n] for r in rows]) for n in rows[0]} for k, rows in kinds.items()}
@@ -149,13 +162,19 @@ def summary(values) -> dict:
 
 
 def memorisation(faces: Faces) -> dict:
-    """Distances to the nearest training face: of generated and of held-out faces, and of altered copies."""
+    """Distances to the nearest training face: of generated and of held-out faces, and of altered copies.
+
+    And the fair test: is the nearest of HELD_OUT training faces nearer than the nearest of HELD_OUT faces that were
+    never trained on? Without memorisation it is for one half, by symmetry. Then all training faces against these:
+    without memorisation FACES of FACES + HELD_OUT nearest ones are training faces.
+    """
     real = data.load("celeba", limit=FACES + HELD_OUT).images
     train, held_out = real[:FACES], real[FACES:]
+    drawn = np.random.default_rng(faces.seed).choice(FACES, HELD_OUT, replace=False)
     copies = {
-        "mirrored": train[:HELD_OUT, :, ::-1],
-        "shifted by a pixel": np.roll(train[:HELD_OUT], 1, axis=2),
-        "darker by a fifth": (train[:HELD_OUT] * 0.8).astype(np.uint8),
+        "mirrored": train[drawn, :, ::-1],
+        "shifted by a pixel": np.roll(train[drawn], 1, axis=2),
+        "darker by a fifth": (train[drawn] * 0.8).astype(np.uint8),
     }
     sets = {"generated": data.to_uint8(faces.images[:NEAR]), "held out": held_out, **copies}
     spaces = {
@@ -164,10 +183,17 @@ def memorisation(faces: Faces) -> dict:
     }
     out = {}
     for space, vectors in spaces.items():
-        references = vectors(train)
-        near = {name: metrics.nearest(vectors(images), references) for name, images in sets.items()}
+        references, looked_up = vectors(train), {name: vectors(images) for name, images in sets.items()}
+        near = {name: metrics.nearest(v, references) for name, v in looked_up.items()}
+        fair = {"of_each": HELD_OUT, "half": {}, "all": {}}
+        for name in ("generated", *copies):
+            new = metrics.nearest(looked_up[name], looked_up["held out"])[1]
+            half = metrics.nearest(looked_up[name], references[drawn])[1] < new
+            fair["half"][name] = [int(half.sum()), len(half)]
+            fair["all"][name] = [int((near[name][1] < new).sum()), len(half)]
         limit = float(np.quantile(near["held out"][1], 0.01))
         out[space] = {
+            "fair": fair,
             "limit": limit,
             "below": {name: float((d[:, 0] < limit).mean()) for name, (_, d) in near.items()},
             "quantiles": {
@@ -193,9 +219,9 @@ def sums(faces: Faces) -> dict:
     out = {}
     for result, task in SUMS.items():
         (a, c), (b,) = ([name for name, _ in task[side]] for side in ("plus", "minus"))
-        rng = np.random.default_rng(SEED)
+        rng = np.random.default_rng(faces.seed)
         chosen, sureness = {}, {}
-        for selection, seed in (("typical", SEED), ("surest", None)):
+        for selection, seed in (("typical", faces.seed), ("surest", None)):
             rows = {}
             for name, wanted in [*task["plus"], *task["minus"]]:
                 best = latent.exemplars(faces.opinion, faces.names, wanted, 3 * REPETITIONS, seed)
@@ -266,7 +292,7 @@ def pose(faces: Faces, averaged: int = 4, tested: int = 200) -> dict:
     order = np.argsort(turned)
     left, right = order[:averaged], order[-averaged:]
     vector = latent.turn(faces.pool[left], faces.pool[right])
-    rng = torch.Generator().manual_seed(SEED + 3)
+    rng = torch.Generator().manual_seed(faces.seed + 3)
     z = models.sample_latent(tested, faces.generator.arch, rng)
     alphas = np.linspace(-0.5, 0.5, 9)  # of the vector: from half of it towards left to half towards right
     p = features.attribute_probabilities
@@ -307,6 +333,42 @@ def pose(faces: Faces, averaged: int = 4, tested: int = 200) -> dict:
     }
 
 
+def repeated(seed: int) -> dict:
+    """C8 and C9 with another seed: the numbers that their rules read. Kept, so that a stopped command goes on."""
+    generator, classifier = checkpoints.load("faces")[0], checkpoints.load_classifier("face_attributes")[0]
+    key = {"seed": seed, "pool": POOL, "repetitions": REPETITIONS}
+    key |= {"generator": checkpoints.digest(generator), "classifier": checkpoints.digest(classifier)}
+
+    def measure() -> dict:
+        faces = Faces(seed)
+        return counted(sums(faces), pose(faces), seed)
+
+    OUT.mkdir(parents=True, exist_ok=True)
+    return once(OUT / f"seed_{seed}.json", key, measure)
+
+
+def counted(summed: dict, turned: dict, seed: int) -> dict:
+    """What the rules of C8 and C9 read, from `sums` and `pose`: counts as [of, n]."""
+    ways = {"typical": "means of three", "surest": "means of the surest three", "control": CONTROL}
+
+    def count(row: dict, way: str) -> list[int]:
+        # Ten controls share a third term: they count as one repetition each.
+        return [round(row["opinion"][way]["share"] * REPETITIONS), REPETITIONS]
+
+    turn, random = turned["turn"], turned["random"]
+    return {
+        "seed": seed,
+        "sums": {result: {k: count(row, way) for k, way in ways.items()} for result, row in summed.items()},
+        "pose": {
+            "grows": [round(turn["grows"] * turned["tested"]), turned["tested"]],
+            "moved": turn["moved"],
+            "r2": turn["r2"],
+            "random_moved": [r["moved"] for r in random],
+            "random_r2": [r["r2"] for r in random],
+        },
+    }
+
+
 def main() -> None:
     faces = Faces()
     measured = {
@@ -321,6 +383,8 @@ def main() -> None:
         "sum_against_mean": sum_against_mean(faces),
         "pose": pose(faces),
     }
+    measured["seeds"] = [counted(measured["sums"], measured["pose"], SEED)]
+    measured["seeds"] += [repeated(seed) for seed in SEEDS if seed != SEED]
     results.record(
         "latent_faces",
         measured,
@@ -332,6 +396,7 @@ def main() -> None:
             "steps": STEPS,
             "looked_up": NEAR,
             "repetitions": REPETITIONS,
+            "seeds": SEEDS,
         },
         seed=SEED,
         images=data.load("celeba", limit=FACES + HELD_OUT),
