@@ -59,8 +59,9 @@ def main() -> None:
     z = models.sample_latent(POOL, arch, SEED)
     opinion = features.attribute_probabilities(eye, models.sample(generator, z)) > 0.5
     width = arch.widths[0]
-    side = arch.sizes[1]  # of the second-highest convolution's maps
-    loudest = np.argsort(-inspection.generator_maps(generator, z[:500]).mean((0, 2, 3)).numpy())
+    side = arch.sizes[1]
+    layer = len(arch.widths) - 1  # next to the picture
+    loudest = np.argsort(-inspection.generator_maps(generator, z[:500], layer).mean((0, 2, 3)).numpy())
     rng = np.random.default_rng(SEED)
     measured = {"maps": width, "labelled": LABELLED, "objects": {}}
     for attribute, box in OBJECTS.items():
@@ -71,17 +72,17 @@ def main() -> None:
         if min(len(have), len(tested)) < 50:
             measured["objects"][attribute] = {"samples": len(have), "too_rare": True}
             continue
-        maps = inspection.generator_maps(generator, z[torch.from_numpy(have)])
+        maps = inspection.generator_maps(generator, z[torch.from_numpy(have)], layer)
         masks = np.zeros((len(have), side, side), bool)
         top, bottom, left, right = (round(v * side / arch.image_size) for v in box)
         masks[:, top:bottom, left:right] = True
         boxes = inspection.map_weights(maps, masks)
-        both = torch.cat([maps, inspection.generator_maps(generator, z[torch.from_numpy(lack)])])
+        both = torch.cat([maps, inspection.generator_maps(generator, z[torch.from_numpy(lack)], layer)])
         whole = inspection.map_weights(both, np.arange(len(both)) < len(have))
         zt, before = z[torch.from_numpy(tested)], opinion[tested]
 
         def effect(dropped, zt=zt, before=before, attribute=attribute):
-            less = inspection.without_maps(generator, dropped)
+            less = inspection.without_maps(generator, dropped, layer)
             return measure(less, eye, names, attribute, zt, before, real)
 
         def by_chance(n, effect=effect):
