@@ -1,6 +1,6 @@
 """C7: can G be made to forget a smile? Maps of its second-highest convolution dropped, on faces.
 
-    python experiments/inspection_forgetting.py
+    python -m experiments inspection_forgetting
 
 The paper's windows, in faces: the object is one that the attribute classifier sees, and it stands at a known place,
 since the faces are aligned by their eyes. 150 samples that show it are labelled by a box there (the paper drew 52 boxes
@@ -19,9 +19,9 @@ Minutes on two CPU cores. Writes results/inspection_forgetting.json.
 
 import numpy as np
 import torch
-from training_faces import FACES
 
 from dcgan_lib import checkpoints, data, device, features, inspection, metrics, models, results
+from experiments.studies.faces import FACES
 
 SEED = 21
 LABELLED, POOL, TESTED = 150, 6_000, 4_000
@@ -109,7 +109,7 @@ def main() -> None:
     results.record(
         "inspection_forgetting",
         measured,
-        command="python experiments/inspection_forgetting.py",
+        command="python -m experiments inspection_forgetting",
         settings={"generator": "results/training_faces.json", "pool": POOL, "random_draws": RANDOM, "doses": DOSES},
         seed=SEED,
         images=faces,

@@ -1,6 +1,6 @@
 """C5, C8, C9: what the face generator knows. Walks, memorisation, arithmetic, pose, each with a control and a number.
 
-    python experiments/latent_faces.py
+    python -m experiments latent_faces
 
 Needs the shipped faces and face_attributes (training_face_attributes.py, training_faces.py) and CelebA's first 10,000
 faces, 9,000 of which both were trained on. Minutes on two CPU cores. What each claim predicts, fixed before the run:
@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from reference import once
 from scipy.stats import binomtest
-from training_faces import FACES, HELD_OUT
 
 from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, results
+from experiments.studies.faces import FACES, HELD_OUT
 
 SEED, POOL = 11, 10_000  # the seed that chose the checkpoint is 1
 SEEDS = (SEED, 111, 211, 311, 411)  # of C8 and C9: pool, exemplars, random directions; a seed uses its successors too
@@ -388,7 +388,7 @@ def main() -> None:
     results.record(
         "latent_faces",
         measured,
-        command="python experiments/latent_faces.py",
+        command="python -m experiments latent_faces",
         settings={
             "generator": "results/training_faces.json",
             "classifier": "results/training_face_attributes.json",

@@ -1,0 +1,1 @@
+"""Studies, one a module: data only. `experiments.study` runs them."""
