@@ -28,14 +28,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """An outcome, and why in one clause. `words` is what the claims table prints."""
+    """An outcome, and why in one clause; `str` of it is what the claims table prints."""
 
     outcome: Outcome
-    why: str
+    words: str
 
-    @property
-    def words(self) -> str:
-        return f"{self.outcome}: {self.why}"
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.words}"
 
 
 def share_interval(of: int, n: int, method: str = "wilson") -> tuple[float, float]:
@@ -57,9 +56,9 @@ def c1(trainings: Sequence[Mapping]) -> Verdict:
 
     `finite`, and `distance` of the samples to the real pictures beside `controls`: the distances of what is no sample
     of a stable training, by the same eye and of as many pictures (CONTROLS: noise, ten pictures of the data repeated,
-    the data blurred, the data's pixels shuffled). A training is stable when it is finite and its distance lies below that of
-    *every* control. (How much pixels vary, which was the first rule, says nothing: noise varies more than faces do, and
-    two faces repeated vary enough.)
+    the data blurred, the data's pixels shuffled). A training is stable when it is finite and its distance lies below
+    that of *every* control. (How much pixels vary, which was the first rule, says nothing: noise varies more than faces
+    do, and two faces repeated vary enough.)
 
     Holds: every training is stable. In part: more than half are. Does not hold: half of them or fewer.
     Undecided: fewer than three trainings, or one without its controls.
