@@ -1,9 +1,9 @@
 """C3 and C4: SVHN with 1,000 labels by the released protocol, and the same network trained on the labels alone.
 
-    python experiments/features_svhn.py
+    python -m experiments features_svhn
 
-Needs the runs of training_svhn.py and training_imagenet32.py; for the authors' row set DCGAN_AUTHORS to the folder
-models/ of Newmu/dcgan_code. Each row: 100 labels a class drawn from the pool, C by the mean validation error of 10
+Reads the runs of the studies svhn and imagenet32. For the authors' row set DCGAN_AUTHORS to the folder models/ of
+Newmu/dcgan_code; without it that row is left out. Each row: 100 labels a class drawn from the pool, C by the mean validation error of 10
 draws, test error over 100 draws (the baselines: 5 and 30). With all of SVHN (in DCGAN_DATA, or fetched) this is the
 paper's protocol; the reference run had 8,219 of the 99,289 pictures (see `features.svhn_parts`), and its errors are not
 the paper's. A quarter of an hour on two CPU cores; goes on where it was stopped. Writes results/features_svhn.json.
@@ -13,16 +13,19 @@ import os
 from pathlib import Path
 
 import numpy as np
-import training_imagenet32
-import training_svhn
-from reference import once
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
 from dcgan_lib import checkpoints, data, device, features, models, results
 from dcgan_lib.features import supervised
 
-OUT = Path("runs/features_svhn")
+from .. import scale
+from ..measures import fingerprints
+from ..studies import imagenet32, svhn
+from ..study import config_of, once
+
+VERSION = 2  # of the code below: a row made by an earlier one is made anew
+OUT = scale.runs("features_svhn")
 DEVICE = device.pick_device()
 SEED = 0
 PER_CLASS = 100
@@ -55,17 +58,13 @@ def kmeans_vectors(parts):
 
 def rows() -> dict:
     """Name → what turns the parts into features, and what names the network, if there is one."""
-    if "DCGAN_AUTHORS" not in os.environ:
-        raise SystemExit(
-            "set DCGAN_AUTHORS to the folder models/ of the authors' repository: "
-            "git clone --depth 1 https://github.com/Newmu/dcgan_code"
-        )
     networks = {
         "random": models.build("svhn32", seed=SEED)[1],
-        "ours": checkpoints.load(training_svhn.RUN.out)[1],
-        "tinyimagenet": checkpoints.load(training_imagenet32.RUN.out)[1],
-        "authors": checkpoints.load_authors(Path(os.environ["DCGAN_AUTHORS"]) / AUTHORS)[1],
+        "ours": checkpoints.load(config_of(svhn.STUDY, svhn.STUDY.variants[0], 0).out)[1],
+        "tinyimagenet": checkpoints.load(config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).out)[1],
     }
+    if "DCGAN_AUTHORS" in os.environ:
+        networks["authors"] = checkpoints.load_authors(Path(os.environ["DCGAN_AUTHORS"]) / AUTHORS)[1]
     out = {"pixels": (pixel_vectors, ""), "kmeans_1600": (kmeans_vectors, "1600 centroids")}
     return out | {k: (d_vectors(n.to(DEVICE)), checkpoints.digest(n)) for k, n in networks.items()}
 
@@ -124,12 +123,20 @@ def control(parts) -> dict:
     }
 
 
-def main() -> None:
+def main() -> dict[str, str]:
+    """Returns {row: why it was left out}."""
     OUT.mkdir(parents=True, exist_ok=True)
     train, test = data.load("svhn"), data.load("svhn", split="test")
     parts, note = features.svhn_parts(train, test, SEED)
     measured = {"part": note, "full": len(train) >= features.protocol.SVHN_TRAIN, "rows": {}}
-    about = {"pictures": [train.fingerprint, test.fingerprint], "seed": SEED}
+    about = {
+        "version": VERSION,
+        "train": fingerprints(train),
+        "test": fingerprints(test),
+        "parts": note,
+        "per_class": PER_CLASS,
+        "seed": SEED,
+    }
     for name, (vectors, network) in rows().items():
         candidates = CANDIDATES.get(name, features.RELEASED_C)
         key = about | {"network": network, "candidates": candidates, "draws": draws(name), "labels": LABELS}
@@ -165,7 +172,7 @@ def main() -> None:
     results.record(
         "features_svhn",
         measured,
-        command="python experiments/features_svhn.py",
+        command="python -m experiments features_svhn",
         settings={
             "per_class": PER_CLASS,
             "candidates": CANDIDATES | {"others": features.RELEASED_C},
