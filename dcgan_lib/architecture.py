@@ -24,7 +24,7 @@ class Architecture:
     """
 
     image_size: int = setting(64, Number(int, low=MIN_SIZE, high=MAX_SIZE), "side of the pictures in pixels")
-    channels: int = setting(3, Number(int, low=1, high=3), "1 grey, 3 RGB")
+    channels: int = setting(3, Choice((1, 3), "1 (grey) or 3 (RGB)"), "1 grey, 3 RGB")
     latent_dim: int = setting(100, Number(int, low=1, high=2**16), "length of z")
     prior: str = setting(
         "uniform", Choice(("uniform", "normal")), "what z is drawn from: uniform(-1, 1) or normal(0, 1)"
@@ -55,8 +55,6 @@ class Architecture:
 
     def __post_init__(self):
         checked(self)
-        if self.channels == 2:
-            raise ValueError("channels must be 1 (grey) or 3 (RGB), got 2")
         if self.strides is not None and len(self.strides) != len(self.widths):
             raise ValueError(f"strides must be {len(self.widths)} ones or twos, one for each width, got {self.strides}")
         if self.kernel_size % 2 == 0 and 1 in self.layer_strides:

@@ -1,10 +1,14 @@
-"""What a setting may be: one rule a field, which dataclasses check and the command line reads (no PyTorch here)."""
+"""What a setting or an argument may be, and what is said of others (no PyTorch here).
+
+A setting has one rule, which its dataclass checks and the command line reads; `whole` and `number` are for arguments.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import math
+import numbers
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,25 @@ def shortened(value, most: int = 80) -> str:
     """repr for a message: one line, nothing that a terminal would obey, not endless."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 2]} …"
+
+
+def whole(value, what: str, low: int, high: int | None = None) -> int:
+    """`value` as an int; TypeError unless it is a whole number, ValueError unless it is from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{what} must be a whole number, got {shortened(value)} ({type(value).__name__})")
+    if value < low or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{what} must be {bounds}, got {value}")
+    return int(value)
+
+
+def number(value, what: str, low: float, above: bool = False) -> float:
+    """`value` as a float; TypeError unless it is a number, ValueError unless finite and at least (or above) `low`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{what} must be a number, got {shortened(value)} ({type(value).__name__})")
+    if not math.isfinite(value) or value < low or (above and value == low):
+        raise ValueError(f"{what} must be finite and {'above' if above else 'at least'} {low:g}, got {value}")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -47,19 +70,23 @@ class Number:
 
     def words(self) -> str:
         out = "a whole number" if self.kind is int else "a number"
-        limits = (("of at least", self.low), ("of at most", self.high), ("above", self.above), ("below", self.below))
+        limits = (("above", self.above), ("of at least", self.low), ("below", self.below), ("of at most", self.high))
         said = [f"{word} {limit:g}" for word, limit in limits if abs(limit) < math.inf]
         return " ".join([out, " and ".join(said)]).strip() + (" or None" if self.optional else "")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some names."""
+    """One of some names; or one of some numbers, which `words` explain."""
 
-    known: tuple[str, ...]
+    known: tuple[str | int, ...]
+    words: str = ""
 
     def check(self, name: str, value) -> None:
-        choose(value, self.known, name)
+        if not self.words:
+            choose(value, self.known, name)
+        elif type(value) is not type(self.known[0]) or value not in self.known:
+            raise ValueError(f"{name} must be {self.words}, got {shortened(value)}")
 
 
 @dataclass(frozen=True)
@@ -83,10 +110,9 @@ class Numbers:
         if value is None and self.optional:
             return
         if not isinstance(value, tuple) or not 1 <= len(value) <= self.most:
-            example = "[64, 128, 256]"
-            raise ValueError(
-                f"{name} must be a list of 1 to {self.most} numbers, e.g. {example}, got {shortened(value)}"
-            )
+            kind = "whole numbers" if self.each.kind is int else "numbers"
+            said = f"{name} must be a list of {kind}, 1 to {self.most} of them, e.g. [64, 128, 256]"
+            raise ValueError(f"{said}, got {shortened(value)}")
         for i, number in enumerate(value):
             self.each.check(f"{name}[{i}]", number)
 

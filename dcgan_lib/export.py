@@ -11,6 +11,7 @@ import copy
 import gzip
 import html
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -30,8 +31,10 @@ def onnx(generator: Generator, path: str | Path) -> Path:
     """Write the generator as ONNX, opset 18: input `latent` (N, latent_dim), output `images` (N, C, H, W) in [-1, 1].
 
     N is dynamic; batch norm uses running statistics. Checked against onnxruntime in the tests (extra 'onnx').
-    Raises ImportError, naming the extra, where the package onnx is missing.
+    Raises ImportError, naming the extra, where the package onnx is missing; TypeError for what is no generator,
+    CheckpointError for one with NaN.
     """
+    _check_generator(generator)
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -56,18 +59,27 @@ def onnx(generator: Generator, path: str | Path) -> Path:
         return checkpoints.write_bytes(path, file.read_bytes())
 
 
+def _check_generator(generator: Generator) -> None:
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"expected a Generator to export, got {type(generator).__name__}: checkpoints.load(…)[0] is one"
+        )
+    checkpoints.check_state(generator, generator.state_dict(), "the generator")
+
+
 def folded(generator: Generator) -> list[dict]:
     """The generator as layers of plain arrays, batch norm folded in, pictures channels-last.
 
     A layer is {"weight": float32 (taps, inputs, outputs), "bias": (outputs,), …}: first the dense ones (one tap), the
     last of which gives (grid, grid, width); then transposed convolutions with `size`, `out`, `kernel`, `stride`, `pad`.
-    ReLU follows each, tanh the last. Raises ValueError for an architecture with other parts.
+    ReLU follows each, tanh the last. Raises ValueError for an architecture with other parts, CheckpointError for NaN.
     """
+    _check_generator(generator)
     arch = generator.arch
     parts = {"generator_activation": "relu", "output_activation": "tanh", "upsample": "stride"}
     for field, value in parts.items():
         if getattr(arch, field) != value:
-            raise ValueError(f"the lab knows generators with {field} {value!r} alone, got {getattr(arch, field)!r}")
+            raise ValueError(f"the lab knows only generators with {field} {value!r}, got {getattr(arch, field)!r}")
     network = copy.deepcopy(generator).cpu().eval()
     layers = []
     if arch.dense_units:
@@ -148,24 +160,26 @@ def lab(
 ) -> Path:
     """Write the lab into the folder `out`: index.html and what it loads; it runs from http and from file://.
 
-    `directions` are unit vectors (latent_dim,) by the name that their slider bears; none: the generator's principal
-    axes. `presets` fill the arithmetic's A - B + C: {"name", "plus": [A, C], "minus": [B]}, each a (name, exemplars
-    (n, latent_dim)). Returns the path of index.html. Raises ValueError for a generator that the lab's kernel cannot
-    run, and for directions and presets that do not fit it.
+    `title` and `about` are plain text. `directions` are unit vectors (latent_dim,) by the name that their slider bears;
+    none: the generator's principal axes. `presets` fill the arithmetic's A - B + C: {"name", "plus": [A, C], "minus":
+    [B]}, each a (name, exemplars (n, latent_dim)). Returns the path of index.html.
+    Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
+    hold NaN, and for an `out` that is a file.
     """
-    out, arch = Path(out), generator.arch
-    layers = quantised(folded(generator))
+    out = Path(out).expanduser()
+    if out.is_file() or out.suffix.lower() in (".html", ".htm", ".js"):
+        raise ValueError(f"the lab is a folder with index.html in it: name the folder, got {out}")
+    if not isinstance(title, str) or not isinstance(about, str):
+        raise TypeError(f"expected title and about as text, got {type(title).__name__} and {type(about).__name__}")
+    layers, arch = quantised(folded(generator)), generator.arch
     if directions is None:
         directions = {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator))}
+    if not isinstance(directions, dict):
+        raise TypeError(f"expected directions as {{name: ({arch.latent_dim},)}}, got {type(directions).__name__}")
     for name, vector in directions.items():
-        if vector.shape != (arch.latent_dim,):
-            raise ValueError(f"direction {name!r}: expected ({arch.latent_dim},), got {tuple(vector.shape)}")
+        _check_latent(f"direction {name!r}", vector, (arch.latent_dim,))
     for preset in presets or []:
-        shapes = [tuple(z.shape[1:]) for side in ("plus", "minus") for _, z in preset[side]]
-        if (len(preset["plus"]), len(preset["minus"])) != (2, 1) or shapes != [(arch.latent_dim,)] * 3:
-            raise ValueError(
-                f"preset {preset['name']!r}: expected A and C in plus, B in minus, each (n, {arch.latent_dim})"
-            )
+        _check_preset(preset, arch.latent_dim)
     net = {
         "latentDim": arch.latent_dim,
         "prior": arch.prior,
@@ -194,10 +208,36 @@ def lab(
     checkpoints.write_bytes(out / "weights.js", f"window.DCGAN_NET = {json.dumps(net)};\n".encode())
     for name in ("lab.js", "lab.css"):
         checkpoints.write_bytes(out / name, (LAB / name).read_bytes())
-    page = (
-        (LAB / "index.html").read_text().replace("{title}", html.escape(title)).replace("{about}", html.escape(about))
-    )
+    texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
+    # In one pass, so that a title which reads '{about}' stays what it is.
+    page = re.sub("{title}|{about}", lambda found: texts[found[0]], (LAB / "index.html").read_text(encoding="utf-8"))
     return checkpoints.write_bytes(out / "index.html", page.encode())
+
+
+def _check_latent(what: str, value: Tensor, shape: tuple) -> None:
+    """`shape` as it should be; a -1 in it is any number above 0."""
+    found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    fits = isinstance(value, Tensor) and len(found) == len(shape)
+    if not fits or not all(n == m or (m == -1 and n > 0) for n, m in zip(found, shape, strict=True)):
+        wanted = f"({', '.join('n' if n == -1 else str(n) for n in shape)}{',' if len(shape) == 1 else ''})"
+        raise ValueError(f"{what}: expected {wanted}, got {found}")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{what} holds NaN or infinite numbers")
+
+
+def _check_preset(preset: dict, latent_dim: int) -> None:
+    try:
+        name, plus, minus = preset["name"], list(preset["plus"]), list(preset["minus"])
+        terms = [(label, latent) for label, latent in [*plus, *minus]]
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"a preset is {{'name', 'plus': [A, C], 'minus': [B]}} of (name, exemplars (n, {latent_dim})), got "
+            f"{preset!r:.80}"
+        ) from error
+    if (len(plus), len(minus)) != (2, 1):
+        raise ValueError(f"preset {name!r}: expected A and C in plus, B in minus, got {len(plus)} and {len(minus)}")
+    for label, latent in terms:
+        _check_latent(f"preset {name!r}, {label!r}", latent, (-1, latent_dim))
 
 
 def known_directions(generator: Generator) -> tuple[dict[str, Tensor] | None, list[dict] | None]:

@@ -1,7 +1,9 @@
 """Looking inside: filters, what excites a map, guided backpropagation, and maps switched off (paper 6.2 and 6.3.1).
 
-A map is one channel of a convolution's output; a unit is a map at one position. Layers count from 0, as
-`Discriminator.feature_maps` lists them.
+A map is one channel of a layer's output; a unit is a map at one position. Layers count from 0 in the order in which a
+network computes them: D's from the picture inwards, as `Discriminator.feature_maps` lists them, G's from z outwards, as
+`generator_layers` does. So G's layer i has as many maps, of the same side, as D's layer len(widths) - 1 - i. There are
+no negative numbers.
 """
 
 from __future__ import annotations
@@ -18,13 +20,30 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, models
+from . import checks, data, models
 
 
 def filters(discriminator: models.Discriminator) -> Tensor:
     """The first convolution's kernels as pictures (width, channels, k, k), each scaled to [-1, 1] by its largest."""
+    _check_discriminator(discriminator)
     kernels = discriminator.blocks[0][0].weight.detach().cpu().clone()
     return kernels / kernels.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+
+
+def _check_discriminator(network: nn.Module) -> None:
+    if not isinstance(network, models.Discriminator):
+        raise TypeError(f"expected a Discriminator, got {type(network).__name__}")
+
+
+def _indices(values, what: str, count: int) -> np.ndarray:
+    """`values` as indices (n,); TypeError unless they are whole numbers, ValueError unless from 0 to count - 1."""
+    values = values.cpu() if isinstance(values, Tensor) else values
+    array = np.asarray(values) if len(values) else np.zeros(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":  # of True and False np.flatnonzero makes indices
+        raise TypeError(f"{what} must be a list of whole numbers, got {array.dtype} {array.shape}")
+    if ((array < 0) | (array >= count)).any():
+        raise ValueError(f"{what} must be from 0 to {count - 1}, got {sorted({*array.tolist()} - {*range(count)})}")
+    return array.astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -37,7 +56,8 @@ class Field:
 
 
 def receptive_field(arch: models.Architecture, layer: int) -> Field:
-    """Of the discriminator's layer; `start` is below 0 where the padding is seen."""
+    """Of the discriminator's layer; `start` is below 0 where the padding is seen. ValueError for no such layer."""
+    checks.whole(layer, "layer", 0, len(arch.widths) - 1)
     start, step = 0, 1
     for i, stride in enumerate(arch.layer_strides[: layer + 1]):
         start -= arch.padding * step
@@ -74,16 +94,17 @@ def maximal_activations(
     """Which pictures excite the maps of a layer most, and where (paper section 6.2).
 
     `images` are uint8 (N, H, W, C) or float (N, C, H, W) in [-1, 1]; `maps` None takes all of the layer's. Batch norm
-    uses running statistics. Raises ValueError for a layer or map that is not there or k above N.
+    uses running statistics. Raises TypeError or ValueError for a layer or map that is not there, k above N, or
+    activations that are NaN.
     """
+    _check_discriminator(discriminator)
     arch = discriminator.arch
-    if not 0 <= layer < len(arch.widths):
-        raise ValueError(f"layer must be from 0 to {len(arch.widths) - 1}, got {layer}")
-    maps = tuple(range(arch.widths[layer]) if maps is None else maps)
-    if not maps or not all(0 <= m < arch.widths[layer] for m in maps):
-        raise ValueError(f"maps must be from 0 to {arch.widths[layer] - 1}, got {maps}")
-    if not 1 <= k <= len(images):
-        raise ValueError(f"k must be from 1 to the {len(images)} pictures, got {k}")
+    checks.whole(layer, "layer", 0, len(arch.widths) - 1)
+    maps = tuple(_indices(range(arch.widths[layer]) if maps is None else maps, "maps", arch.widths[layer]).tolist())
+    if not maps:
+        raise ValueError("expected one map or more, got none")
+    checks.whole(k, "k", 1, len(images))
+    checks.whole(batch_size, "batch_size", 1)
     network, device = copy.deepcopy(discriminator).eval(), next(discriminator.parameters()).device
     best, start = None, 0
     parts = data.batches(images, batch_size, device)
@@ -100,14 +121,23 @@ def maximal_activations(
         best = [v.gather(0, order) for v in row]  # (k, M) each
         start += len(batch)
     values, pictures, at = (v.T.cpu().numpy() for v in best)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "activations are NaN or infinite: so are weights or batch-norm averages; calibrate or reload D"
+        )
     return Excitation(layer, maps, values, pictures, np.stack([at // width, at % width], -1))
 
 
 def crops(images: np.ndarray, arch: models.Architecture, found: Excitation) -> np.ndarray:
     """What the units of an Excitation saw, uint8 (M, k, side, side, C), cut from uint8 (N, H, W, C) pictures.
 
-    Where a field reaches over the edge it saw padding: grey, the 0 of [-1, 1].
+    Where a field reaches over the edge it saw padding: grey, the 0 of [-1, 1]. Raises ValueError for other pictures.
     """
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        got = f"{images.dtype} {tuple(images.shape)}" if hasattr(images, "shape") else type(images).__name__
+        raise ValueError(f"expected pictures uint8 (N, H, W, C), got {got}")
+    if found.pictures.max() >= len(images):
+        raise ValueError(f"the units' pictures go up to number {found.pictures.max()}, got {len(images)} pictures")
     field = receptive_field(arch, found.layer)
     border = field.side
     shape = (*found.pictures.shape, field.side, field.side, images.shape[3])
@@ -125,10 +155,17 @@ def unit(layer: int, maps, positions=None) -> Callable[[nn.Module, Tensor], Tens
     """A score for `guided_backpropagation` and `optimised_input`: (N,) activations of a discriminator's units.
 
     `maps` is one map or (N,), one a picture; `positions` (N, 2) or (2,); None takes the whole map's largest activation.
+    The score raises ValueError where the network has no such layer or map.
     """
+    checks.whole(layer, "layer", 0)
+    number = np.atleast_1d(maps.cpu() if isinstance(maps, Tensor) else maps)
 
     def score(network: nn.Module, images: Tensor) -> Tensor:
-        found = network.feature_maps(images)[layer]  # (N, C, h, w)
+        every = network.feature_maps(images)
+        found = every[checks.whole(layer, "layer", 0, len(every) - 1)]  # (N, C, h, w)
+        _indices(number, "maps", found.shape[1])
+        if len(number) not in (1, len(images)):
+            raise ValueError(f"expected one map, or {len(images)}, one a picture, got {len(number)}")
         n = torch.arange(len(images), device=images.device)
         chosen = found[n, torch.as_tensor(maps, device=images.device).expand(len(images))]  # (N, h, w)
         if positions is None:
@@ -146,8 +183,8 @@ def guided_backpropagation(network: nn.Module, images: Tensor, score: Callable) 
     LeakyReLU the same rule reads: the usual gradient (slope 1 or 0.2), its negative part set to 0. Works for any
     network whose rectifiers are modules nn.ReLU or nn.LeakyReLU; others are passed as usual. Runs in eval mode, so
     that pictures do not mix; returns (N, C, H, W) like `images`.
-    Raises ValueError when the network has no such module. A warning from Adebayo et al., 2018: the result looks much
-    like the picture's edges for random weights too; compare with those.
+    Raises ValueError when the network has no such module, or the score is not (N,). A warning from Adebayo et al.,
+    2018: the result looks much like the picture's edges for random weights too; compare with those.
     """
     network = copy.deepcopy(network).eval().requires_grad_(False)
     rectifiers = [m for m in network.modules() if isinstance(m, (nn.ReLU, nn.LeakyReLU))]
@@ -157,7 +194,10 @@ def guided_backpropagation(network: nn.Module, images: Tensor, score: Callable) 
         module.inplace = False
         module.register_full_backward_hook(lambda _, gradients, __: tuple(g.clamp_min(0) for g in gradients))
     images = images.detach().clone().requires_grad_()
-    score(network, images).sum().backward()
+    scores = score(network, images)
+    if tuple(scores.shape) != (len(images),):
+        raise ValueError(f"expected a score ({len(images)},), one a picture, got {tuple(scores.shape)}")
+    scores.sum().backward()
     return images.grad
 
 
@@ -170,6 +210,9 @@ def optimised_input(
     `smoothness` weighs the total variation, the sum of differences of neighbouring pixels: without it the result is
     high-frequency noise.
     """
+    checks.whole(steps, "steps", 1)
+    checks.number(rate, "rate", 0, above=True)
+    checks.number(smoothness, "smoothness", 0)
     network = copy.deepcopy(network).eval().requires_grad_(False)
     start = 0.01 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     inner = start.to(next(network.parameters()).device).requires_grad_()
@@ -185,8 +228,13 @@ def optimised_input(
 
 
 def class_entropy(found: Excitation, labels: np.ndarray) -> np.ndarray:
-    """How mixed the classes are of the pictures that excite each map most, (M,) in bits: 0 when they are of one."""
-    out = []
+    """How mixed the classes are of the pictures that excite each map most, (M,) in bits: 0 when they are of one.
+
+    `labels` (N,) belong to all pictures that were looked at.
+    """
+    labels, out = np.asarray(labels), []
+    if labels.ndim != 1 or len(labels) <= found.pictures.max():
+        raise ValueError(f"expected labels (N,) of all {found.pictures.max() + 1} pictures or more, got {labels.shape}")
     for pictures in found.pictures:
         p = np.unique(labels[pictures], return_counts=True)[1] / len(pictures)
         out.append(-(p * np.log2(p)).sum())
@@ -196,14 +244,46 @@ def class_entropy(found: Excitation, labels: np.ndarray) -> np.ndarray:
 # ---- switching maps of the generator off -----------------------------------------------------------------------------
 
 
-@torch.no_grad()
-def generator_maps(generator: models.Generator, latent: Tensor, layer: int = -2, batch_size: int = 128) -> Tensor:
-    """Activations of a generator's up-convolution (N, width, side, side), after its ReLU, on the CPU.
+@dataclass(frozen=True)
+class Layer:
+    """One of a generator's layers whose maps can be switched off: `width` maps of `side` by `side` positions."""
 
-    Layer -2 is the paper's: the second-highest, the last one before the pictures.
+    index: int
+    side: int
+    width: int
+
+
+def generator_layers(arch: models.Architecture) -> list[Layer]:
+    """The layers of a generator that `generator_maps` and `without_maps` take, from z outwards.
+
+    Layer 0 is the projected z, which the paper's figure 1 draws as the first grid; each of the others is an
+    up-convolution behind its ReLU. The last up-convolution is left out: its output is the picture. For `paper64`: 4x4
+    with 1,024 maps, 8x8 with 512, 16x16 with 256, 32x32 with 128.
+    The paper dropped 200 maps of the 'second highest convolution layer' (6.3.1) and does not say from which end it
+    counts. Next to the picture that layer has 128 maps, too few; next to z it has 512. Measure every layer.
     """
+    sides, widths = reversed(arch.sizes[1:]), reversed(arch.widths)
+    return [Layer(i, side, width) for i, (side, width) in enumerate(zip(sides, widths, strict=True))]
+
+
+def _generator_layer(generator: models.Generator, layer: int) -> tuple[Layer, nn.Module]:
+    """The layer's sizes and the module behind which its maps are."""
+    if not isinstance(generator, models.Generator):
+        raise TypeError(f"expected a Generator, got {type(generator).__name__}")
+    rows = generator_layers(generator.arch)
+    row = rows[checks.whole(layer, "a generator's layer", 0, len(rows) - 1)]
+    return row, generator.blocks[layer - 1] if layer else generator.project_activation
+
+
+@torch.no_grad()
+def generator_maps(generator: models.Generator, latent: Tensor, layer: int, batch_size: int = 128) -> Tensor:
+    """Activations of one of a generator's layers (N, width, side, side), after its ReLU, on the CPU.
+
+    `layer` is an index of `generator_layers`. Raises ValueError for one that is not there, else as `models.sample`.
+    """
+    _, module = _generator_layer(generator, layer)
     caught = []
-    handle = generator.blocks[layer].register_forward_hook(lambda _, __, output: caught.append(output.float().cpu()))
+    handle = module.register_forward_hook(lambda _, __, output: caught.append(output.float().cpu()))
     try:
         models.sample(generator, latent, batch_size=batch_size)
     finally:
@@ -214,16 +294,38 @@ def generator_maps(generator: models.Generator, latent: Tensor, layer: int = -2,
 def box_masks(path: str | Path, side: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
     """What `widgets.BoxLabeller` saved: indices (N,) of the pictures looked at, and masks (N, side, side).
 
-    A cell of the map counts when its centre lies in a box.
+    A cell of the map counts when its centre lies in a box; of a box smaller than the cells, the one around its middle.
+    Raises ValueError, naming the file, for one that holds something else or boxes outside the picture.
     """
-    boxes = json.loads(Path(path).read_text())["boxes"]
-    centres = (np.arange(side) + 0.5) * image_size / side
+    checks.whole(image_size, "image_size", 1)
+    checks.whole(side, "side", 1, image_size)
+    try:
+        boxes = {int(k): [tuple(map(float, box)) for box in found] for k, found in _json(path)["boxes"].items()}
+        inside = all(
+            0 <= top < bottom <= image_size and 0 <= left < right <= image_size
+            for found in boxes.values()
+            for top, bottom, left, right in found
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} holds no boxes of widgets.BoxLabeller ({error!r})") from error
+    if not inside or any(k < 0 for k in boxes):
+        raise ValueError(f"{path} holds boxes that do not lie in pictures of {image_size} pixels")
+    step = image_size / side
+    centres = (np.arange(side) + 0.5) * step
+
+    def cells(low: float, high: float) -> np.ndarray:
+        inside = (centres >= low) & (centres < high)
+        return inside if inside.any() else np.arange(side) == int((low + high) / 2 / step)
+
     masks = np.zeros((len(boxes), side, side), bool)
     for mask, found in zip(masks, boxes.values(), strict=True):
         for top, bottom, left, right in found:
-            rows, columns = (centres >= top) & (centres < bottom), (centres >= left) & (centres < right)
-            mask |= rows[:, None] & columns
-    return np.array([int(k) for k in boxes]), masks
+            mask |= cells(top, bottom)[:, None] & cells(left, right)
+    return np.array(list(boxes), int), masks
+
+
+def _json(path: str | Path) -> dict:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: float = 1.0) -> np.ndarray:
@@ -232,9 +334,20 @@ def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: floa
     `maps` (N, width, side, side) belong to generated samples. `where` is boolean: masks (N, side, side), of which as
     many positions without as with the object are drawn from the same samples (the paper's way), or (N,), whether the
     sample has the object at all; then each map counts by its mean over positions. Activations are divided by their
-    deviation, which leaves signs as they are. Raises ValueError when only one class is there.
+    deviation, which leaves signs as they are.
+    Raises TypeError or ValueError for other shapes, NaN, or when only one class is there.
     """
-    where, rng = np.asarray(where, bool), np.random.default_rng(seed)
+    if not isinstance(maps, Tensor) or maps.ndim != 4 or not maps.is_floating_point():
+        got = tuple(maps.shape) if hasattr(maps, "shape") else type(maps).__name__
+        raise TypeError(f"expected maps as a float tensor (N, width, side, side), got {got}")
+    if not torch.isfinite(maps).all():
+        raise ValueError("the maps hold NaN or infinite numbers")
+    where, rng = np.asarray(where), np.random.default_rng(checks.whole(seed, "seed", 0))
+    if where.dtype != bool:
+        raise TypeError(
+            f"expected `where` as True and False, got {where.dtype}: compare probabilities with a threshold"
+        )
+    C = checks.number(C, "C", 0, above=True)
     if where.shape not in ((len(maps),), (len(maps), *maps.shape[2:])):
         raise ValueError(
             f"expected masks ({len(maps)}, {maps.shape[2]}, {maps.shape[3]}) or ({len(maps)},), got {where.shape}"
@@ -254,13 +367,17 @@ def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: floa
     return model.coef_[0]
 
 
-def without_maps(generator: models.Generator, maps: Sequence[int] | np.ndarray, layer: int = -2) -> models.Generator:
-    """A copy of the generator whose up-convolution `layer` gives 0 in these maps at every position."""
+def without_maps(generator: models.Generator, maps: Sequence[int] | np.ndarray, layer: int) -> models.Generator:
+    """A copy of the generator whose layer gives 0 in these maps at every position.
+
+    `layer` is an index of `generator_layers`. Raises TypeError or ValueError for a layer or map that is not there.
+    """
     network = copy.deepcopy(generator)
-    index = torch.as_tensor(np.asarray(maps, np.int64))
+    row, module = _generator_layer(network, layer)
+    index = torch.from_numpy(_indices(maps, "maps", row.width))
 
     def drop(_, __, output: Tensor) -> Tensor:
         return output.index_fill(1, index.to(output.device), 0.0)
 
-    network.blocks[layer].register_forward_hook(drop)
+    module.register_forward_hook(drop)
     return network

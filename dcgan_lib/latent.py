@@ -14,10 +14,29 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from torch import Tensor
 
-from . import models
+from . import checks, models
 from .checks import choose
 
 KINDS = ("linear", "spherical")
+
+
+def _floats(value, what: str, ndim: int) -> Tensor:
+    """`value` as floats; TypeError unless it is a tensor, ValueError unless it has `ndim` axes and finite numbers."""
+    shape = {1: "(latent_dim,)", 2: "(n, latent_dim)"}[ndim]
+    if not isinstance(value, Tensor):
+        raise TypeError(f"expected {what} as a tensor {shape}, got {type(value).__name__}")
+    if value.ndim != ndim or value.is_complex() or not value.numel():
+        raise ValueError(f"expected {what} {shape}, got {tuple(value.shape)} of {value.dtype}")
+    value = value if value.is_floating_point() else value.float()
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{what} {shape} must be finite, got NaN or infinite numbers")
+    return value
+
+
+def _concepts(value, what: str) -> list[Tensor]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"expected `{what}` as a list of exemplars (n, latent_dim), got {type(value).__name__}")
+    return [_floats(item, "the exemplars of a concept", 2).mean(0) for item in value]
 
 
 def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
@@ -25,14 +44,13 @@ def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
 
     Returns ((K - 1) * (steps - 1) + 1, latent_dim). "linear" is the paper's; "spherical" turns at a constant angle and
     lets the length go evenly from one point's to the next's, so that a normal prior's walk does not pass near 0, where
-    it has hardly any mass (White, 2016).
-    Raises ValueError for fewer than 2 points or steps, or an unknown kind.
+    it has hardly any mass (White, 2016). Whole numbers become floats.
+    Raises TypeError for what is no tensor, ValueError for fewer than 2 points or steps, NaN, or an unknown kind.
     """
     choose(kind, KINDS, "kind of interpolation")
-    if points.ndim != 2 or len(points) < 2 or steps < 2:
-        raise ValueError(
-            f"expected points (2 or more, latent_dim) and steps of at least 2: {tuple(points.shape)}, {steps}"
-        )
+    points, steps = _floats(points, "the points of a walk", 2), checks.whole(steps, "steps", 2)
+    if len(points) < 2:
+        raise ValueError(f"expected the points of a walk (2 or more, latent_dim), got {tuple(points.shape)}")
     t = torch.linspace(0, 1, steps, dtype=points.dtype)[1:, None]  # the first of a segment is the last one's end
     segments = [points[:1]]
     for a, b in pairwise(points):
@@ -52,34 +70,31 @@ def _turn_by_angle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return (lengths * turned / torch.sin(angle)).to(a.dtype)
 
 
-def _exemplars_of(latents: Tensor) -> Tensor:
-    if latents.ndim != 2 or not len(latents):
-        raise ValueError(f"expected the exemplars of a concept, (n, latent_dim), got {tuple(latents.shape)}")
-    return latents.mean(0)
-
-
 def arithmetic(plus: list[Tensor], minus: list[Tensor]) -> Tensor:
     """Sum of the means of `plus` less the means of `minus`, (latent_dim,).
 
     Each item is (n, latent_dim), the exemplars of one concept: the paper took the mean of three, since single ones were
     unstable. `arithmetic([smiling_woman, neutral_man], [neutral_woman])` should be a smiling man.
+    Raises TypeError or ValueError for an empty `plus` and for exemplars that are empty, of several widths or with NaN.
     """
-    means = [_exemplars_of(item) for item in plus], [_exemplars_of(item) for item in minus]
-    return sum(means[0]) - sum(means[1], torch.zeros_like(means[0][0]))
+    added, taken = _concepts(plus, "plus"), _concepts(minus, "minus")
+    if not added or len({len(mean) for mean in added + taken}) != 1:
+        widths = [len(mean) for mean in added + taken]
+        raise ValueError(f"expected one concept or more to add, all (n, latent_dim) of one width, got widths {widths}")
+    return sum(added) - sum(taken, torch.zeros_like(added[0]))
 
 
 def neighbours(latent: Tensor, n: int = 8, scale: float = 0.25, seed: int = 0) -> Tensor:
     """n latents around one (latent_dim,), with noise uniform in ±scale in every coordinate: the paper's grid of 8."""
-    if latent.ndim != 1:
-        raise ValueError(f"expected one latent (latent_dim,), got {tuple(latent.shape)}")
-    rng = torch.Generator().manual_seed(seed)
-    return latent + scale * (2 * torch.rand(n, len(latent), generator=rng) - 1)
+    latent, scale = _floats(latent, "one latent", 1), checks.number(scale, "scale", 0)
+    rng = torch.Generator().manual_seed(checks.whole(seed, "seed", 0, 2**64 - 1))
+    return latent + scale * (2 * torch.rand(checks.whole(n, "n", 1), len(latent), generator=rng) - 1)
 
 
 def turn(left: Tensor, right: Tensor) -> Tensor:
     """The paper's 'turn' vector, (latent_dim,): from the mean of samples that look left to the mean of those that
     look right."""
-    return _exemplars_of(right) - _exemplars_of(left)
+    return arithmetic([right], [left])
 
 
 def exemplars(
@@ -91,11 +106,18 @@ def exemplars(
     A sample is as sure as its least sure attribute. Without a seed the n surest, surest first: look at their
     probabilities before you trust the last ones. With a seed n drawn from all that are at least 0.9 sure, which are
     less extreme in everything else. (The paper's authors picked theirs by eye.)
-    Raises ValueError for an unknown attribute or where there are fewer than n.
+    Raises ValueError for an unknown attribute, for what is no probability, or where there are fewer than n.
     """
-    if probabilities.ndim != 2 or probabilities.shape[1] != len(names):
-        raise ValueError(f"expected probabilities (N, {len(names)}), one for each name, got {probabilities.shape}")
-    if not wanted or not 1 <= n <= len(probabilities):
+    probabilities, names = np.asarray(probabilities), list(names)
+    if probabilities.ndim != 2 or probabilities.shape[1] != len(names) or probabilities.dtype.kind != "f":
+        got = f"{probabilities.dtype} {probabilities.shape}"
+        raise ValueError(f"expected float probabilities (N, {len(names)}), one for each name, got {got}")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():  # NaN is neither
+        raise ValueError("expected probabilities from 0 to 1, got others or NaN: a classifier's sigmoid gives them")
+    if not isinstance(wanted, dict) or not all(isinstance(yes, (bool, np.bool_)) for yes in wanted.values()):
+        raise TypeError(f"expected what is wanted as {{attribute: True or False}}, got {wanted!r}")
+    checks.whole(n, "n", 1)
+    if not wanted or n > len(probabilities):
         raise ValueError(f"expected attributes to look for and n from 1 to {len(probabilities)}, got {wanted}, {n}")
     for name in wanted:
         choose(name, names, "attribute")
@@ -121,9 +143,10 @@ def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
     """The direction in which an attribute grows: logistic regression from latents (N, latent_dim) to labels 0 or 1.
 
     Classes weigh the same, however rare one is; `accuracy` is balanced, by five-fold cross-validation.
-    Raises ValueError when one of the classes has fewer than 10 latents.
+    Raises TypeError or ValueError for what is neither, NaN, or a class with fewer than 10 latents.
     """
-    z, labels = latent.numpy(), np.asarray(labels)
+    C = checks.number(C, "C", 0, above=True)
+    z, labels = _floats(latent, "latents", 2).numpy(), np.asarray(labels)
     if labels.shape != (len(z),) or not np.isin(labels, (0, 1)).all():
         raise ValueError(f"expected a label, 0 or 1, for each of the {len(z)} latents, got {labels.shape}")
     labels = labels.astype(int)
@@ -143,7 +166,13 @@ def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 
 
     Pictures of `samples` latents are regressed on their latents, and the regression's singular vectors are taken: the
     principal components of the generator's linear response. A sign has no meaning; the largest entry is made positive.
+    Raises ValueError for more axes than z or the coarse picture has, or fewer samples than that regression needs.
     """
+    if not isinstance(generator, models.Generator):
+        raise TypeError(f"expected a Generator, got {type(generator).__name__}")
+    most = generator.arch.latent_dim
+    checks.whole(n_axes, "n_axes", 1, min(most, generator.arch.channels * 16 * 16))
+    checks.whole(samples, f"samples for {most} axes", most + 2)
     z = models.sample_latent(samples, generator.arch, seed)
     images = models.sample(generator, z)
     size = min(16, images.shape[-1])
@@ -158,11 +187,11 @@ def path_report(vectors: np.ndarray) -> dict[str, float]:
 
     `length` is the sum of the steps' Euclidean lengths and `detour` that over the straight line between the ends (1 is
     straight). `largest_step` is the longest step over the mean one: 1 for an even walk, n - 1 for a cut from one
-    picture to another.
+    picture to another. Raises ValueError for fewer than 3 pictures, another shape, or NaN.
     """
     vectors = np.asarray(vectors, np.float64)
-    if vectors.ndim != 2 or len(vectors) < 3:
-        raise ValueError(f"expected features (3 or more pictures, F), got {vectors.shape}")
+    if vectors.ndim != 2 or len(vectors) < 3 or not np.isfinite(vectors).all():
+        raise ValueError(f"expected finite features (3 or more pictures, F), got {vectors.shape}")
     steps = np.linalg.norm(np.diff(vectors, axis=0), axis=1)
     chord = np.linalg.norm(vectors[-1] - vectors[0])
     length = float(steps.sum())

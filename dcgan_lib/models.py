@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import checks
 from .architecture import ARCHITECTURES, Architecture, architecture, receptive_fields
 from .checks import choose
 from .convolution import Conv2d, ConvTranspose2d
@@ -216,38 +217,67 @@ def parameter_count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
-def sample_latent(n: int, arch: Architecture, seed: int | torch.Generator = 0) -> Tensor:
-    """Draw n latents (n, latent_dim) from the architecture's prior, on the CPU, so that a seed means one picture."""
-    rng = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
-    if arch.prior == "normal":
-        return torch.randn(n, arch.latent_dim, generator=rng)
-    return torch.rand(n, arch.latent_dim, generator=rng) * 2 - 1
+def sample_latent(n: int, arch: str | Architecture, seed: int | torch.Generator = 0) -> Tensor:
+    """Draw n latents (n, latent_dim) from the architecture's prior, on the CPU, so that a seed means one picture.
+
+    `arch` is an Architecture or the name of one. Raises TypeError or ValueError for what is neither, an n below 0, or a
+    seed that is no whole number of 64 bits and no torch.Generator of the CPU.
+    """
+    if not isinstance(arch, (str, Architecture)):
+        raise TypeError(f"expected an Architecture or its name, got {type(arch).__name__}: a network has it as .arch")
+    shape = checks.whole(n, "n", 0), architecture(arch).latent_dim
+    if isinstance(seed, torch.Generator):
+        rng = seed
+        if rng.device.type != "cpu":
+            raise ValueError(f"latents are drawn on the CPU, got a torch.Generator on {rng.device}")
+    else:
+        rng = torch.Generator().manual_seed(checks.whole(seed, "seed", -(2**63), 2**64 - 1))
+    if architecture(arch).prior == "normal":
+        return torch.randn(shape, generator=rng)
+    return torch.rand(shape, generator=rng) * 2 - 1
 
 
 @torch.no_grad()
 def sample(generator: Generator, latent: Tensor, statistics: str = "running", batch_size: int = 128) -> Tensor:
     """Images (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, latent_dim), in near-equal batches.
 
-    `statistics` says what batch norm uses: "running" averages, so that a picture depends on its z alone, or those of
-    the "batch", as the released code does, so that it also depends on its neighbours. Weights and modes stay as they
-    were.
+    `statistics` says what batch norm uses: "running" averages, so that a picture depends on its z and on nothing else,
+    or those of the "batch", as the released code does, so that it also depends on its neighbours: then no batch has
+    fewer than 2. Weights and modes stay as they were.
+    Raises TypeError for what is no generator or no tensor, ValueError for latents of another shape or with NaN, a
+    `batch_size` that `statistics` cannot have, and weights that give NaN.
     """
+    if not isinstance(generator, nn.Module) or isinstance(generator, Discriminator):
+        raise TypeError(f"expected a Generator, got {type(generator).__name__}: checkpoints.load(…)[0] is one")
     choose(statistics, ("running", "batch"), "statistics")
-    if statistics == "batch" and len(latent) < 2:
+    if not isinstance(latent, Tensor):
+        raise TypeError(f"expected latents as a float tensor (N, latent_dim), got {type(latent).__name__}")
+    if latent.ndim != 2 or not latent.is_floating_point():
+        raise ValueError(f"expected float latents (N, latent_dim), got {latent.dtype} {tuple(latent.shape)}")
+    if not torch.isfinite(latent).all():
+        raise ValueError("the latents hold NaN or infinite numbers")
+    by_batch = statistics == "batch"
+    checks.whole(batch_size, f"batch_size with {statistics} statistics", 2 if by_batch else 1)
+    if by_batch and len(latent) < 2:
         raise ValueError("batch statistics need at least 2 latents: take statistics='running' for one picture")
-    device = next(generator.parameters()).device
+    chunks = -(-len(latent) // batch_size) or 1
+    if by_batch:
+        chunks = min(chunks, len(latent) // 2)  # one by itself would be normalised to nothing, and be black
+    weight = next(generator.parameters())
     modes = {m: m.training for m in generator.modules()}
     kept = {k: v.clone() for k, v in generator.named_buffers()}
-    generator.train(statistics == "batch")
+    generator.train(by_batch)
     try:
-        chunks = latent.tensor_split(-(-len(latent) // batch_size) or 1)
-        parts = [generator(z.to(device)).float().cpu() for z in chunks]
+        parts = [generator(z.to(weight.device, weight.dtype)).float().cpu() for z in latent.tensor_split(chunks)]
     finally:
         for module, training in modes.items():
             module.training = training
         for name, buffer in generator.named_buffers():  # batch statistics also moved the averages
             buffer.copy_(kept[name])
-    return torch.cat(parts).contiguous()
+    images = torch.cat(parts).contiguous()
+    if images.isnan().any():
+        raise ValueError("the generator's pictures are NaN: its weights or batch-norm averages hold NaN or infinity")
+    return images
 
 
 @torch.no_grad()
@@ -256,26 +286,42 @@ def calibrate(network: nn.Module, batches) -> None:
 
     The averages kept while training trail the weights; the released SVHN script averages over one pass with the
     weights at rest, as here.
+    Raises ValueError, and leaves the statistics as they were, for no batches or where the averages become NaN.
     """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"expected a network to calibrate, got {type(network).__name__}")
     norms = [m for m in network.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
     modes = {m: m.training for m in network.modules()}
     momenta = [norm.momentum for norm in norms]
+    kept = [{k: v.clone() for k, v in norm.named_buffers()} for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative mean
     network.train()
+    count, done = 0, False
     try:
         for batch in batches:
             network(batch)
+            count += 1
+        if not count:
+            raise ValueError("expected batches to calibrate with, got none")
+        if not all(torch.isfinite(v).all() for norm in norms for v in norm.buffers()):
+            raise ValueError("batch norm's averages became NaN or infinite: so are batches or weights")
+        done = True
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum, before in zip(norms, momenta, kept, strict=True):
             norm.momentum = momentum
+            for name, buffer in norm.named_buffers():
+                if not done:
+                    buffer.copy_(before[name])
         for module, training in modes.items():
             module.training = training
 
 
-def shapes(network: nn.Module) -> list[tuple[str, str, tuple[int, ...], int]]:
+def shapes(network: Generator | Discriminator) -> list[tuple[str, str, tuple[int, ...], int]]:
     """What flows through a network: rows (name, layer, output shape without N, trainable parameters) in order."""
+    if not isinstance(network, (Generator, Discriminator)):
+        raise TypeError(f"expected a Generator or a Discriminator, got {type(network).__name__}")
     rows, handles = [], []
     leaves = [(n, m) for n, m in network.named_modules() if not list(m.children()) and not isinstance(m, nn.Identity)]
 
@@ -302,10 +348,16 @@ def shapes(network: nn.Module) -> list[tuple[str, str, tuple[int, ...], int]]:
 
 
 def overlap(kernel_size: int, stride: int = 2, size: int = 16) -> Tensor:
-    """How many kernel taps reach each output pixel of an up-convolution, (size, size): uneven means a checkerboard."""
-    ones = torch.ones(1, 1, size // stride, size // stride)
-    padding = (kernel_size - 1) // 2
-    out = F.conv_transpose2d(
-        ones, torch.ones(1, 1, kernel_size, kernel_size), stride=stride, padding=padding, output_padding=kernel_size % 2
-    )
-    return out[0, 0]
+    """How many kernel taps reach each output pixel of an up-convolution, (size, size): uneven means a checkerboard.
+
+    Raises ValueError where no output padding gives that size, as of an even kernel with an odd stride.
+    """
+    checks.whole(kernel_size, "kernel_size", 1, 64)
+    checks.whole(stride, "stride", 1, 64)
+    checks.whole(size, "size", stride, 4096)
+    small, padding = -(-size // stride), (kernel_size - 1) // 2
+    more = size - ((small - 1) * stride - 2 * padding + kernel_size)
+    if not 0 <= more < stride:
+        raise ValueError(f"a kernel of {kernel_size} with stride {stride} does not give a side of {size}")
+    ones, kernel = torch.ones(1, 1, small, small), torch.ones(1, 1, kernel_size, kernel_size)
+    return F.conv_transpose2d(ones, kernel, stride=stride, padding=padding, output_padding=more)[0, 0]

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_places(tmp_path, networks, monkeypatch):
     checkpoints.save(tmp_path / "run" / checkpoints.FILE, *networks)
     assert checkpoints.load(tmp_path / "run")[0].arch == networks[0].arch
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="is the run finished"):
+    with pytest.raises(FileNotFoundError, match="it is no folder of a run that has made a checkpoint"):
         checkpoints.load(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="no weights at"):
         checkpoints.load(tmp_path / "nothing.safetensors")
@@ -126,13 +127,28 @@ def test_places(tmp_path, networks, monkeypatch):
         return str(tmp_path / "run" / checkpoints.FILE)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    assert checkpoints.load("someone/dcgan-cats.v1")[0].arch == networks[0].arch
+    assert checkpoints.load("hf:someone/dcgan-cats.v1")[0].arch == networks[0].arch
     assert asked == [("someone/dcgan-cats.v1", "weights.safetensors")]
+    with pytest.raises(FileNotFoundError, match=r"on the Hugging Face hub it would be hf:someone/dcgan-cats\.v1"):
+        checkpoints.load("someone/dcgan-cats.v1")
+    with pytest.raises(FileNotFoundError, match=r"no weights at \S+rum: did you mean \S+run\?"):
+        checkpoints.load(tmp_path / "rum")
+    with pytest.raises(ValueError, match="expected hf:owner/name, got 'hf:cats'"):
+        checkpoints.load("hf:cats")
+    assert len(asked) == 1
+
+
+def test_a_run_without_a_checkpoint_yet(tmp_path, networks):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="yet: the first checkpoint of its training writes"):
+        checkpoints.load(tmp_path)
+    checkpoints.save(tmp_path / checkpoints.FILE, *networks, {"step": 20})
+    assert checkpoints.info(tmp_path)["about"]["step"] == 20 and checkpoints.load(tmp_path)[0]
 
 
 def test_hub_without_network():
     with pytest.raises(FileNotFoundError, match=r"no weights\.safetensors from Hugging Face nobody/nothing"):
-        checkpoints.load("nobody/nothing")
+        checkpoints.load("hf:nobody/nothing")
 
 
 @pytest.mark.parametrize("name", list(checkpoints.pretrained()))
@@ -166,7 +182,7 @@ def test_classifier_round_trip(tmp_path):
     assert torch.allclose(half(images), network(images), atol=2e-2) and half.head[1].bias.dtype == torch.float32
     with pytest.raises(ValueError, match="unknown classifier 'face_atributes'"):
         checkpoints.load_classifier("face_atributes")
-    with pytest.raises(checkpoints.CheckpointError, match="holds a run's classifier, expected weights"):
+    with pytest.raises(checkpoints.CheckpointError, match="holds a classifier, expected weights"):
         checkpoints.load(tmp_path / "c.safetensors")
 
 
@@ -272,3 +288,107 @@ def test_authors_missing_and_foreign_files(tmp_path):
     np.save(tmp_path / "200_discrim_params.jl_01.npy", np.zeros((64, 3, 3, 3), np.float32))
     with pytest.raises(checkpoints.CheckpointError, match=r"discrim_params\.jl_01\.npy: expected .*\(64, 3, 5, 5\)"):
         checkpoints.load_authors(tmp_path)
+
+
+def write_authors_imagenet(folder, largest=4.0e6):
+    """Random arrays in the layout of the released ImageNet weights; files above `largest` bytes are left out."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def arrays(n, *shape):  # a layer's weights, gain and bias
+        return [rng.standard_normal(shape) * 0.05, 1 + rng.standard_normal(n) * 0.1, rng.standard_normal(n) * 0.1]
+
+    widths = [128, 128, 256, 256, 512, 512]
+    discrim, gen = arrays(0, 128, 3, 3, 3)[:1], arrays(8192, 256, 8192)
+    for a, b in pairwise(widths):
+        discrim += arrays(b, b, a, 3, 3)
+    for a, b in pairwise(widths[::-1]):
+        gen += arrays(b, a, b, 3, 3)
+    discrim += arrays(0, 8192, 1)[:1]
+    gen += arrays(0, 128, 3, 3, 3)[:1]
+    for part, arrays in (("gen", gen), ("discrim", discrim)):
+        for i, array in enumerate(arrays, 1):
+            if array.size * 4 <= largest:
+                np.save(folder / f"30_{part}_params.jl_{i:02d}.npy", array.astype(np.float32))
+    return gen, discrim
+
+
+def test_part_of_the_authors_imagenet_networks(tmp_path):
+    """The files of 4.7 and 9.4 MB are missing: two of D's convolutions, and more of G."""
+    _, arrays = write_authors_imagenet(tmp_path)
+    missing = checkpoints.missing_authors(tmp_path)
+    in_d = [name for name in missing if "discrim" in name]
+    assert in_d == ["30_discrim_params.jl_11.npy", "30_discrim_params.jl_14.npy"] and len(missing) > 3
+    with pytest.raises(FileNotFoundError, match=rf"lacks {len(missing)} of 36 files: .*{in_d[0]}, {in_d[1]}"):
+        checkpoints.load_authors(tmp_path)
+    generator, discriminator = checkpoints.load_authors(tmp_path, partial=True)
+    assert generator is None and discriminator.arch.widths == (128, 128, 256, 256)
+    assert discriminator.arch.feature_count == 12_288
+    images = np.random.default_rng(1).uniform(-1, 1, (4, 3, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        assert discriminator.feature_maps(torch.from_numpy(images))[3].isnan().all()  # no averages: not silently wrong
+        models.calibrate(discriminator, [torch.from_numpy(images)])
+        maps = discriminator.feature_maps(torch.from_numpy(images))
+        for m, (width, side) in zip(maps, ((128, 32), (128, 16), (256, 16), (256, 8)), strict=True):
+            assert m.shape == (4, width, side, side) and torch.isfinite(m).all()
+        first = np.pad(images[0], ((0, 0), (1, 1), (1, 1)))  # against scipy's true convolution
+        h = sum(convolve2d(p, k, mode="valid") for p, k in zip(first, arrays[0][5], strict=True))
+        np.testing.assert_allclose(maps[0][0, 5].numpy(), np.where(h > 0, h, 0.2 * h), rtol=1e-3, atol=1e-5)
+        before = np.pad(maps[2][0].numpy(), ((0, 0), (1, 1), (1, 1)))  # the last of the four, stride 2
+        kernel = arrays[7][9]
+        h = sum(convolve2d(p, k, mode="valid") for p, k in zip(before, kernel, strict=True))[::2, ::2]
+        by_torch = discriminator.blocks[3][0](maps[2][:1])[0, 9].numpy()
+        np.testing.assert_allclose(by_torch, h, rtol=1e-3, atol=1e-4)
+        gain = discriminator.blocks[3][1]
+        np.testing.assert_array_equal(gain.weight.numpy(), arrays[8].astype(np.float32))
+        np.testing.assert_array_equal(gain.bias.numpy(), arrays[9].astype(np.float32))
+
+
+def test_a_part_of_a_whole_release_is_the_whole(tmp_path):
+    write_authors(tmp_path)
+    whole, part = checkpoints.load_authors(tmp_path), checkpoints.load_authors(tmp_path, partial=True)
+    assert [checkpoints.digest(n) for n in whole] == [checkpoints.digest(n) for n in part]
+    (tmp_path / "200_discrim_params.jl_08.npy").unlink()  # the dense layer
+    headless = checkpoints.load_authors(tmp_path, partial=True)[1]
+    assert checkpoints.digest(headless.blocks) == checkpoints.digest(whole[1].blocks) and not headless.head.weight.any()
+    (tmp_path / "200_discrim_params.jl_03.npy").unlink()  # a gain of the second convolution
+    generator, discriminator = checkpoints.load_authors(tmp_path, partial=True)
+    assert checkpoints.digest(generator) == checkpoints.digest(whole[0]) and discriminator.arch.widths == (64,)
+    (tmp_path / "200_discrim_params.jl_01.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks D's first convolution, 200_discrim_params\.jl_01\.npy"):
+        checkpoints.load_authors(tmp_path, partial=True)
+
+
+def test_first_convolutions_give_the_same_maps():
+    _, d = models.build("tiny32", seed=0)
+    models.calibrate(d, [torch.rand(16, 3, 32, 32) * 2 - 1])
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    part = checkpoints.first_convolutions(d.eval(), 2)
+    assert part.arch.widths == (16, 32) and not part.training
+    for a, b in zip(part.feature_maps(images), d.feature_maps(images), strict=False):
+        assert torch.equal(a, b)
+    assert (part(images) == 0).all()
+
+
+def test_adam_moments_come_back_whole_or_not_at_all():
+    g, _ = models.build("tiny32", seed=0)
+    adam = torch.optim.Adam(g.parameters())
+    checkpoints.restore_optimiser(adam, checkpoints.optimiser_tensors(adam))  # has not stepped: nothing to put back
+    assert not adam.state_dict()["state"]
+    g(models.sample_latent(4, g.arch)).square().sum().backward()
+    adam.step()
+    saved = {k: v.clone() for k, v in checkpoints.optimiser_tensors(adam).items()}
+    other = torch.optim.Adam(g.parameters())
+    checkpoints.restore_optimiser(other, saved)
+    after = checkpoints.optimiser_tensors(other)
+    assert after.keys() == saved.keys() and all(torch.equal(after[k], v) for k, v in saved.items())
+    for wrong in (
+        {},
+        {k: v for k, v in saved.items() if not k.startswith("3.")},
+        saved | {"99.exp_avg": torch.ones(1)},
+    ):
+        with pytest.raises(checkpoints.CheckpointError, match="numbers of an optimiser"):
+            checkpoints.restore_optimiser(torch.optim.Adam(g.parameters()), wrong)
+    for value in (saved["0.exp_avg"][:-1], saved["0.exp_avg"] * torch.nan):
+        with pytest.raises(checkpoints.CheckpointError, match="exp_avg of parameter 0"):
+            checkpoints.restore_optimiser(torch.optim.Adam(g.parameters()), saved | {"0.exp_avg": value})

@@ -1,5 +1,7 @@
 """Every loader on files in the set's own format, written here; the cache against damage, cuts and a second process."""
 
+import dataclasses
+import hashlib
 import io
 import multiprocessing
 import pickle
@@ -8,10 +10,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dcgan_lib import data
-from dcgan_lib.data import cache
+from dcgan_lib.data import cache, decoding
 
 RNG = np.random.default_rng(0)
 
@@ -162,7 +165,7 @@ def test_lsun_lmdb(root, tmp_path, monkeypatch):
     database.close()
     loaded = data.load("lsun_bedroom", root=root)
     assert loaded.images.shape == (5, 64, 64, 3)
-    assert np.abs(loaded.images[4].astype(int) - cache.decode(x[4], 64, 3)).mean() < 4
+    assert np.abs(loaded.images[4].astype(int) - decoding.decode(x[4], 64, 3)).mean() < 4
     assert data.load("lsun_bedroom", root=root).fingerprint == loaded.fingerprint
     assert not list(tmp_path.glob("_cache_*"))  # what torchvision's reader would leave where one stands
     (tmp_path / "other").mkdir()
@@ -215,6 +218,9 @@ def test_hugging_face_parquet(root, tmp_path, monkeypatch):
     rows = datasets.Dataset.from_dict(columns, features)
     (repository / "data").mkdir(parents=True)
     rows.to_parquet(repository / "data" / "train-00000-of-00001.parquet")
+    configs = [("img_align+identity+attr", "data/train-*"), ("img_wild+identity+attr", "wild/train-*")]  # as the hub's
+    lines = [f"- config_name: {c}\n  data_files:\n  - split: train\n    path: {p}\n" for c, p in configs]
+    (repository / "README.md").write_text(f"---\nconfigs:\n{''.join(lines)}---\n")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
     load = datasets.load_dataset
 
@@ -228,7 +234,7 @@ def test_hugging_face_parquet(root, tmp_path, monkeypatch):
         loaded = data.load("celeba", root=root)
     assert loaded.images.shape == (3, 64, 64, 3)
     assert loaded.attributes.tolist() == [[1], [0], [0]] and loaded.attribute_names == ["Smiling"]
-    assert np.abs(loaded.images[0].astype(int) - cache.decode(x[0], 64, 3)).mean() < 3
+    assert np.abs(loaded.images[0].astype(int) - decoding.decode(x[0], 64, 3)).mean() < 3
 
 
 def test_prepared_npz_comes_first(root):
@@ -320,28 +326,28 @@ def test_decoding():
     """Centre crop, antialiasing, white behind transparency, EXIF turns, 16-bit grey."""
     wide = np.zeros((10, 30, 3), np.uint8)
     wide[:, 10:20] = 200
-    assert (cache.decode(wide, 10, 3) == 200).all()
+    assert (decoding.decode(wide, 10, 3) == 200).all()
     stripes = np.zeros((256, 256), np.uint8)
     stripes[:, ::2] = 255
-    shrunk = cache.decode(stripes, 16, 1)
+    shrunk = decoding.decode(stripes, 16, 1)
     assert abs(shrunk.astype(int) - 128).max() < 12  # one pixel in 16 without antialiasing would be 0 or 255
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
-    assert (cache.decode(clear, 8, 3) == 255).all()
+    assert (decoding.decode(clear, 8, 3) == 255).all()
     deep = Image.fromarray(np.full((8, 8), 0x8000, np.uint16))
-    assert (cache.decode(deep, 8, 1) == 0x80).all()
+    assert (decoding.decode(deep, 8, 1) == 0x80).all()
     picture = Image.new("RGB", (16, 16))
     picture.paste((255, 255, 255), (0, 0, 16, 8))  # white above
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", exif=exif)
-    assert cache.decode(buffer.getvalue(), 16, 3)[-1].mean() > 200
+    assert decoding.decode(buffer.getvalue(), 16, 3)[-1].mean() > 200
 
 
 def test_depths_that_would_decode_to_blanks_are_refused():
     for mode, value in (("F", 0.5), ("I", 1000)):
         with pytest.raises(ValueError, match="expected 8 or 16 bits"):
-            cache.decode(Image.new(mode, (8, 8), value), 8, 1)
+            decoding.decode(Image.new(mode, (8, 8), value), 8, 1)
 
 
 def test_floats_and_back():
@@ -437,10 +443,148 @@ def test_an_interrupted_build_leaves_no_half_cache(tmp_path, monkeypatch):
         write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
     with monkeypatch.context() as m:
         m.setattr(cache.np, "savez", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        with pytest.raises(OSError, match=r"image cache could not be written \(No space left on device\).*DCGAN_CACHE"):
+        with pytest.raises(OSError, match=r"image cache .*No space left on device; it needs 0 MB.*DCGAN_CACHE"):
             data.load(tmp_path / "mine")
     assert not [p for p in (cache.cache_root() / "images").iterdir() if p.is_dir()]
     assert len(data.load(tmp_path / "mine")) == 3
+
+
+DIGITS = {  # SHA-256 of the pixels: another resize, crop, conversion or order has another one
+    (None, None): "77c3fad65a1f19b96ff2416f0426ec40779f6c328523f679874cace2a47314ad",
+    (16, None): "12b6b9ba07bd3a95fad46000f5e8d7cb18e601c10a7f54875f7ff631db3386df",
+    (28, 3): "d94854e21e42cc1edd8a915376536b9a65e91d82671a26c159666058a00361e0",
+    (64, None): "c592b34a883308711c7a50f05bb15e17abd84f727f9afd571b106e83547a848e",
+}
+
+
+@pytest.mark.parametrize("asked", DIGITS, ids=str)
+def test_digits_keep_their_fingerprint(asked):
+    assert data.load("digits", *asked).fingerprint == DIGITS[asked]
+
+
+def test_grey_and_colour():
+    """ITU-R 601 luma, as PIL documents it; grey to RGB is the same value thrice; palettes, white behind LA."""
+    x = pixels(1, 16, 16, 3)[0]
+    luma = x @ np.array([299, 587, 114]) / 1000
+    assert np.abs(decoding.decode(x, 16, 1)[..., 0] - luma).max() <= 1
+    grey = pixels(16, 16)
+    np.testing.assert_array_equal(decoding.decode(grey, 16, 3), grey[..., None].repeat(3, -1))
+    np.testing.assert_array_equal(decoding.decode(x, 16, 3), x)
+    clear = Image.new("LA", (8, 8), (0, 0))
+    assert (decoding.decode(clear, 8, 1) == 255).all()
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 10, 200, 30])
+    assert (decoding.decode(palette, 8, 3) == (10, 200, 30)).all()
+
+
+@pytest.fixture
+def labelled():
+    """Forty pictures of four classes, sorted by class, with attributes and an extra."""
+    y = np.arange(40) // 10
+    x = pixels(40, 8, 8, 3)
+    images = data.from_array(x, y, "mine", list("abcd"))
+    return dataclasses.replace(
+        images, attributes=np.stack([y > 1, y > 2], 1).astype(np.uint8), extras={"number": np.arange(40)}
+    )
+
+
+CHOICES = {
+    "range": range(9),
+    "range by steps": range(3, 30, 4),
+    "range backwards": range(9, -1, -3),
+    "slice": slice(5, 12),
+    "slice from the end": slice(-4, None),
+    "list": [3, 1, 39, 1],
+    "array": np.array([7, 2], np.uint8),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_select(labelled, choice):
+    where = CHOICES[choice]
+    chosen, i = labelled.select(where), np.arange(40)[list(where) if isinstance(where, range) else where]
+    np.testing.assert_array_equal(chosen.images, labelled.images[i])
+    assert chosen.labels.tolist() == labelled.labels[i].tolist()
+    assert chosen.attributes.tolist() == labelled.attributes[i].tolist()
+    assert chosen.extras["number"].tolist() == i.tolist() and chosen.class_names == list("abcd")
+    assert chosen.fingerprint == hashlib.sha256(labelled.images[i].tobytes()).hexdigest()
+    assert not chosen.images.flags.writeable
+    assert np.shares_memory(chosen.images, labelled.images) == isinstance(where, (range, slice))
+
+
+def test_select_of_a_range_is_what_limit_was():
+    images = data.load("digits")
+    first = images.select(range(100))
+    assert first.fingerprint == "76044cc15298968bc2d207620a893346e35e8cd3c395bd4e65cab9289a389718"
+    assert isinstance(first.images, np.memmap)  # nothing is copied
+    assert images.select(range(1797)).fingerprint == images.fingerprint
+    assert data.load("digits").select(range(100)).labels.tolist() == images.labels[:100].tolist()
+
+
+def test_take(labelled):
+    drawn = labelled.take(12, seed=5)
+    assert len(set(drawn.extras["number"])) == 12 and len(set(drawn.labels)) > 1
+    assert drawn.fingerprint == labelled.take(12, seed=5).fingerprint != labelled.take(12, seed=6).fingerprint
+    assert labelled.take(30, seed=5)[:12].fingerprint == drawn.fingerprint  # a smaller draw starts a larger one
+    assert sorted(labelled.take(40).extras["number"]) == list(range(40))
+    even = labelled.take(12, seed=5, by_class=True)
+    assert np.bincount(even.labels).tolist() == [3, 3, 3, 3]
+    assert even[:4].labels.tolist() == [0, 1, 2, 3]
+    assert labelled.take(20, seed=5, by_class=True)[:12].fingerprint == even.fingerprint
+    assert even.fingerprint != labelled.take(12, seed=6, by_class=True).fingerprint
+
+
+def test_take_by_class_leaves_out_the_unlabelled(tmp_path):
+    y = np.array([0, 1, 255, 0, 1, 255], np.uint8)
+    np.savez(tmp_path / "a.npz", images=pixels(6, 64, 64, 3), labels=y, class_names=np.array(["x", "y"]))
+    images = data.load(tmp_path / "a.npz")
+    assert sorted(images.take(4, by_class=True).labels) == [0, 0, 1, 1]
+    assert images.labels.tolist() == y.tolist()
+
+
+def test_items_and_repr(labelled):
+    np.testing.assert_array_equal(labelled[3], labelled.images[3])
+    np.testing.assert_array_equal(labelled[-1], labelled.images[39])
+    assert labelled[np.int64(3)].shape == (8, 8, 3) and labelled[10:20].labels.tolist() == [1] * 10
+    assert sum(1 for _ in labelled) == 40
+    assert repr(labelled) == "<ImageSet mine (train): 40 of 8x8x3, 4 classes, 2 attributes>"
+    assert repr(data.load("digits")) == "<ImageSet digits (train): 1,797 of 32x32x1, 10 classes>"
+
+
+def test_what_a_program_holds(labelled):
+    x = pixels(5, 20, 30, 3)
+    cropped = data.from_array(x, [0, 1, 2, 1, 0])
+    np.testing.assert_array_equal(cropped.images, x[:, :, 5:25])
+    assert cropped.labels.tolist() == [0, 1, 2, 1, 0] and cropped.split == "train"
+    square = data.from_array(torch.from_numpy(x[:, :, :20].copy()))
+    assert square.fingerprint == hashlib.sha256(x[:, :, :20].tobytes()).hexdigest()
+    assert data.from_array(x[..., 0]).channels == 1
+    np.testing.assert_array_equal(data.load(x, image_size=16).images[2], decoding.decode(x[2], 16, 3))
+    assert data.load(labelled) is labelled and data.load(labelled, 8, 3) is labelled
+    assert data.load(labelled, limit=5, seed=2).fingerprint == labelled.take(5, 2).fingerprint
+
+
+def test_torchvision_data_sets(tmp_path):
+    from torchvision import datasets, transforms
+
+    x, y = smooth(6, 40, 48), [2, 0, 1, 2, 0, 1]
+    for i, (image, label) in enumerate(zip(x, y, strict=True)):
+        (tmp_path / "xyz"[label]).mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "xyz"[label] / f"{i}.png")
+    held = data.from_dataset(datasets.ImageFolder(tmp_path))  # PIL images, in the order of the classes
+    np.testing.assert_array_equal(held.images, x[[1, 4, 2, 5, 0, 3]][:, :, 4:44])
+    assert held.labels.tolist() == [0, 0, 1, 1, 2, 2] and held.class_names == ["x", "y", "z"]
+    floats = data.from_dataset(datasets.ImageFolder(tmp_path, transforms.ToTensor()))
+    assert floats.fingerprint == held.fingerprint
+    assert data.load(datasets.ImageFolder(tmp_path), 16).images.shape == (6, 16, 16, 3)
+    grey = pixels(4, 12, 12)
+    mixed = data.from_dataset([Image.fromarray(grey[0]), Image.fromarray(x[0])], image_size=12)
+    assert mixed.channels == 3 and mixed.labels is None
+    np.testing.assert_array_equal(mixed.images[0], grey[0][..., None].repeat(3, -1))
+    tensors = torch.utils.data.TensorDataset(torch.from_numpy(grey[:, None]), torch.arange(4))
+    held = data.from_dataset(tensors)
+    np.testing.assert_array_equal(held.images[..., 0], grey)
+    assert held.labels.tolist() == [0, 1, 2, 3] and held.channels == 1
 
 
 def test_what_cannot_be_had_says_three_other_ways(root, monkeypatch):
@@ -453,14 +597,18 @@ def test_what_cannot_be_had_says_three_other_ways(root, monkeypatch):
     assert not (root / "cifar-10-batches-py").exists()
 
 
-def test_limit(tmp_path):
-    for i, image in enumerate(smooth(5, 64, 64)):
-        write_jpeg(tmp_path / "mine" / f"{i}.jpg", image)
-    few, whole = data.load(tmp_path / "mine", limit=2), data.load(tmp_path / "mine")
-    np.testing.assert_array_equal(few.images, whole.images[:2])
-    assert len(data.load(tmp_path / "mine", limit=99)) == 5
-    with pytest.raises(ValueError, match="limit must be at least 1"):
-        data.load(tmp_path / "mine", limit=0)
+def test_limit_is_a_draw_and_leaves_nothing_in_the_cache(tmp_path):
+    for i, image in enumerate(smooth(20, 64, 64)):
+        write_jpeg(tmp_path / "mine" / "ab"[i // 10] / f"{i:02d}.jpg", image)
+    whole, few = data.load(tmp_path / "mine"), data.load(tmp_path / "mine", limit=8, seed=3)
+    chosen = np.random.default_rng(3).permutation(20)[:8]
+    np.testing.assert_array_equal(few.images, whole.images[chosen])
+    assert few.labels.tolist() == whole.labels[chosen].tolist() and set(few.labels) == {0, 1}
+    assert few.fingerprint == hashlib.sha256(whole.images[chosen].tobytes()).hexdigest()
+    assert few.fingerprint != data.load(tmp_path / "mine", limit=8, seed=4).fingerprint
+    assert len([p for p in (cache.cache_root() / "images").iterdir() if p.is_dir()]) == 1
+    with pytest.raises(ValueError, match=r"21 pictures asked for, mine \(train\) has 20"):
+        data.load(tmp_path / "mine", limit=21)
 
 
 def test_a_cut_download_is_tried_again(root, monkeypatch):
@@ -523,7 +671,8 @@ def test_errors(tmp_path, call, error, message):
 def test_cards_are_complete():
     for name, card in data.CARDS.items():
         assert card.licence and card.source.startswith("http") and card.used_for, name
-        assert card.torchvision or card.hub or name in ("digits", "scenes"), name  # scenes: by hand alone
+        by_hand = ("digits", "scenes", "scenes_all", "natural32", "anime", "fusions")
+        assert (card.torchvision is None and card.hub is None) == (name in by_hand), name
 
 
 def test_prepared_file_of_the_size_asked_for(monkeypatch, tmp_path):

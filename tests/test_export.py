@@ -73,7 +73,7 @@ def test_quantised_layers_stay_close():
 
 
 def test_what_the_lab_cannot_run_is_named():
-    with pytest.raises(ValueError, match="generator_activation 'relu' alone, got 'elu'"):
+    with pytest.raises(ValueError, match="only generators with generator_activation 'relu', got 'elu'"):
         export.folded(calibrated("tiny32", generator_activation="elu"))
 
 
@@ -125,6 +125,19 @@ def test_lab_refuses_what_does_not_fit(tmp_path):
         export.lab(generator, tmp_path, presets=[{"name": "sum", "plus": terms, "minus": terms}])
     page = export.lab(generator, tmp_path, title="a < b & c").read_text()
     assert "<h1>a &lt; b &amp; c</h1>" in page
+    page = export.lab(generator, tmp_path / "new" / "lab", title="{about}", about=r"{title} \1 {x}").read_text()
+    assert "<h1>{about}</h1>\n<p>{title} \\1 {x}</p>" in page
+
+
+def test_an_unfinished_run_is_exported(tmp_path):
+    """The weights that a checkpoint left; the file is only as old as that."""
+    generator = calibrated("tiny32")
+    (tmp_path / "run.json").write_text("{}")
+    checkpoints.save(tmp_path / checkpoints.FILE, generator, None, {"step": 3})
+    out = tmp_path / "deep" / "lab"
+    assert cli.main(["export", "lab", str(tmp_path), "--out", str(out)]) == 0 and (out / "weights.js").is_file()
+    file = tmp_path / "other" / "generator.onnx"
+    assert cli.main(["export", "onnx", str(tmp_path), "--out", str(file)]) == 0 and file.stat().st_size > 1000
 
 
 def test_the_kernel_is_the_one_that_the_page_carries(tmp_path):

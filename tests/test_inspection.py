@@ -153,10 +153,10 @@ def generator():
 
 def test_dropped_maps_are_gone_and_the_rest_is_not(generator):
     z = models.sample_latent(5, generator.arch, 2)
-    maps = inspection.generator_maps(generator, z)
+    maps = inspection.generator_maps(generator, z, 2)
     assert maps.shape == (5, 16, 16, 16) and (maps >= 0).all()
-    less = inspection.without_maps(generator, [3, 11])
-    after = inspection.generator_maps(less, z)
+    less = inspection.without_maps(generator, [3, 11], 2)
+    after = inspection.generator_maps(less, z, 2)
     assert (after[:, [3, 11]] == 0).all()
     kept = [m for m in range(16) if m not in (3, 11)]
     assert torch.equal(after[:, kept], maps[:, kept])
@@ -165,7 +165,39 @@ def test_dropped_maps_are_gone_and_the_rest_is_not(generator):
         torch.where(torch.isin(torch.arange(16), torch.tensor([3, 11]))[:, None, None], 0, maps)
     )
     torch.testing.assert_close(models.sample(less, z), by_hand.detach())
-    assert torch.equal(inspection.generator_maps(generator, z), maps)  # the original is untouched
+    assert torch.equal(inspection.generator_maps(generator, z, 2), maps)  # the original is untouched
+
+
+def test_layers_count_from_z_outwards(generator):
+    rows = [(row.index, row.side, row.width) for row in inspection.generator_layers(models.ARCHITECTURES["paper64"])]
+    assert rows == [(0, 4, 1024), (1, 8, 512), (2, 16, 256), (3, 32, 128)]
+    z = models.sample_latent(3, generator.arch, 2)
+    x = (generator.project(z)).unflatten(1, (-1, 4, 4))
+    x = torch.relu(generator.project_norm(x))  # the grid that figure 1 begins with
+    for row, block in zip(inspection.generator_layers(generator.arch), generator.blocks, strict=True):
+        found = inspection.generator_maps(generator, z, row.index)
+        assert found.shape == (3, row.width, row.side, row.side)
+        torch.testing.assert_close(found, x.detach())
+        dropped = x.clone()
+        dropped[:, 1] = 0
+        for rest in generator.blocks[row.index :]:
+            dropped = rest(dropped)
+        less = inspection.without_maps(generator, [1], row.index)
+        torch.testing.assert_close(models.sample(less, z), dropped.detach())
+        x = block(x)
+    same = inspection.without_maps(generator, [], 0)
+    assert torch.equal(models.sample(same, z), models.sample(generator, z))
+
+
+def test_boxes_on_coarse_maps(tmp_path):
+    path = tmp_path / "boxes.json"
+    path.write_text('{"boxes": {"3": [[0, 5, 20, 28]], "9": [], "4": [[0, 32, 40, 64]]}}')
+    indices, masks = inspection.box_masks(path, 4, 64)  # cells of 16 pixels
+    assert indices.tolist() == [3, 9, 4] and not masks[1].any()
+    assert np.argwhere(masks[0]).tolist() == [[0, 1]]  # rows 0 to 5 hold no centre, columns 20 to 28 that at 24
+    assert np.argwhere(masks[2]).tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+    _, fine = inspection.box_masks(path, 64, 64)
+    assert fine[0].sum() == 40 and fine[0][:5, 20:28].all()
 
 
 def test_map_weights_find_the_maps_of_an_object():

@@ -16,6 +16,15 @@ def test_linear_walk_passes_through_every_point_evenly():
     assert torch.allclose(walk[1], torch.tensor([1.0, 2.0])) and torch.allclose(walk[6], torch.tensor([4.0, 4.0]))
 
 
+def test_whole_numbers_walk_as_floats():
+    for kind in latent.KINDS:
+        points = torch.tensor([[0, 2, 0], [3, 0, 0]])
+        walk = latent.interpolate(points, 4, kind)
+        assert walk.dtype == torch.float32 and torch.equal(walk, latent.interpolate(points.float(), 4, kind))
+    assert latent.interpolate(torch.tensor([[0], [1]]), 3)[1] == 0.5
+    assert latent.arithmetic([torch.tensor([[0], [1]])], []) == 0.5
+
+
 def test_spherical_walk_turns_at_a_constant_angle_with_even_lengths():
     a, b = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 4.0, 0.0])
     walk = latent.interpolate(torch.stack([a, b]), steps=5, kind="spherical")
@@ -42,10 +51,13 @@ def test_spherical_walk_of_a_normal_prior_keeps_its_length_where_the_linear_one_
     assert middle["linear"] < 8.5 and abs(middle["spherical"] - points.norm(dim=1).mean()) < 1e-4
 
 
-@pytest.mark.parametrize("points, steps", [(torch.zeros(1, 3), 9), (torch.zeros(2, 3), 1), (torch.zeros(3), 9)])
-def test_walks_need_two_points(points, steps):
-    with pytest.raises(ValueError, match="2 or more"):
-        latent.interpolate(points, steps)
+def test_walks_need_two_points():
+    for points, message in ((torch.zeros(1, 3), r"\(2 or more, latent_dim\), got \(1, 3\)"),
+                            (torch.zeros(3), r"the points of a walk \(n, latent_dim\), got \(3,\)")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            latent.interpolate(points, 9)
+    with pytest.raises(ValueError, match="steps must be at least 2, got 1"):
+        latent.interpolate(torch.zeros(2, 3), 1)
     with pytest.raises(ValueError, match="unknown kind of interpolation 'cubic'"):
         latent.interpolate(torch.zeros(2, 3), 5, "cubic")
 

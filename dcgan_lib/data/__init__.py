@@ -7,142 +7,151 @@ what each set is, `sources` where pictures come from, `cache` decodes them once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..models import choose
 from . import sources
-from .cache import Source, cache_root, cached
+from .cache import Source, cache_root, cached, verify_folder
 from .cards import CARDS, Card
+from .decoding import printable
+from .image_set import ImageSet, batches, fingerprint, to_float, to_uint8, whole_number
+from .memory import from_array, from_dataset
 
-__all__ = ["CARDS", "Card", "ImageSet", "NotAvailable", "batches", "load", "to_float", "to_uint8"]
+__all__ = [
+    "CARDS",
+    "Card",
+    "ImageSet",
+    "NotAvailable",
+    "batches",
+    "from_array",
+    "from_dataset",
+    "load",
+    "to_float",
+    "to_uint8",
+    "verify",
+]
 
 
 class NotAvailable(RuntimeError):
     """A named set could not be had here; the message says what was tried and which other ways there are."""
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """A loaded set. `images` is uint8 (N, size, size, channels), read-only and memory-mapped.
-
-    `labels` (N,), `attributes` (N, A) of 0/1 and the names are None where the set has none. `fingerprint` is the
-    SHA-256 of the decoded pixels: two runs with the same one saw the same pictures. `damaged` names pictures left out.
-    """
-
-    name: str
-    split: str
-    images: np.ndarray
-    fingerprint: str
-    labels: np.ndarray | None = None
-    attributes: np.ndarray | None = None
-    class_names: list[str] | None = None
-    attribute_names: list[str] | None = None
-    extras: dict[str, np.ndarray] = field(default_factory=dict)
-    damaged: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def image_size(self) -> int:
-        return self.images.shape[1]
-
-    @property
-    def channels(self) -> int:
-        return self.images.shape[3]
-
-    @property
-    def card(self) -> Card | None:
-        return CARDS.get(self.name)
-
-    def tensor(self, indices=slice(None)) -> Tensor:
-        """The chosen pictures as float32 (n, C, H, W) in [-1, 1]."""
-        return to_float(self.images[indices])
-
-
-def to_float(images) -> Tensor:
-    """uint8 (N, H, W, C) → float32 (N, C, H, W) in [-1, 1] = x / 127.5 - 1 (section 4), channels_last in memory."""
-    if isinstance(images, np.ndarray):
-        images = torch.from_numpy(np.ascontiguousarray(images) if images.flags.writeable else np.array(images))
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {images.dtype} {tuple(images.shape)}")
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def batches(images: np.ndarray | Tensor, size: int, device: str | torch.device = "cpu") -> Iterator[Tensor]:
-    """uint8 (N, H, W, C) or float (N, C, H, W) pictures as float batches (size, C, H, W) in [-1, 1] on `device`."""
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        yield (part if isinstance(part, Tensor) and part.is_floating_point() else to_float(part)).to(device)
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """float (N, C, H, W) in [-1, 1] → uint8 (N, H, W, C), rounded and clipped."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
-        raise ValueError(f"expected float images (N, 1 or 3, H, W), got {images.dtype} {tuple(images.shape)}")
-    pixels = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).cpu().numpy()
-
-
 def data_root() -> Path:
     """Where named sets are looked for and downloaded to: `DCGAN_DATA`, else data/ in the cache folder."""
-    return Path(os.environ.get("DCGAN_DATA", cache_root() / "data")).expanduser()
+    return Path(os.environ.get("DCGAN_DATA") or cache_root() / "data").expanduser()
 
 
 def load(
-    name_or_path: str | Path,
+    name_or_path: str | Path | ImageSet | np.ndarray | torch.Tensor,
     image_size: int | None = None,
     channels: int | None = None,
     split: str = "train",
     root: str | Path | None = None,
     download: bool = True,
     limit: int | None = None,
+    seed: int = 0,
 ) -> ImageSet:
-    """Load a named set (see CARDS) or a folder, .zip or .npz of one's own.
+    """Load a named set (see CARDS), a folder, .zip or .npz of one's own, or what a program holds.
 
     `image_size` (default: the set's own; 64 for one's own pictures) is reached by a centre crop and an antialiased
     resize, `channels` (default: the set's own; 1 when all of one's own are grey) by conversion. `root` replaces
-    DCGAN_DATA; `limit` takes the first so many pictures alone.
-    Raises ValueError for an unknown name or split, NotAvailable when a set cannot be had, FileNotFoundError
-    for a path that is not there.
+    DCGAN_DATA; `limit` draws so many pictures at random by `seed`, as `take` does.
+    An ImageSet is given back as it is; an array goes through `from_array`, a torchvision-like data set through
+    `from_dataset`.
+    Raises ValueError for an unknown name, split or number, NotAvailable when a set cannot be had, FileNotFoundError
+    for a path that is not there, OSError when the disk or the cache fails. A warning names damaged pictures: they are
+    left out.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1, got {limit}")
-    if image_size is not None and not 1 <= image_size <= 4096:
-        raise ValueError(f"image_size must be from 1 to 4096, got {image_size}")
+    if limit is not None:
+        whole_number("limit", limit, 1)
+    whole_number("seed", seed, 0)
+    if image_size is not None:
+        whole_number("image_size", image_size, 1, 4096)
     if channels not in (None, 1, 3):
-        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}")
-    path = Path(name_or_path).expanduser()
-    a_path = isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in str(name_or_path)
-    if a_path or (name_or_path not in CARDS and path.is_dir()):
+        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels!r}")
+    if isinstance(name_or_path, (str, Path)):
+        images = _find(name_or_path, image_size, channels, split, root, download)
+    else:
+        images = _held(name_or_path, image_size, channels)
+    return images if limit is None else images.take(limit, seed)
+
+
+def verify(images: ImageSet | str | Path) -> str:
+    """Read a set's pixels whole, or a folder of the cache, and compare them with their SHA-256, which is returned.
+
+    `load` itself checks a few blocks each time. Raises ValueError where they differ, with what to delete.
+    """
+    if not isinstance(images, ImageSet):
+        return verify_folder(Path(images))
+    file = getattr(images.images, "filename", None)
+    where = f" in {Path(file).parent}: delete this folder and load the set again" if file else ""
+    if fingerprint(images.images) != images.fingerprint:
+        raise ValueError(f"the pixels of {images.name} are not those of the fingerprint{where}")
+    if file and (Path(file).parent / "about.json").exists():  # labels and names, too
+        verify_folder(Path(file).parent)
+    return images.fingerprint
+
+
+def _held(images, image_size: int | None, channels: int | None) -> ImageSet:
+    """Pictures that a program holds as an ImageSet of the size and channels asked for."""
+    if isinstance(images, (np.ndarray, torch.Tensor)):
+        images = from_array(images, image_size=image_size)
+    elif not isinstance(images, ImageSet):
+        return from_dataset(images, image_size, channels)
+    for what, wanted in (("image_size", image_size), ("channels", channels)):
+        if wanted is not None and getattr(images, what) != wanted:
+            raise ValueError(f"{images!r}: {what} {wanted} asked for: give pictures of that kind")
+    return images
+
+
+def _find(name_or_path, image_size, channels, split, root, download) -> ImageSet:
+    text = str(name_or_path)
+    if not text or "\0" in text:
+        raise ValueError(f"expected a data set's name or a path, got {text!r}")
+    if not isinstance(split, str):
+        raise ValueError(f"expected a split's name, got {split!r}")
+    try:
+        path = Path(name_or_path).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(f"{text!r}: {error}") from error
+    a_path = isinstance(name_or_path, Path) or path.suffix.lower() in (".npz", ".zip") or os.sep in text
+    if a_path or (name_or_path not in CARDS and _is_folder(path)):
         source = _own(path, split)
-        return _assemble(source, source.name, split, image_size or 64, channels or source.channels, limit)
-    name = choose(str(name_or_path), CARDS, "data set", " (no folder of that name is here either)")
+        return _assemble(source, source.name, split, image_size or 64, channels or source.channels)
+    name = choose(text, CARDS, "data set", " (no folder of that name is here either)")
     card = CARDS[name]
     choose(split, card.splits, f"split of {name}")
     root = Path(root).expanduser() if root else data_root()
     source = _named(name, card, split, root, download, image_size or card.image_size)
-    return _assemble(source, name, split, image_size or card.image_size, channels or card.channels, limit)
+    return _assemble(source, name, split, image_size or card.image_size, channels or card.channels)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long to be one
+        return False
 
 
 def _own(path: Path, split: str) -> Source:
     if not path.exists():
-        raise FileNotFoundError(f"no folder, .zip or .npz at {path}")
+        raise FileNotFoundError(f"no folder, .zip or .npz at {printable(str(path))}")
+    if path.is_dir():
+        if split != "train":
+            raise ValueError(f"a folder or a zip has one split, 'train', got {split!r}")
+        return sources.folder(path)
+    if not path.is_file():
+        raise ValueError(f"expected a folder, a .zip or an .npz, got a device or a pipe: {path}")
     if path.suffix.lower() == ".npz":
         return sources.npz(path, split)
     if split != "train":
         raise ValueError(f"a folder or a zip has one split, 'train', got {split!r}")
-    if path.is_dir():
-        return sources.folder(path)
     if path.suffix.lower() == ".zip":
         return sources.archive(path)
-    raise ValueError(f"expected a folder, a .zip or an .npz, got {path}")
+    raise ValueError(f"expected a folder, a .zip or an .npz, got {printable(str(path))}")
 
 
 def _named(name: str, card: Card, split: str, root: Path, download: bool, image_size: int) -> Source:
@@ -150,14 +159,14 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool, image_
     if name == "digits":
         return sources.digits()
     tried = []
-    for stem in dict.fromkeys(
-        (name, f"{name}{image_size}", f"{name}{card.image_size}")
-    ):  # tinyimagenet32.npz or 64, too
+    stems = list(dict.fromkeys((name, f"{name}{image_size}", f"{name}{card.image_size}")))  # tinyimagenet32, too
+    for stem in stems:
         if (root / f"{stem}.npz").exists():
             try:
                 return sources.npz(root / f"{stem}.npz", split, name)
-            except ValueError as error:
+            except sources.NotHere as error:  # it lacks the split; a damaged file is an error
                 tried.append(str(error))
+    tried = tried or [f"{root / stems[0]}.npz does not exist"]
     if name == "tinyimagenet":
         tree = root / "tiny-imagenet-200"
         if (tree / "wnids.txt").exists():
@@ -193,8 +202,8 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool, image_
     )
 
 
-def _assemble(source: Source, name: str, split: str, image_size: int, channels: int, limit: int | None) -> ImageSet:
-    images, extras, notes = cached(source, image_size, channels, limit)
+def _assemble(source: Source, name: str, split: str, image_size: int, channels: int) -> ImageSet:
+    images, extras, notes = cached(source, image_size, channels)
     named = {k: extras.pop(k, None) for k in ("labels", "attributes")}
     return ImageSet(
         name=name,

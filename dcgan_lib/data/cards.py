@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Hub:
-    """A set on the Hugging Face hub: repository, what we call its splits, and the columns that we read."""
+    """A set on the Hugging Face hub: repository, what we call its splits, and the columns that we read.
+
+    `config` is the configuration where the repository has several; `gated` says what to do where it asks for a login.
+    """
 
     repository: str
     splits: dict[str, str]
@@ -15,11 +18,15 @@ class Hub:
     label: str | None = None
     config: str | None = None
     attributes: bool = False  # every boolean column is an attribute
+    gated: str | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader should know before using a set. `torchvision` names the class that knows its files."""
+    """What a reader should know before using a set. `torchvision` names the class that knows its files.
+
+    A set with neither `torchvision` nor `hub` is read from NAME.npz, or a folder NAME, in DCGAN_DATA.
+    """
 
     title: str
     size: str
@@ -32,7 +39,6 @@ class Card:
     torchvision: str | None = None
     downloads: bool = True  # whether torchvision fetches it
     hub: Hub | None = None
-    prepare: bool = False  # whether our reference runs read it from DCGAN_DATA/<name>.npz
 
 
 _CELEBA = "non-commercial research only (CelebA agreement); faces of real people: no publishing of the pictures"
@@ -57,7 +63,6 @@ CARDS: dict[str, Card] = {
         28,
         1,
         torchvision="MNIST",
-        prepare=True,
     ),
     "fashionmnist": Card(
         "Fashion-MNIST",
@@ -77,7 +82,6 @@ CARDS: dict[str, Card] = {
         "paper, section 5.1 (C2); Bombay and McGill reproductions",
         32,
         torchvision="CIFAR10",
-        prepare=True,
     ),
     "cifar100": Card(
         "CIFAR-100",
@@ -87,7 +91,6 @@ CARDS: dict[str, Card] = {
         "exercises: the protocol of C2 on more classes",
         32,
         torchvision="CIFAR100",
-        prepare=True,
     ),
     "svhn": Card(
         "Street View House Numbers (cropped)",
@@ -98,6 +101,12 @@ CARDS: dict[str, Card] = {
         32,
         splits=("train", "test", "extra"),
         torchvision="SVHN",
+        hub=Hub(
+            "ufldl-stanford/svhn",
+            {"train": "train", "test": "test", "extra": "extra"},
+            label="label",
+            config="cropped_digits",
+        ),
     ),
     "stl10": Card(
         "STL-10",
@@ -118,8 +127,12 @@ CARDS: dict[str, Card] = {
         64,
         splits=("train", "valid", "test"),
         torchvision="CelebA",
-        hub=Hub("flwrlabs/celeba", {"train": "train", "valid": "valid", "test": "test"}, attributes=True),
-        prepare=True,
+        hub=Hub(
+            "flwrlabs/celeba",
+            {"train": "train", "valid": "valid", "test": "test"},
+            config="img_align+identity+attr",
+            attributes=True,
+        ),
     ),
     "lfw": Card(
         "Labeled Faces in the Wild",
@@ -129,7 +142,7 @@ CARDS: dict[str, Card] = {
         "Columbia reproduction (128 epochs)",
         64,
         splits=("train",),
-        hub=Hub("logasja/lfw", {"train": "train"}),
+        hub=Hub("logasja/lfw", {"train": "train"}, config="default"),
     ),
     "tinyimagenet": Card(
         "Tiny ImageNet",
@@ -139,40 +152,42 @@ CARDS: dict[str, Card] = {
         "stand-in for ImageNet-1k in C2; Bombay reproduction",
         64,
         hub=Hub("zh-plus/tiny-imagenet", {"train": "train", "test": "valid"}, label="label"),
-        prepare=True,
     ),
     "imagenet32": Card(
         "ImageNet-1k at 32x32",
         "1,281,167 + 50,000 of 32x32, RGB, 1,000 classes",
         "ImageNet's terms: non-commercial research",
-        "https://image-net.org (register), downsampled",
+        "https://image-net.org (register), downsampled; gated on the hub: accept its terms there and log in",
         "paper, section 5.1: what its discriminator of C2 was trained on",
         32,
-        hub=Hub("benjamin-paine/imagenet-1k-32x32", {"train": "train", "test": "validation"}, label="label"),
+        hub=Hub(
+            "benjamin-paine/imagenet-1k-32x32",
+            {"train": "train", "test": "validation"},
+            label="label",
+            gated="the set is gated: accept its terms on its page while logged in, then `hf auth login`",
+        ),
     ),
     "lsun_bedroom": Card(
         "LSUN bedrooms",
-        "3,033,042 of 256 pixels on the short side (303,125 on the hub), RGB",
+        "3,033,042 of 256 pixels on the short side, RGB (on the hub 287,968 + 15,157)",
         "none stated; research only",
         "https://github.com/fyu/lsun",
         "paper, section 4.1 (C1, C5, C6, C7); Innsbruck and McGill reproductions",
         64,
-        splits=("train",),
         torchvision="LSUN",
         downloads=False,
-        hub=Hub("pcuenq/lsun-bedrooms", {"train": "train"}),
+        hub=Hub("pcuenq/lsun-bedrooms", {"train": "train", "test": "test"}),
     ),
     "lsun_church_outdoor": Card(
         "LSUN churches",
-        "126,227 of 256 pixels on the short side, RGB",
+        "126,227 of 256 pixels on the short side, RGB (on the hub 119,915 + 6,312)",
         "none stated; research only",
         "https://github.com/fyu/lsun",
         "McGill reproduction",
         64,
-        splits=("train",),
         torchvision="LSUN",
         downloads=False,
-        hub=Hub("tglcourse/lsun_church_train", {"train": "train"}),
+        hub=Hub("tglcourse/lsun_church_train", {"train": "train", "test": "test"}),
     ),
     "scenes": Card(
         "Intel image classification: natural scenes",
@@ -182,7 +197,42 @@ CARDS: dict[str, Card] = {
         "stand-in for LSUN where LSUN cannot be had: the second generator (C1, C7)",
         64,
         splits=("train",),
-        prepare=True,
+    ),
+    "scenes_all": Card(
+        "Intel image classification: natural scenes, with the unlabelled ones",
+        "24,340 given at 64x64, RGB: 17,039 of 6 classes (labels 0 to 5) and 7,301 unlabelled (label 255)",
+        "none stated by the publisher: private study only",
+        "https://www.kaggle.com/datasets/puneet6060/intel-image-classification",
+        "buildings and streets with windows (C7), unlabelled pictures for D",
+        64,
+        splits=("train",),
+    ),
+    "natural32": Card(
+        "ImageNet pictures of 284 classes at 32x32",
+        "157,044 of 32x32, RGB: Tiny ImageNet's 100,000, and the further classes of mini-ImageNet and Imagenette",
+        "ImageNet's terms: non-commercial research",
+        "https://image-net.org (register); the three selections are public, shuffled together",
+        "stand-in for ImageNet-1k in C2: D's long training, and how many pictures it needs",
+        32,
+        splits=("train",),
+    ),
+    "anime": Card(
+        "Drawn faces",
+        "70,171 of 64x64, RGB (1,280 are exact repeats)",
+        "none stated; drawings are their artists': private study only",
+        "https://github.com/xiaohuiduan/cgan_anime_face",
+        "other domains and data size; de-duplication (section 4.1.1)",
+        64,
+        splits=("train",),
+    ),
+    "fusions": Card(
+        "Fused Pokemon",
+        "24,318 given at 64x64 on white, RGB",
+        "fan art; pictures are their artists' and The Pokemon Company's: private study only",
+        "https://github.com/Aegide/custom-fusion-sprites",
+        "Innsbruck reproduction (12,000 pictures, not released): as many drawn creatures and more",
+        64,
+        splits=("train",),
     ),
     "pokemon": Card(
         "Pokemon",
@@ -193,6 +243,5 @@ CARDS: dict[str, Card] = {
         64,
         splits=("train",),
         hub=Hub("huggan/pokemon", {"train": "train"}),
-        prepare=True,
     ),
 }

@@ -5,28 +5,38 @@ Each function returns a `Source` whose key names the content and whose `read` do
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import hashlib
 import json
 import os
 import threading
 import warnings
 import zipfile
-import zlib
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
-from .cache import Contents, Source, encoded, files_key
+from . import cifar
+from .cache import Contents, ReadFault, Source, files_key, guard
 from .cards import Card
+from .decoding import FORMATS, GREY_MODES, NOT_READ, machine_fault, open_picture, printable
+from .npz import NotHere, bomb, npz, open_zip
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-IMAGE_KEYS = ("images", "x", "arr_0")  # what a reader's own .npz may call its pictures
-
-
-class NotHere(Exception):
-    """This way of getting a set does not lead to it; the message says why."""
+__all__ = [
+    "NotHere",
+    "archive",
+    "celeba_tree",
+    "digits",
+    "folder",
+    "hub",
+    "lsun_lmdb",
+    "npz",
+    "tinyimagenet_tree",
+    "torchvision_set",
+]
 
 
 def digits() -> Source:
@@ -41,126 +51,161 @@ def digits() -> Source:
 
 
 def folder(path: Path, name: str | None = None) -> Source:
-    """A folder of pictures; class subfolders, where there are any, become labels in alphabetical order."""
-    runs = [p.parent for p in path.rglob("run.json")]  # a run's own samples are no data
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    files = [p for p in files if not any(p.is_relative_to(run) for run in runs)]
+    """A folder of pictures; class subfolders, where there are any, become labels in alphabetical order.
+
+    Hidden files and folders are no pictures, nor are a run's own (samples/ and sheet.png beside a run.json). Folders
+    that are links are not followed. What is left out otherwise is counted in the source's notices.
+    """
+    files, notices = _walk(path)
     names = [p.relative_to(path).as_posix() for p in files]
-    _some(names, path)
-    key = files_key(files, path)
-    return Source(name or path.name or "folder", key, lambda: _listed(files, names), _channels(files))
+    _some(names, path, notices)
+    tree = _tree(files, path)
+    number = {p: i for i, p in enumerate(files)}
+    readable = [number[p] for p in tree.files]
+    return Source(
+        name or printable(path.resolve().name) or "folder",
+        tree.key,
+        lambda: _listed(tree.files, names, readable),
+        _channels(tree.files),
+        tree.unchanged,
+        tree.denied,
+        notices,
+    )
+
+
+def _walk(path: Path) -> tuple[list[Path], list[str]]:
+    """The pictures below a folder, sorted, and what was left out and why, in words."""
+    files, left_out, closed, links = [], Counter(), [], []
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, PermissionError):  # the folder went away while it was read
+            raise ReadFault(f"{printable(str(error.filename))} could not be read ({error.strerror}): load again")
+        closed.append(Path(error.filename))
+
+    for here, folders, found in os.walk(path, onerror=failed):
+        here, own = Path(here), "run.json" in found
+        folders[:] = [f for f in folders if not f.startswith(".") and not (own and f == "samples")]
+        links += [here / f for f in folders if (here / f).is_symlink()]
+        for name in found:
+            suffix = Path(name).suffix.lower()
+            if name.startswith(".") or (own and name == "sheet.png"):
+                continue
+            if suffix in NOT_READ:
+                left_out[suffix] += 1
+            elif suffix in FORMATS:
+                if (here / name).is_file():
+                    files.append(here / name)
+                else:
+                    left_out["a link to nothing or no file"] += 1
+    if path in closed:
+        raise ReadFault(f"no permission to read the folder {printable(str(path))}")
+    notices = [_left_out(path, left_out)] if left_out else []
+    for places, why in ((links, "folders are links, which are not followed"), (closed, "folders may not be read")):
+        if places:
+            some = ", ".join(printable(p.relative_to(path).as_posix()) for p in sorted(places)[:5])
+            more = " …" if len(places) > 5 else ""
+            notices.append(f"{printable(str(path))}: {len(places)} {why}, their pictures are left out: {some}{more}")
+    return sorted(files), notices
+
+
+def _left_out(path: Path, kinds: Counter) -> str:
+    counted = ", ".join(f"{n} ({kind})" for kind, n in sorted(kinds.items()))
+    return f"{printable(str(path))}: left out {counted}: expected {', '.join(sorted(FORMATS))}"
 
 
 def archive(path: Path, name: str | None = None) -> Source:
     """A .zip of pictures, read without unpacking. Its table of checksums names the content."""
-    with _zip(path) as z:
-        rows = sorted((i.filename, i.CRC, i.file_size) for i in z.infolist() if not i.is_dir())
-    names = [n for n, _, _ in rows if Path(n).suffix.lower() in SUFFIXES and "__MACOSX" not in n]
-    _some(names, path)
-    key = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    unchanged = guard([path])
+    with open_zip(path) as z:
+        infos = sorted((i for i in z.infolist() if not i.is_dir()), key=lambda i: (i.filename, i.CRC, i.file_size))
+    key = hashlib.sha256(json.dumps([(i.filename, i.CRC, i.file_size) for i in infos]).encode()).hexdigest()
+    shown = [i for i in infos if not any(map(_hidden, PurePosixPath(i.filename).parts))]
+    chosen = [i for i in shown if Path(i.filename).suffix.lower() in FORMATS]
+    suffixes = Counter(Path(i.filename).suffix.lower() for i in shown)
+    left_out = Counter({s: n for s, n in suffixes.items() if s in NOT_READ})
+    notices = [_left_out(path, left_out)] if left_out else []
+    names = [i.filename for i in chosen]
+    _some(names, path, notices)
+    members = _Members(path, chosen)
+    return Source(
+        name or printable(path.stem),
+        key,
+        lambda: _listed(members, names),
+        _channels(members),
+        unchanged,
+        notices=notices,
+    )
 
-    members = _Members(path, names)
-    return Source(name or path.stem, key, lambda: _listed(members, names), _channels(members))
+
+def _hidden(part: str) -> bool:
+    return part.startswith((".", "__MACOSX")) and part != ".."
 
 
 class _Members:
     """The members of a zip as a sequence of bytes; a handle a thread, since a handle serves one at a time."""
 
-    def __init__(self, path: Path, names: list[str]):
-        self.path, self.names, self.own = path, names, threading.local()
+    def __init__(self, path: Path, infos: list[zipfile.ZipInfo]):
+        self.path, self.infos, self.own = path, infos, threading.local()
 
     def __len__(self):
-        return len(self.names)
+        return len(self.infos)
 
     def __getitem__(self, i: int) -> bytes:
+        if problem := bomb(self.infos[i]):
+            raise ValueError(problem)
         if not hasattr(self.own, "file"):
             self.own.file = zipfile.ZipFile(self.path)
-        return self.own.file.read(self.names[i])
+        return self.own.file.read(self.infos[i])
 
 
 def _channels(pictures) -> int:
     """1 when all pictures are grey in their files, else 3; only headers are read, up to the first colour."""
     seen = False
     for i in range(len(pictures)):
-        with contextlib.suppress(Exception), Image.open(encoded(pictures[i])) as picture:  # damaged ones come later
-            if picture.mode not in ("1", "L", "LA", "I;16"):
-                return 3
-            seen = True
+        try:
+            with open_picture(pictures[i]) as picture:
+                if picture.mode not in GREY_MODES:
+                    return 3
+                seen = True
+        except Exception as error:  # damaged ones are named later
+            if machine_fault(error):
+                raise ReadFault(f"picture {i} could not be read ({printable(str(error))}): load again") from error
     return 1 if seen else 3
 
 
-def _zip(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is not a whole zip file ({error}): download or copy it again") from error
-
-
-def _some(names: list[str], path: Path) -> None:
+def _some(names: list[str], path: Path, notices: list[str] = ()) -> None:
     if not names:
-        raise ValueError(f"no pictures in {path}: expected {', '.join(sorted(SUFFIXES))}, at any depth")
+        more = "".join(f". {n}" for n in notices)
+        raise ValueError(f"no pictures in {path}: expected {', '.join(sorted(FORMATS))}, at any depth{more}")
 
 
-def _listed(pictures, names: list[str]) -> Contents:
-    """Labels from the names' folders, where every picture lies in one of several."""
+def _listed(pictures, names: list[str], readable: list[int] | None = None) -> Contents:
+    """Labels from the names' folders, where every picture lies in one of several.
+
+    `pictures` are those of the numbers `readable` among `names` (default: all): a class keeps its number when none of
+    its pictures can be read.
+    """
+    readable = range(len(names)) if readable is None else readable
+    listed = [names[i] for i in readable]
     parts = [n.split("/")[:-1] for n in names]
     while all(parts) and len({p[0] for p in parts}) == 1:  # a common outer folder tells nothing
         parts = [p[1:] for p in parts]
     if not all(parts):
-        return Contents(pictures, names)
+        return Contents(pictures, listed)
     classes = sorted({p[0] for p in parts})
-    labels = np.array([classes.index(p[0]) for p in parts])
-    return Contents(pictures, names, {"labels": labels}, {"class_names": classes})
-
-
-def npz(path: Path, split: str, name: str | None = None) -> Source:
-    """Arrays: x_train, y_train, x_test, y_test; or images with labels, attributes, attribute_names, class_names.
-
-    Pictures are uint8 (N, H, W) or (N, H, W, C) with 1 or 3 channels. A file without splits is all 'train'.
-    Raises ValueError that lists what the file holds.
-    """
-    with _zip(path) as z:
-        key = hashlib.sha256(json.dumps(sorted((i.filename, i.CRC, i.file_size) for i in z.infolist())).encode())
-        keys = [Path(n).stem for n in z.namelist()]
-    images = next((k for k in (f"x_{split}", *(IMAGE_KEYS if split == "train" else ())) if k in keys), None)
-    if images is None:
-        raise ValueError(f"{path} has no {split!r} pictures: expected x_{split} or images, found {', '.join(keys)}")
-    shape = _shape(path, images)
-
-    def read() -> Contents:
-        own = {f"y_{split}": "labels"} if images == f"x_{split}" else {"labels": "labels", "y": "labels"}
-        rows = [k for k in keys if k in own or not (k == images or k.startswith(("x_", "y_")))]
-        try:
-            with np.load(path, allow_pickle=False) as arrays:  # each access reads and checks an array anew
-                x, held = arrays[images], {k: arrays[k] for k in rows}
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise ValueError(f"{path} is damaged ({error}): download or copy it again") from error
-        if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
-            raise ValueError(
-                f"{path}: expected {images} as uint8 (N, H, W) or (N, H, W, 1 or 3), got {x.dtype} {x.shape}"
-            )
-        notes = {k: held.pop(k).tolist() for k in ("class_names", "attribute_names") if k in held}
-        extras = {own.get(k, k): v for k, v in held.items() if v.ndim and len(v) == len(x)}
-        return Contents(x, extras=extras, notes=notes)
-
-    key.update(split.encode())
-    return Source(name or path.stem, key.hexdigest(), read, 3 if shape[3:] == (3,) else 1)
-
-
-def _shape(path: Path, name: str) -> tuple[int, ...]:
-    """An array's shape from its header alone."""
-    with zipfile.ZipFile(path) as z, z.open(f"{name}.npy") as f:
-        major, _ = np.lib.format.read_magic(f)
-        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-        return read(f)[0]
+    number = {c: k for k, c in enumerate(classes)}
+    labels = np.array([number[parts[i][0]] for i in readable])
+    return Contents(pictures, listed, {"labels": labels}, {"class_names": list(map(printable, classes))})
 
 
 def torchvision_set(name: str, card: Card, split: str, root: Path, download: bool) -> Source:
     """torchvision's own class for the set, in the layout that it downloads to. Raises NotHere with the reason.
 
-    Files that are not the official ones to the byte are read all the same, with a warning.
+    Files that are not the official ones to the byte are read all the same, with a warning. CIFAR's pickles are read by
+    `cifar`, which runs nothing.
     """
     from torchvision import datasets
+    from torchvision.datasets.utils import check_integrity
 
     cls, place = getattr(datasets, card.torchvision), root
     if card.torchvision in ("MNIST", "FashionMNIST"):
@@ -191,14 +236,30 @@ def torchvision_set(name: str, card: Card, split: str, root: Path, download: boo
             raise NotHere(f"{where} does not exist")
         fetch()
 
+    def read_cifar() -> Contents:
+        listed = [*(cls.train_list if split == "train" else cls.test_list), [cls.meta["filename"], cls.meta["md5"]]]
+        paths = [where / file for file, _ in listed]
+        try:
+            contents = cifar.contents(paths[:-1], paths[-1], cls.meta["key"])
+        except ValueError as error:
+            if not download:
+                raise ValueError(f"{where} is incomplete or damaged: delete it and load again. {error}") from error
+            try:  # an earlier download was cut, perhaps
+                fetch()
+            except NotHere as again:
+                raise ValueError(
+                    f"{where} is incomplete or damaged: delete it and load again. {error}; {again}"
+                ) from error
+            contents = cifar.contents(paths[:-1], paths[-1], cls.meta["key"])
+        if not all(check_integrity(p, md5) for p, (_, md5) in zip(paths, listed, strict=True)):
+            warnings.warn(f"{where} does not hold the official files to the byte; read as they are", stacklevel=2)
+        return contents
+
     def read() -> Contents:
         kinds = [cls]
         if hasattr(cls, "_check_integrity"):
             # Another selection of the pictures in the official format: torchvision compares checksums, we go on.
-            names = {"_check_integrity": lambda self: True}
-            if hasattr(cls, "meta"):
-                names["meta"] = {**cls.meta, "md5": None}
-            kinds.append(type(cls.__name__, (cls,), names))
+            kinds.append(type(cls.__name__, (cls,), {"_check_integrity": lambda self: True}))
         reasons = []
         for kind in kinds:
             try:
@@ -217,8 +278,9 @@ def torchvision_set(name: str, card: Card, split: str, root: Path, download: boo
         raise ValueError(f"{where} is incomplete or damaged: delete it and load again. {'; '.join(reasons)}")
 
     files = [where] if where.is_file() else [p for p in where.rglob("*") if p.is_file()]
-    key = hashlib.sha256(f"{files_key(files, where.parent)} {split}".encode()).hexdigest()
-    return Source(name, key, read)
+    key, unchanged = files_key(files, where.parent)
+    key = hashlib.sha256(f"{key} {split}".encode()).hexdigest()
+    return Source(name, key, read_cifar if hasattr(cls, "meta") else read, unchanged=unchanged)
 
 
 def lsun_lmdb(name: str, split: str, root: Path) -> Source:
@@ -233,36 +295,53 @@ def lsun_lmdb(name: str, split: str, root: Path) -> Source:
         raise NotHere("LSUN's databases need the extra: pip install 'dcgan_lib[lsun]'") from error
 
     def read() -> Contents:
-        database = lmdb.open(str(where), readonly=True, lock=False, readahead=False)
-        with database.begin() as transaction:
-            keys = list(transaction.cursor().iternext(keys=True, values=False))
-        return Contents(_Database(database, keys), [k.decode() for k in keys])
+        damaged = f"{where} is damaged or was cut short: copy it again"
+        try:
+            database = lmdb.open(str(where), readonly=True, lock=False, readahead=False)
+            # It is mapped into memory: to touch a page beyond the file's end would kill the process without a word.
+            needed = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+            held = (where / "data.mdb").stat().st_size
+            if held < needed:
+                raise ValueError(f"{damaged} ({held:,} of {needed:,} bytes)")
+            with database.begin() as transaction:
+                keys = list(transaction.cursor().iternext(keys=True, values=False))
+        except lmdb.Error as error:
+            raise ValueError(f"{damaged} ({error})") from error
+        return Contents(_Database(database, keys, lmdb.Error), [k.decode(errors="backslashreplace") for k in keys])
 
-    files = [p for p in where.iterdir() if p.is_file() and p.name != "lock.mdb"]
-    return Source(name, files_key(files, where.parent), read)
+    files = [p for p in where.iterdir() if p.is_file() and p.name != "lock.mdb"] if where.is_dir() else []
+    if not any(p.name == "data.mdb" for p in files):
+        raise NotHere(f"{where} holds no data.mdb")
+    key, unchanged = files_key(files, where.parent)
+    return Source(name, key, read, unchanged=unchanged)
 
 
 class _Database:
     """The encoded pictures of an lmdb as a sequence."""
 
-    def __init__(self, database, keys: list[bytes]):
-        self.database, self.keys = database, keys
+    def __init__(self, database, keys: list[bytes], fault: type[Exception]):
+        self.database, self.keys, self.fault = database, keys, fault
 
     def __len__(self):
         return len(self.keys)
 
     def __getitem__(self, i: int) -> bytes:
-        with self.database.begin() as transaction:
-            return transaction.get(self.keys[i])
+        try:
+            with self.database.begin() as transaction:
+                return transaction.get(self.keys[i])
+        except self.fault as error:
+            raise ReadFault(errno.EIO, f"the database is damaged or was cut short: {error}") from error
 
 
 def _torchvision_contents(dataset) -> Contents:
     labels = next((getattr(dataset, k) for k in ("targets", "labels") if hasattr(dataset, k)), None)
-    extras = {} if labels is None else {"labels": np.asarray(labels)}
+    extras = {} if labels is None else {"labels": np.atleast_1d(np.asarray(labels))}
     kind = type(dataset).__name__
     data = np.asarray(dataset.data)
     if kind in ("SVHN", "STL10"):
         data = data.transpose(0, 2, 3, 1)  # (N, C, H, W) → (N, H, W, C)
+    if data.dtype != np.uint8 or data.ndim not in (3, 4) or not len(data):
+        raise NotHere(f"{kind}: expected pictures as uint8, got {data.dtype} {data.shape}")
     names = list(dataset.classes) if hasattr(dataset, "classes") else None
     return Contents(data, extras=extras, notes={"class_names": names} if names else {})
 
@@ -284,9 +363,11 @@ def celeba_tree(root: Path, split: str, download: bool) -> Source:
             raise NotHere(f"torchvision: {type(error).__name__}: {error}") from error
     if not (images.is_dir() and table.is_file()):
         raise NotHere(f"{images} with {table.name} beside it does not exist")
-    lines = table.read_text().splitlines()
-    names = lines[1].split()
+    lines = table.read_text(errors="backslashreplace").splitlines()
+    names = lines[1].split() if len(lines) > 1 else []
     rows = {r[0]: r[1:] for r in (line.split() for line in lines[2:]) if len(r) == len(names) + 1}
+    if not rows or not all(v in ("1", "-1", "0") for r in rows.values() for v in r):
+        raise ValueError(f"{table}: expected a count, a line of names, then a picture and 1 or -1 for each name a line")
     part = folder_ / "list_eval_partition.txt"
     if part.is_file():
         code = {"train": "0", "valid": "1", "test": "2"}[split]
@@ -298,33 +379,71 @@ def celeba_tree(root: Path, split: str, download: bool) -> Source:
     files = sorted(p for p in images.glob("*.jpg") if p.name in chosen and p.name in rows)
     if not files:
         raise NotHere(f"{images} holds none of the pictures that {table.name} lists for {split!r}")
-    listed = [f.name for f in files]
+    tree = _tree([*files, table], images.parent)
+    listed = [f.name for f in tree.files if f != table]
     attributes = np.array([[int(v) > 0 for v in rows[n]] for n in listed], np.uint8)
-    contents = Contents(files, listed, {"attributes": attributes}, {"attribute_names": names})
-    key = hashlib.sha256(files_key([*files, table], folder_).encode() + attributes.tobytes()).hexdigest()
-    return Source("celeba", key, lambda: contents)
+    contents = Contents(
+        [images / n for n in listed],
+        listed,
+        {"attributes": attributes},
+        {"attribute_names": list(map(printable, names))},
+    )
+    key = hashlib.sha256(tree.key.encode() + attributes.tobytes()).hexdigest()
+    return Source("celeba", key, lambda: contents, unchanged=tree.unchanged, unreadable=tree.denied)
 
 
 def tinyimagenet_tree(root: Path, split: str) -> Source:
-    """The unpacked tiny-imagenet-200 as published: train/<wnid>/images, val/images with val_annotations.txt."""
-    wnids = sorted((root / "wnids.txt").read_text().split())
-    words = dict(line.split("\t", 1) for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
+    """The unpacked tiny-imagenet-200 as published: train/<wnid>/images, val/images with val_annotations.txt.
+
+    Raises ValueError for a picture whose class the lists do not have.
+    """
+    wnids = sorted((root / "wnids.txt").read_text(errors="backslashreplace").split())
+    words = root / "words.txt"
+    lines = words.read_text(errors="backslashreplace").splitlines() if words.is_file() else []
+    named = dict(line.split("\t", 1) for line in lines if "\t" in line)
     if split == "train":
         files = sorted((root / "train").glob("*/images/*.JPEG"))
-        labels = [wnids.index(f.parts[-3]) for f in files]
+        of = {f: f.parts[-3] for f in files}
     else:
-        lines = (root / "val" / "val_annotations.txt").read_text().splitlines()
-        of = dict(line.split("\t")[:2] for line in lines)
+        table = root / "val" / "val_annotations.txt"
+        lines = table.read_text(errors="backslashreplace").splitlines() if table.is_file() else []
+        listed = dict(line.split("\t")[:2] for line in lines if "\t" in line)
         files = sorted((root / "val" / "images").glob("*.JPEG"))
-        labels = [wnids.index(of[f.name]) for f in files]
-    names = [f.relative_to(root).as_posix() for f in files]
-    _some(names, root)
-    notes = {"class_names": [words.get(w, w) for w in wnids]}
-    return Source(
-        "tinyimagenet",
-        files_key(files, root),
-        lambda: Contents(files, names, {"labels": np.array(labels)}, notes),
+        of = {f: listed.get(f.name) for f in files}
+    _some([f.name for f in files], root)
+    number = {w: i for i, w in enumerate(wnids)}
+    for f in files:
+        if of[f] not in number:
+            raise ValueError(f"{root}: {f.relative_to(root)} has the class {of[f]!r}, which wnids.txt does not list")
+    tree = _tree(files, root)
+    names = [f.relative_to(root).as_posix() for f in tree.files]
+    labels = np.array([number[of[f]] for f in tree.files])
+    key = hashlib.sha256(tree.key.encode() + labels.tobytes()).hexdigest()
+    contents = Contents(
+        tree.files, names, {"labels": labels}, {"class_names": [printable(named.get(w, w)) for w in wnids]}
     )
+    return Source("tinyimagenet", key, lambda: contents, unchanged=tree.unchanged, unreadable=tree.denied)
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The files of a tree that can be read, their key, and those that may not be read by name."""
+
+    files: list[Path]
+    key: str
+    unchanged: Callable[[], None]
+    denied: tuple[str, ...]
+
+
+def _tree(files: list[Path], root: Path) -> _Tree:
+    unreadable: list[Path] = []
+    key, unchanged = files_key(files, root, unreadable)
+    lost = set(unreadable)
+    readable = [f for f in files if f not in lost]
+    denied = tuple(f"{printable(p.relative_to(root).as_posix())} (no permission to read it)" for p in unreadable)
+    if not readable:
+        raise ValueError(f"none of the {len(files)} pictures in {root} could be read: {'; '.join(denied[:3])}")
+    return _Tree(readable, key, unchanged, denied)
 
 
 def hub(name: str, card: Card, split: str) -> Source:
@@ -336,15 +455,22 @@ def hub(name: str, card: Card, split: str) -> Source:
         import datasets
     except ImportError as error:
         raise NotHere("the Hugging Face hub needs the extra: pip install 'dcgan_lib[hub]'") from error
+    # Before version 4 a repository could bring a script that builds the set: it is never run.
+    scripts = {"trust_remote_code": False} if int(datasets.__version__.split(".")[0]) < 4 else {}
     try:
-        rows = datasets.load_dataset(about.repository, about.config, split=about.splits[split])
+        rows = datasets.load_dataset(about.repository, about.config, split=about.splits[split], **scripts)
     except Exception as error:  # requests, huggingface_hub and datasets each raise their own kinds
-        raise NotHere(f"Hugging Face {about.repository}: {type(error).__name__}: {error}") from error
+        gate = f"; {about.gated}" if about.gated else ""
+        raise NotHere(f"Hugging Face {about.repository}: {type(error).__name__}: {error}{gate}") from error
 
     def read() -> Contents:
         extras, notes = {}, {}
         if about.label:
-            extras["labels"] = np.asarray(rows[about.label])
+            labels = extras["labels"] = np.asarray(rows[about.label])
+            if labels.dtype.kind not in "iu":
+                raise ValueError(
+                    f"Hugging Face {about.repository}: {about.label} holds {labels.dtype}, not class numbers"
+                )
             feature = rows.features[about.label]
             notes = {"class_names": feature.names} if hasattr(feature, "names") else {}
         if about.attributes:
@@ -355,8 +481,11 @@ def hub(name: str, card: Card, split: str) -> Source:
         return Contents(_Encoded(undecoded, about.image), extras=extras, notes=notes)
 
     files = sorted({Path(f["filename"]) for f in rows.cache_files})
-    key = files_key(files, Path(os.path.commonpath([f.parent for f in files]))) if files else rows._fingerprint
-    return Source(name, hashlib.sha256(f"{key} {split}".encode()).hexdigest(), read)
+    if files:
+        key, unchanged = files_key(files, Path(os.path.commonpath([f.parent for f in files])))
+    else:
+        key, unchanged = rows._fingerprint, lambda: None
+    return Source(name, hashlib.sha256(f"{key} {split}".encode()).hexdigest(), read, unchanged=unchanged)
 
 
 class _Encoded:

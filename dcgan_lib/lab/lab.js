@@ -120,9 +120,10 @@
     return Float32Array.from({ length: net.latentDim }, net.prior === "normal" ? normal : () => 2 * uniform() - 1);
   }
 
-  const mix = (a, b, t) => {  // on the arc for a normal prior, on the line for a uniform one is done by `walk`
-    return a.map((v, i) => v + t * (b[i] - v));
-  };
+  const mix = (a, b, t) => a.map((v, i) => v + t * (b[i] - v));
+
+  // From a (t = 0) to b (t = 1): on the line for a uniform prior; for a normal one at a constant angle, with a length that
+  // goes evenly, as latent.interpolate(kind="spherical") does.
   function walk(net, a, b, t) {
     if (net.prior !== "normal") return mix(a, b, t);
     const dot = (u, v) => u.reduce((s, x, i) => s + x * v[i], 0), la = Math.sqrt(dot(a, a)), lb = Math.sqrt(dot(b, b));
@@ -329,7 +330,7 @@
   const start = () => {
     const root = document.getElementById("dcgan-lab");
     if (!root) return;
-    if (!window.DCGAN_NET) root.textContent = "The generator's file weights.js is missing: `make book` writes it.";
+    if (!window.DCGAN_NET) root.textContent = "The generator's file weights.js is missing: `dcgan export lab` writes it.";
     else mount(root, window.DCGAN_NET);
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

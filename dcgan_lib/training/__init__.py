@@ -171,6 +171,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
 
             # The fixed latents' pictures, and weights that the reader asked to keep.
             if writer and (step % sample_every == 0 or step == steps):
+                if not checkpoints.parameters_finite(trainer.generator):
+                    raise _diverged(step, folder.path)
                 drawn = trainer.draw_fixed()
                 folder.save_sheet(drawn, step)
                 watch.samples(drawn, step)

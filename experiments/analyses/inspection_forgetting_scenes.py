@@ -48,7 +48,9 @@ def dropped_maps(generator, labels: Path) -> tuple[np.ndarray, np.ndarray]:
     """The weights of all maps from the boxes of round 1, and the order of maps by mean activation, largest first."""
     arch = generator.arch
     indices, masks = inspection.box_masks(labels / "trunks_boxes.json", arch.sizes[1], arch.image_size)
-    maps = inspection.generator_maps(generator, latents("boxes", arch)[torch.from_numpy(indices)])
+    maps = inspection.generator_maps(
+        generator, latents("boxes", arch)[torch.from_numpy(indices)], layer=len(arch.widths) - 1
+    )
     return inspection.map_weights(maps, masks), np.argsort(-maps.mean((0, 2, 3)).numpy())
 
 
@@ -59,11 +61,12 @@ def ways(generator, labels: Path) -> tuple[torch.Tensor, list[torch.Tensor], int
     weights, loudest = dropped_maps(generator, labels)
     positive = np.flatnonzero(weights > 0)
     rng, n = np.random.default_rng(SEED), len(positive)
-    random = [inspection.without_maps(generator, rng.choice(len(weights), n, replace=False)) for _ in z]
+    layer = len(generator.arch.widths) - 1
+    random = [inspection.without_maps(generator, rng.choice(len(weights), n, replace=False), layer) for _ in z]
     pictures = [
         models.sample(generator, z),
-        models.sample(inspection.without_maps(generator, positive), z),
-        models.sample(inspection.without_maps(generator, loudest[:n]), z),
+        models.sample(inspection.without_maps(generator, positive, layer), z),
+        models.sample(inspection.without_maps(generator, loudest[:n], layer), z),
         torch.cat([models.sample(g, one[None]) for g, one in zip(random, z, strict=True)]),
     ]
     return z, pictures, n
