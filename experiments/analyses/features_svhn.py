@@ -161,11 +161,12 @@ def main() -> dict[str, str]:
     )
     error = {n: f"{row['mean']:.1%} ± {row['spread']:.1%}" for n, row in measured["rows"].items()}
     trained = [who for who in ("authors", "ours") if who in measured["rows"]]
-    by = " and ".join(f"{'our' if who == 'ours' else 'the authors’'} D {error[who]}" for who in reversed(trained))
+    whose = {"ours": "our", "authors": "the authors'"}
+    by = " and ".join(f"{whose[who]} D {error[who]}" for who in reversed(trained))
     claims = {
         "C3": {
-            "ours": f"Test error with {10 * PER_CLASS:,} labels: {by}, over {DRAWS['released'][1]} draws; Tiny ImageNet's "
-            f"D {error['tinyimagenet']}, random D {error['random']}, K-means {error['kmeans_1600']}, over "
+            "ours": f"Test error with {10 * PER_CLASS:,} labels: {by}, over {DRAWS['released'][1]} draws; Tiny "
+            f"ImageNet's D {error['tinyimagenet']}, random D {error['random']}, K-means {error['kmeans_1600']}, over "
             f"{DRAWS['baselines'][1]}.{where}",
             "verdict": verdicts.c3(measured["rows"], measured["full"]).words,
         },
