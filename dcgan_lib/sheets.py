@@ -23,7 +23,7 @@ from .data import to_uint8
 from .data.image_set import whole_number
 
 Images = Tensor | np.ndarray
-LAST = 8  # times as long as the others: how long a film's last frame stays
+FILMS = (".gif", ".mp4")
 
 
 def pixels(images: Images) -> np.ndarray:
@@ -82,40 +82,64 @@ def animation(
     columns: int = 8,
     milliseconds: int = 250,
     magnify: int = 1,
+    last: int = 8,
 ) -> Path:
-    """Write a film as .gif, which loops, or as .mp4 (needs ffmpeg); the last frame stays longer. Folders are made.
+    """Write a film as .gif, which loops, or as .mp4, which needs ffmpeg.
 
-    `frames` are one of: a sequence of sheets, each some pictures; pictures, one a frame; latents for `generator`, as
+    `frames` are one of: a sequence of frames, each some pictures; pictures, one a frame; latents for `generator`, as
     `latent.interpolate` gives them, (n, latent_dim) or several walks side by side (n, N, latent_dim); a run's folder,
-    whose samples/ are shown in the order of its steps. Each frame has `columns` pictures in a row (a run's sheets stay
-    as they are), every pixel `magnify` pixels wide.
+    whose samples/ are shown in the order of its steps. Each frame has `columns` pictures in a row, every pixel
+    `magnify` pixels wide, and stays for so many `milliseconds`; the last one `last` times as long.
     Raises ValueError for no frames, frames of several sizes, latents without a generator or of another width, another
     suffix; FileNotFoundError for a folder without samples; ImportError where there is no ffmpeg.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".gif", ".mp4"):
-        raise ValueError(f"{path} names no kind of film that can be written: take .gif or .mp4")
-    ffmpeg = _ffmpeg() if suffix == ".mp4" else ""  # before the work
+    path = check_film(path)  # before the work
     milliseconds, magnify = whole_number("milliseconds", milliseconds, 10), whole_number("magnify", magnify, 1)
+    last = whole_number("last", last, 1)
     if isinstance(frames, (str, Path)):
-        frames, columns = _film_of_run(Path(frames)), 1
+        frames = run_frames(frames)
     elif isinstance(frames, Tensor) and frames.ndim in (2, 3):
         frames = _drawn(frames, generator)
-    elif isinstance(frames, (Tensor, np.ndarray)):  # (n, …) pictures, one a frame
+    elif isinstance(frames, (Tensor, np.ndarray)) and frames.ndim == 4:  # (n, …) pictures, one a frame
         frames = pixels(frames)[:, None]
     drawn = [tile(frame, columns).repeat(magnify, 0).repeat(magnify, 1) for frame in frames]
     if not drawn:
         raise ValueError("expected at least one frame, got none")
     if len(sizes := {sheet.shape for sheet in drawn}) > 1:
         raise ValueError(f"expected frames of one size, got {', '.join(f'{w}×{h}' for h, w, _ in sorted(sizes))}")
-    if suffix == ".mp4":
-        return checkpoints.write_bytes(path, _mp4(ffmpeg, drawn, milliseconds))
+    if path.suffix.lower() == ".mp4":
+        return checkpoints.write_bytes(path, _mp4([*drawn, *drawn[-1:] * (last - 1)], 1000 / milliseconds))
     first, *others = map(Image.fromarray, drawn)
-    times = [milliseconds] * len(others) + [LAST * milliseconds]
     file = io.BytesIO()
+    times = [milliseconds] * len(others) + [last * milliseconds]
     first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
     return checkpoints.write_bytes(path, file.getvalue())
+
+
+def check_film(path: str | Path) -> Path:
+    """The path, unless `animation` could not write such a file: ValueError for its suffix, ImportError for ffmpeg."""
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in FILMS:
+        raise ValueError(f"{path} names no kind of film that can be written: take .gif or .mp4")
+    if path.suffix.lower() == ".mp4":
+        _ffmpeg()
+    return path
+
+
+def run_frames(run: str | Path) -> list[np.ndarray]:
+    """The grids of a run's samples/, oldest first, each as pictures uint8 (64, H, W, 3).
+
+    Raises FileNotFoundError where there are none.
+    """
+    files = sorted((Path(run).expanduser() / "samples").glob("step_*.png"))
+    if not files:
+        raise FileNotFoundError(f"no samples/step_….png in {run}: it is no run's folder, or one that has not begun")
+    frames = []
+    for file in files:
+        with Image.open(file, formats=["PNG"]) as sheet:
+            grid = np.asarray(sheet.convert("RGB"))
+        frames.append(untile(grid, size=grid.shape[1] // 8))  # training draws eight a row, without a gap
+    return frames
 
 
 def _drawn(latents: Tensor, generator: models.Generator | None) -> list[Tensor]:
@@ -129,38 +153,34 @@ def _drawn(latents: Tensor, generator: models.Generator | None) -> list[Tensor]:
     return list(models.sample(generator, latents.reshape(-1, wide)).unflatten(0, (len(latents), -1)))
 
 
-def _film_of_run(folder: Path) -> list[np.ndarray]:
-    sheets = sorted((folder / "samples").glob("step_*.png"))
-    if not sheets:
-        raise FileNotFoundError(f"no samples/step_….png in {folder}: expected a run's folder, as dcgan train fills it")
-    out = []
-    for file in sheets:
-        with Image.open(file, formats=("PNG",)) as picture:
-            out.append(np.asarray(picture.convert("RGB"))[None])
-    return out
-
-
 def _ffmpeg() -> str:
-    """Path of ffmpeg: imageio-ffmpeg's where it is installed, else the system's."""
+    """The program that writes .mp4: the system's, else that of the package imageio-ffmpeg."""
+    if found := shutil.which("ffmpeg"):
+        return found
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
 
         return get_ffmpeg_exe()
-    except (ImportError, RuntimeError):  # not installed, or without its binary
-        if found := shutil.which("ffmpeg"):
-            return found
-    raise ImportError("an .mp4 needs ffmpeg: pip install imageio-ffmpeg, or write a .gif")
+    except (ImportError, RuntimeError) as error:  # not installed, or without its binary
+        raise ImportError("an .mp4 needs ffmpeg: pip install imageio-ffmpeg, or write a .gif") from error
 
 
-def _mp4(ffmpeg: str, drawn: list[np.ndarray], milliseconds: int) -> bytes:
-    height, width = drawn[0].shape[:2]
+def _mp4(frames: list[np.ndarray], rate: float) -> bytes:
+    """H.264 of frames (H, W, 3), `rate` of them a second."""
+    frames = [_even(frame) for frame in frames]
+    height, width = frames[0].shape[:2]
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "film.mp4"
-        call = [ffmpeg, "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
-        call += ["-r", f"1000/{milliseconds}", "-i", "-", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]  # sides must be even
-        call += ["-pix_fmt", "yuv420p", str(out)]
-        data = b"".join(sheet.tobytes() for sheet in [*drawn, *[drawn[-1]] * (LAST - 1)])
-        done = subprocess.run(call, input=data, capture_output=True)
-        if done.returncode or not out.is_file():
-            raise OSError(f"ffmpeg ({ffmpeg}) wrote no film: {done.stderr.decode(errors='replace').strip()[-500:]}")
-        return out.read_bytes()
+        file = Path(folder) / "film.mp4"
+        call = [_ffmpeg(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+        call += ["-r", f"{rate:g}", "-i", "-", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-y", str(file)]
+        done = subprocess.run(call, input=b"".join(frame.tobytes() for frame in frames), capture_output=True)
+        if done.returncode or not file.is_file():
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["without a word"]
+            raise OSError(f"ffmpeg wrote no film: {said[-1]}")
+        return file.read_bytes()
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    """With a white row or column more where a side is odd: H.264 stores colour at half the size."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), constant_values=255)

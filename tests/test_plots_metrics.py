@@ -2,7 +2,6 @@
 
 import io
 import os
-import stat
 import sys
 
 import matplotlib.pyplot as plt
@@ -119,14 +118,14 @@ def test_a_walk_goes_into_an_animation(tmp_path):
 
 
 def test_a_runs_folder_becomes_a_film(tmp_path):
-    moments = [pictures(4) for _ in range(3)]
-    for step, four in zip((0, 90, 1000), moments, strict=True):
-        sheets.save(tmp_path / "run" / "samples" / f"step_{step:07d}.png", sheets.tile(four, 2, gap=0))
-    film = gif(sheets.animation(tmp_path / "run", tmp_path / "film.gif"))
-    assert film.shape == (3, 16, 16, 3)
-    for frame, four in zip(film, moments, strict=True):
-        assert abs(frame.astype(int) - sheets.tile(four, 2, gap=0)).mean() < 12
-    with pytest.raises(FileNotFoundError, match=r"no samples/step_….png in .*expected a run's folder"):
+    moments = [pictures(16) for _ in range(3)]
+    for step, few in zip((0, 90, 1000), moments, strict=True):
+        sheets.save(tmp_path / "run" / "samples" / f"step_{step:07d}.png", sheets.tile(few, 8, gap=0))
+    film = gif(sheets.animation(tmp_path / "run", tmp_path / "film.gif", columns=4))
+    assert film.shape == (3, 38, 38, 3)
+    for frame, few in zip(film, moments, strict=True):
+        assert abs(frame.astype(int) - sheets.tile(few, 4)).mean() < 16  # 256 colours
+    with pytest.raises(FileNotFoundError, match=r"no samples/step_….png in .*no run's folder"):
         sheets.animation(tmp_path, tmp_path / "film.gif")
 
 
@@ -152,17 +151,15 @@ def test_mp4_gets_every_frame_through_ffmpeg(tmp_path, monkeypatch):
     """A stand-in takes what ffmpeg is given: raw pixels of each frame, the size and the rate."""
     program = tmp_path / "ffmpeg"
     program.write_text('#!/bin/sh\nfor last; do :; done\necho "$@" > "$0.call"\ncat > "$last"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    frames = [pictures(2), pictures(2)]
-    path = sheets.animation(frames, tmp_path / "new" / "film.mp4", columns=2, milliseconds=40)
-    call = (tmp_path / "ffmpeg.call").read_text()
-    assert "-s 18x8 -r 1000/40 -i -" in call
-    film = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 8, 18, 3)
-    assert len(film) == 1 + sheets.LAST
-    np.testing.assert_array_equal(film[:2], [sheets.tile(f, 2) for f in frames])
-    program.write_text("#!/bin/sh\necho no such codec >&2\nexit 1\n")
+    frames = [pictures(2, size=7), pictures(2, size=7)]
+    path = sheets.animation(frames, tmp_path / "new" / "film.mp4", columns=2, milliseconds=40, last=3)
+    assert "-s 16x8 -r 25 -i -" in (tmp_path / "ffmpeg.call").read_text()
+    film = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 8, 16, 3)
+    np.testing.assert_array_equal(film[:, :7], [sheets.tile(f, 2) for f in (*frames, frames[1], frames[1])])
+    assert (film[:, 7] == 255).all()  # an even height
+    program.write_text("#!/bin/sh\ncat > /dev/null; echo no such codec >&2\nexit 1\n")
     with pytest.raises(OSError, match="no such codec"):
         sheets.animation(frames, tmp_path / "other.mp4")
     assert not (tmp_path / "other.mp4").exists()
