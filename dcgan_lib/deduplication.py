@@ -1,8 +1,8 @@
 """Near duplicates in a set of pictures, found in linear time and listed; nothing is deleted (paper section 4.1.1).
 
-A 3072-128-3072 denoising ReLU autoencoder with dropout learns to redraw 32x32 centre crops. Which of its 128 code
-units are on is the picture's semantic hash, and pictures whose hashes agree are compared pixel by pixel. The paper looks
-at equal hashes only (`radius=0`); a radius of r also finds hashes that differ in at most r bits, still in linear time.
+A 3072-128-3072 denoising ReLU autoencoder with dropout learns to redraw 32x32 centre crops. Which of its 128 code units
+are on is the picture's semantic hash. The paper takes pictures of equal hash for duplicates (`radius=0`, infinite
+`tolerance`); here hashes may differ in a few bits, still in linear time, and what they find is compared in its pixels.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Duplicates:
 
     @property
     def clusters(self) -> np.ndarray:
-        """(n,) number of each picture's cluster, from 0, in order of their first pictures; -1 for pictures in no pair."""
+        """(n,) the cluster of each picture: 0, 1, … by their first pictures, -1 for pictures in no pair."""
         return clusters(self.pairs, self.n)
 
     @property
@@ -196,12 +196,12 @@ _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
 def candidates(hashes: np.ndarray, radius: int = 0, window: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs whose hashes, uint8 (N, bytes), differ in at most `radius` bits: (P, 2), the smaller index first; (P,) bits.
+    """Pairs whose hashes, uint8 (N, bytes), differ in at most `radius` bits: indices (P, 2), smaller first; bits (P,).
 
     Hashes that differ in at most r bits agree in at least one of r + 1 parts. So the hashes are sorted by each part in
-    turn, and each is compared with the next `window` that agree with it there: all pairs of buckets of up to window + 1
-    pictures, and a chain through larger ones. Time and memory are linear in N. Raises ValueError for a radius that
-    leaves less than one byte a part.
+    turn, and each is compared with the next `window` that agree with it there: all pairs of a bucket of up to
+    window + 1 pictures, and only those near in the order of their other bits in a larger one (where equal hashes still
+    form one chain). So time and memory are linear in N. Raises ValueError when a part would have less than a byte.
     """
     n, width = hashes.shape
     if not 0 <= radius < width:
@@ -264,7 +264,7 @@ def _mean_of(x: Tensor, width: int) -> Tensor:
 
 
 def clusters(pairs: np.ndarray, n: int) -> np.ndarray:
-    """Which of n pictures hang together by pairs (P, 2): (n,) numbers from 0 by first picture, -1 for those in no pair."""
+    """Which of n pictures hang together by pairs (P, 2): numbers (n,) from 0 by first picture, -1 for those in none."""
     graph = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(n, n))
     _, component = connected_components(graph, directed=False)
     paired = np.zeros(n, bool)
@@ -283,17 +283,15 @@ def write_csv(duplicates: Duplicates, path: str | Path, names: Sequence[str] | N
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["cluster", "first", "second", "hamming", "distance"])
-    rows = sorted(
-        zip(duplicates.pairs, duplicates.hamming, duplicates.distances, strict=True), key=lambda r: number[r[0][0]]
-    )
-    for (a, b), bits, apart in rows:
+    for i in np.argsort(number[duplicates.pairs[:, 0]], kind="stable"):
+        (a, b), bits, apart = duplicates.pairs[i], duplicates.hamming[i], duplicates.distances[i]
         first, second = (names[a], names[b]) if names is not None else (a, b)
         writer.writerow([number[a], first, second, bits, f"{apart:.4f}"])
     return checkpoints.write_bytes(path, text.getvalue().encode())
 
 
 def plant(images: np.ndarray, kind: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Copies of n of the pictures, uint8 (N, H, W, 1 or 3), to measure with: copies (n, H, W, C), originals' indices (n,).
+    """Copies of n of the pictures, uint8 (N, H, W, 1 or 3), to measure with: copies (n, H, W, C), their originals (n,).
 
     `kind`: exact; resized to 60 to 90 % and back; recompressed as JPEG of quality 40 to 90; shifted by 1/32 or 2/32 of
     the width and height, the edge repeated; mirrored; brightness, a factor from 0.8 to 1.2 and up to 20 grey levels.
