@@ -41,7 +41,7 @@ def test_predictions_are_those_of_scikit_learn_on_digits():
 def test_neighbours_are_exact_where_float32_products_are_not(kind):
     rng = np.random.default_rng(3)
     if kind == "bytes":  # squared lengths above 2^24, and distances that differ by 1
-            centre = rng.integers(180, 254, 784)
+        centre = rng.integers(180, 254, 784)
         queries, x = (np.clip(centre + rng.integers(-1, 2, (n, 784)), 0, 255).astype(np.uint8) for n in (200, 1500))
     else:
         far = 0 if kind == "uniform" else 100
