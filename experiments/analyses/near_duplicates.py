@@ -233,8 +233,8 @@ def claims(measured: dict) -> dict:
         "C5": {
             "ours": (
                 f"De-duplication: of {total:,} pairs with equal codes, planted ones included, {right / total:.1%} are "
-                f"near duplicates, but most copies of these kinds are missed: {', '.join(missed)}. Codes that differ in "
-                f"up to 7 bits, compared in their details, find at least {least:.0%} of each kind but "
+                f"near duplicates, but most copies of some kinds are missed: {', '.join(missed)}. Codes that "
+                f"differ in up to 7 bits, compared in their details, find at least {least:.0%} of each kind but "
                 f"{', '.join(f'{kind} ({recall:.0%})' for kind, recall in still.items())}. "
                 f"Among {measured['pictures']:,} real pictures: {ours['real']['pairs']} pairs."
             ),
