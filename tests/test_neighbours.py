@@ -156,3 +156,25 @@ def test_displacements_are_as_large_as_asked_for():
     assert np.linalg.norm(draw(scaling=0.1), axis=-1).max() <= 0.1 * np.sqrt(2) * 13.5 + 1e-5
     both = np.linalg.norm(neighbours.displacements(400, 28, 28, np.random.default_rng(0)), axis=-1)
     assert 0.5 < both.mean() < 3
+
+
+def test_a_row_of_the_digits_test_goes_on_after_its_last_size(tmp_path):
+    from experiments.analyses import nearest_digits
+
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.uint8).reshape(-1, 8, 8, 1)
+    queries, true = x[:300], y[:300]
+
+    def row(sizes, state=None):
+        drawn = nearest_digits.deformed(x[300:], y[300:], seed=1)
+        return nearest_digits.errors(drawn, NearestNeighbour(queries), true, sizes, state)
+
+    whole = row((10, 1_000, 2_500))
+    assert [r["samples"] for r in whole] == [10, 1_000, 2_500] and whole[0]["error"] > whole[1]["error"]
+    row((10, 1_000), tmp_path / "state.npz")
+    assert row((10, 1_000, 2_500), tmp_path / "state.npz") == whole
+    once = nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (500, 1_497))
+    theirs = KNeighborsClassifier(1).fit(x[300:].reshape(-1, 64), y[300:]).predict(queries.reshape(-1, 64))
+    assert once[-1]["error"] == (theirs != true).mean()
+    with pytest.raises(ValueError, match="ended after 1,497"):
+        nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (2_000,))
