@@ -174,7 +174,8 @@ def test_a_row_of_the_digits_test_goes_on_after_its_last_size(tmp_path):
     row((10, 1_000), tmp_path / "state.npz")
     assert row((10, 1_000, 2_500), tmp_path / "state.npz") == whole
     once = nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (500, 1_497))
-    theirs = KNeighborsClassifier(1).fit(x[300:].reshape(-1, 64), y[300:]).predict(queries.reshape(-1, 64))
+    train, asked = (v.reshape(-1, 64).astype(float) for v in (x[300:], queries))
+    theirs = KNeighborsClassifier(1, algorithm="brute").fit(train, y[300:]).predict(asked)
     assert once[-1]["error"] == (theirs != true).mean()
     with pytest.raises(ValueError, match="ended after 1,497"):
         nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (2_000,))
