@@ -149,7 +149,7 @@ ARCHITECTURES = {
 def architecture(name: str | Architecture, **changes) -> Architecture:
     """The named architecture with some fields changed.
 
-    A changed `image_size` alone adds or drops layers (see `Architecture.resized`); given together with `widths` it is
+    A changed `image_size` adds or drops layers (see `Architecture.resized`); given together with `widths` it is
     taken as it stands. Raises ValueError for an unknown name or field (with the near ones) or a value out of range.
     """
     if not isinstance(name, Architecture):

@@ -118,7 +118,7 @@ class RunFolder:
             return there
         except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{self.run} is damaged ({error}): delete that file alone and the checkpoint's own settings count, or "
+                f"{self.run} is damaged ({error}): delete that file, and the checkpoint's own settings count, or "
                 "choose another folder"
             ) from error
 
