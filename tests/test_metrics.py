@@ -236,12 +236,13 @@ def test_interval_against_the_known_standard_error():
     assert found["sd"] != metrics.with_interval(gap, real, generated, draws=2000, seed=1)["sd"]
 
 
-@pytest.mark.parametrize("name", ["frechet_distance", "density", "coverage"])
+@pytest.mark.parametrize("name", metrics.MEASURES)
 def test_interval_is_as_wide_as_new_samples_say(name):
+    """1 to √3 times as wide: the variance of halves is doubled as that of a mean is, or quadrupled, less one."""
     rng, measure = np.random.default_rng(0), metrics.MEASURES[name]
-    anew = np.std([measure(modes(rng, 300), modes(rng, 300, noise=1)) for _ in range(60)], ddof=1)
+    anew = [measure(modes(rng, 300), modes(rng, 300, noise=1)) for _ in range(60)]
     said = [metrics.with_interval(measure, modes(rng, 300), modes(rng, 300, noise=1), seed=i)["sd"] for i in range(10)]
-    assert np.mean(said) == pytest.approx(anew, rel=0.35)
+    assert 0.8 < np.mean(said) / np.std(anew, ddof=1) < 1.2 * 3**0.5  # a fifth for the chance in 60 of them
 
 
 def test_samples_needed():

@@ -49,12 +49,10 @@ def kernel_distances(
     real, generated = (features.astype(np.float32) for features in feature_pair(real, generated))
     whole(subsets, "subsets", 1)
     size, rng = min(whole(subset_size, "subset_size", 2), len(real), len(generated)), np.random.default_rng(seed)
-    return np.array(
-        [
-            _squared_discrepancy(*(v[rng.choice(len(v), size, replace=False)] for v in (real, generated)))
-            for _ in range(subsets)
-        ]
-    )
+    if size == len(real) == len(generated):  # every subset is the whole set
+        return np.full(subsets, _squared_discrepancy(real, generated))
+    draws = ([v[rng.choice(len(v), size, replace=False)] for v in (real, generated)] for _ in range(subsets))
+    return np.array([_squared_discrepancy(*pair) for pair in draws])
 
 
 def _squared_discrepancy(x: np.ndarray, y: np.ndarray) -> float:

@@ -42,7 +42,7 @@ def precision(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:
     Raises ValueError for features of different lengths, not finite, or no more than k of them in a set.
     """
     real, generated = _pair(real, generated, k)
-    return float(torch.cat([inside.any(1) for inside in _inside(generated, real, k)]).double().mean())
+    return _share_inside(generated, real, k)
 
 
 def recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:
@@ -51,7 +51,8 @@ def recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:
     Improved recall of Kynkäänniemi et al. (2019). Noise has large balls, so that a bad generator may have a high
     recall: `coverage` cannot be had so. Errors as `precision`.
     """
-    return precision(generated, real, k)
+    real, generated = _pair(real, generated, k)
+    return _share_inside(real, generated, k)
 
 
 def density(real: np.ndarray, generated: np.ndarray, k: int = 5) -> float:
@@ -82,6 +83,10 @@ def _pair(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[Tensor, Tens
     real, generated = (torch.from_numpy(np.array(features, np.float64)) for features in (real, generated))
     centre = real.mean(0)  # distances stay, and the rounding of the products below shrinks
     return real - centre, generated - centre
+
+
+def _share_inside(queries: Tensor, centres: Tensor, k: int) -> float:
+    return float(torch.cat([inside.any(1) for inside in _inside(queries, centres, k)]).double().mean())
 
 
 def _inside(queries: Tensor, centres: Tensor, k: int) -> Iterator[Tensor]:
