@@ -403,7 +403,7 @@ def words(error: Exception) -> str:
     if out_of_memory(error):
         text = f"out of memory ({text.splitlines()[0] if text else 'no more to be had'}). Take a smaller --batch-size, "
         text += "--limit, --n or --image-size, or end other programs"
-    lines = (text or type(error).__name__).splitlines()
+    lines = (text or type(error).__name__).split("\n")  # splitlines would also drop what plain() shows
     return "\n".join(line if len(line) <= 800 else f"{line[:798]} …" for line in lines)
 
 
