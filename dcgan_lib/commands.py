@@ -331,7 +331,7 @@ def data(args: argparse.Namespace) -> None:
 
 
 def _preview(preview: Path, name: str) -> None:
-    if not _is_sheet(preview):
+    if preview.suffix.lower() not in PICTURES:
         raise ValueError(f"--preview must be a picture ({', '.join(PICTURES)}), got {shortened(str(preview))}")
     _file_to_write(preview, "--preview")
     folder = Path(name).expanduser()

@@ -161,7 +161,7 @@ def test_channels_and_sizes_are_not_ignored(tmp_path, capsys):
     train = ["train", "--arch", "tiny32", "--data", "digits", "--out", tmp_path / "x", "--steps", 1]
     for more, message in (
         (["--set", "channels=3"], "channels follow the data"),
-        (["--image-size", 0], "image_size must be from 16 to 256, got 0"),
+        (["--image-size", 0], "--image-size must be a whole number of at least 16 and of at most 256, got 0"),
         (["--seed", -1], "--seed must be a whole number of at least 0"),
         (["--device", "gpu"], "unknown device 'gpu': expected auto, cpu, cuda"),
     ):
