@@ -121,6 +121,10 @@ def _generator(weights: str, purpose: str, device: str):
 
 
 def export(args: argparse.Namespace) -> None:
+    if args.format == "lab" and args.out.suffix.lower() in (".html", ".htm", ".js"):
+        raise ValueError(
+            f"--out must be a folder, in which the lab's index.html will lie, got {shortened(str(args.out))}"
+        )
     (_file_to_write if args.format == "onnx" else _folder_to_write)(args.out, "--out")
 
     from . import export

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan_lib import checkpoints, cli, models
+from dcgan_lib import checkpoints, cli, data, models
 
 TRAIN = "train --arch tiny32 --data digits --out new --device cpu --quiet --steps 1"
 FEATURES = "features random:mnist28 --data digits --out new"
@@ -194,7 +194,7 @@ OTHERS = [
     ("export lab nothing --out new", "unknown pretrained model 'nothing'"),
     ("export lab d.safetensors --out new", "holds only a discriminator"),
     ("export lab faces --out file", "--out must be a folder, file is a file"),
-    ("export lab faces --out page.html", "the lab is a folder"),
+    ("export lab faces --out page.html", "--out must be a folder, in which the lab's index.html"),
     ("export onnx faces --out folder.png", "--out must be a file, folder.png is a folder"),
     ("export onnx faces --out file/x.onnx", "file is a file, no folder"),
     ("info", "name"),
@@ -243,13 +243,25 @@ def things(tmp_path_factory):
     return here
 
 
+@pytest.fixture(scope="module")
+def cache(things, tmp_path_factory):
+    """With the sets that calls name, so that no progress bar of theirs is among the messages."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCGAN_CACHE", str(folder))
+        for name, size, channels in (("digits", 32, 1), ("digits", 28, 1), (things / "pictures", 28, 1)):
+            data.load(name, size, channels)
+    return folder
+
+
 def tree(folder):
     return sorted((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*"))
 
 
 @pytest.mark.parametrize(("line", "message"), TRAINING + OTHERS, ids=lambda value: value[:70])
-def test_refused_in_words(things, monkeypatch, capsys, line, message):
+def test_refused_in_words(things, cache, monkeypatch, capsys, line, message):
     monkeypatch.chdir(things)
+    monkeypatch.setenv("DCGAN_CACHE", str(cache))
     before = tree(things)
     code = cli.main(shlex.split(line.replace("$'\\x1b", "'\x1b")))
     captured = capsys.readouterr()

@@ -6,8 +6,10 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -640,6 +642,22 @@ def test_ctrl_c_is_acknowledged(failing, capsys):
     failing(KeyboardInterrupt())
     code, _, errors = call(capsys, "sample", "faces")
     assert code == 130 and errors.strip() == "stopped"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at Linux's list of loaded libraries")
+def test_ctrl_c_while_pytorch_is_imported():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dcgan_lib", "info", "paper64"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text() and time.monotonic() < until:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, printed, errors) == (130, "", "\nstopped\n")
 
 
 def test_a_reader_that_has_seen_enough(tmp_path):
