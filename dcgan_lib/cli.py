@@ -45,7 +45,7 @@ examples:
   dcgan info paper64                                                       shapes and parameters
   dcgan data                                                               the data sets, with licences
 """
-WEIGHTS = "a pretrained name (see `dcgan models`), a run's folder, a .safetensors file or hf:owner/name of the Hugging Face hub"
+WEIGHTS = "a pretrained name (see `dcgan models`), a run's folder, a .safetensors file, or hf:owner/name from the hub"
 DATA = "a name (see `dcgan data`), or a folder, .zip or .npz of yours"
 COUNT = Number(int, low=1, high=10**6)
 SEED = fields_of(TrainConfig)["seed"].metadata["rule"]
