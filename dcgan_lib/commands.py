@@ -96,18 +96,20 @@ def _is_sheet(out: Path) -> bool:
 
 
 def animate(args: argparse.Namespace) -> None:
-    from . import film
+    from . import film, sheets
 
-    film.check(args.out)
+    sheets.check_film(args.out)
     _file_to_write(args.out, "--out")
     run = Path(args.weights).expanduser()
     if not args.walk and (run / "run.json").is_file():
-        frames, columns = film.run_frames(run), args.columns or 8
+        frames, columns, last = sheets.run_frames(run), args.columns or 8, 8
     else:
         generator = _generator(args.weights, "walk with", "auto")
         frames = film.walk_frames(generator, args.n, args.points, args.steps, args.kind, args.seed)
-        columns = args.columns or round(args.n**0.5)
-    say(f"{len(frames)} frames in {film.save(frames, args.out, min(columns, len(frames[0])), args.milliseconds)}")
+        columns, last = args.columns or round(args.n**0.5), 1  # a loop without a halt
+    columns = min(columns, len(frames[0]))
+    path = sheets.animation(frames, args.out, columns=columns, milliseconds=args.milliseconds, last=last)
+    say(f"{len(frames)} frames in {path}")
 
 
 def _generator(weights: str, purpose: str, device: str):

@@ -1,6 +1,6 @@
 """C6: does D learn a hierarchy of features? Selectivity of its maps, layer by layer, trained against random weights.
 
-    python experiments/inspection_filters.py
+    python -m experiments inspection_filters
 
 The discriminator of Tiny ImageNet (imagenet32, shipped) looks at CIFAR-10's test pictures, which it never saw. For each
 map the twenty pictures that excite it most are taken: how mixed are their classes (entropy in bits; about 2.95 is what
@@ -166,7 +166,7 @@ def main() -> None:
     results.record(
         "inspection_filters",
         measured,
-        command="python experiments/inspection_filters.py",
+        command="python -m experiments inspection_filters",
         settings={"discriminator": "results/training_imagenet32.json", "random_seeds": SEEDS, "pictures": PICTURES},
         seed=SEED,
         images=test,

@@ -1,6 +1,6 @@
 """C7 as the paper did it, on scenes: boxes around an object, maps dropped, and the outcome judged by eye and blind.
 
-    python experiments/inspection_forgetting_scenes.py [FOLDER WITH LABELS]
+    python -m experiments inspection_forgetting_scenes
 
 Our scenes have no windows. What they have as often as the paper's bedrooms had windows, and anywhere in the picture,
 are trunks: upright, close-standing strokes, a wood's edge. Labels were entered with `widgets.BoxLabeller`, in three
@@ -18,7 +18,8 @@ from more than half. The price: how far the layout moves (averages over 8x8 pixe
 two different samples.
 
 To label anew: `widgets.BoxLabeller(pictures("boxes"), "trunks_boxes.json", "trunks")` in a notebook beside this file,
-and so on for "there" and "blind"; then name the folder. Seconds on a CPU.
+and so on for "there" and "blind"; then `python -m experiments.analyses.inspection_forgetting_scenes FOLDER`. Seconds on
+a CPU.
 Writes results/inspection_forgetting_scenes.json.
 """
 
@@ -85,7 +86,7 @@ def pictures(stage: str, labels: Path = LABELS) -> torch.Tensor:
     return torch.cat(rows)[torch.from_numpy(shuffled(len(z)))]
 
 
-def main(labels: Path) -> None:
+def main(labels: Path = LABELS) -> None:
     generator, _ = checkpoints.load("scenes")
     z, rows, dropped = ways(generator, labels)
     n = len(z)
@@ -136,7 +137,7 @@ def main(labels: Path) -> None:
     results.record(
         "inspection_forgetting_scenes",
         measured,
-        command="python experiments/inspection_forgetting_scenes.py",
+        command="python -m experiments inspection_forgetting_scenes",
         settings={"generator": "results/training_scenes.json", "labels": "trunks_boxes, trunks_there, trunks_blind"},
         seed=SEED,
         images=samples,
