@@ -190,7 +190,7 @@ def _animate_options(subs) -> None:
         ("--milliseconds", 120, "that a frame stays"),
     ):
         said = help if default is None else f"{help} (default: {default})"
-        rule = Number(int, low=1, high=10_000)
+        rule = Number(int, low=10 if flag == "--milliseconds" else 1, high=10_000)
         add(animate, flag, type=reader(rule, flag), default=default, metavar="N", help=said)
     _choice(animate, "--kind", ("spherical", "linear"), "spherical", "of the way between two latents")
     add(
