@@ -70,10 +70,17 @@ def record(
 
 def load(name: str) -> dict:
     """What `record` wrote. Raises ValueError, naming the near ones, when there is no such file."""
-    known = [path.stem for path in folder().glob("*.json")]
-    return json.loads((folder() / f"{choose(name, known, 'results file')}.json").read_text())
+    return json.loads(_file(name).read_text())
 
 
 def digest(name: str) -> str:
     """SHA-256 of results/<name>.json, shortened: what a colophon says of the numbers it shows."""
-    return hashlib.sha256((folder() / f"{name}.json").read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(_file(name).read_bytes()).hexdigest()[:16]
+
+
+def _file(name: str) -> Path:
+    """In `folder()`; else among the recorded results, for a step that needs an earlier one's."""
+    here = Path(__file__).parent
+    places = (here / "_results", here.parent / "results", folder())
+    known = {path.stem: path for place in places for path in place.glob("*.json")}
+    return known[choose(name, known, "results file")]
