@@ -167,16 +167,17 @@ NOTICED = 0.25  # a share of copies that a search for copies must be able to rul
 def c5(spaces: Mapping[str, Mapping]) -> Verdict:
     """The generator does not memorise its training pictures.
 
-    For each space (features, pixels) and each test a row with `expected`, the share of pictures whose nearest real face
-    would be a training face if the generator did not know which faces those are (one half where as many training faces
-    as held-out ones are looked at, 0.9 for nine times as many); counts [of, n] of `generated` faces for which it is;
-    and of `copies` (training faces shifted by a pixel). A row that does not find nine in ten of the copies counts for
-    nothing. The excess over `expected`, as a part of 1 - `expected`, is the share of generated faces that would be
-    copies of these faces.
+    For each space (features, pixels) a row of counts [of, n] of pictures whose nearest real face is a training face and
+    not one of the held-out ones: `generated` faces, and `copies` (training faces shifted by a pixel). `expected` is the
+    share by symmetry for a generator that does not know which faces were trained on: 0.9 of 9,000 training and 1,000
+    held-out faces. A space that does not find nine in ten of the copies counts for nothing. The excess over `expected`,
+    as a part of 1 - `expected`, is the share of generated faces that would be copies.
+    (All training faces are looked at. Of as many as are held out one half is expected, which is easier to read; but
+    there a copy shows only if its original is among these.)
 
-    Holds: in every row that counts the exact interval of this share reaches down to none and stays below a quarter.
+    Holds: in every space that counts the exact interval of this share reaches down to none and stays below a quarter.
     In part: it lies above none and below a quarter. Does not hold: it lies above none, up to a quarter or more.
-    Undecided: no row counts, or a quarter cannot be told from none.
+    Undecided: no space counts, or a quarter cannot be told from none.
 
     Smooth walks have no part in the verdict: an untrained generator's are smoother. The rule before this one, at most
     5 % nearer than 99 % of held-out faces are, rested on the ten nearest of a thousand. It was replaced after its
