@@ -8,8 +8,8 @@ any pictures give)? And how well does one map alone tell its best class from the
 same for three networks of random weights, with batch norm set on the same pictures.
 
 The rule is `verdicts.c6`, fixed before the run: in the last convolution the trained maps' classes are less mixed than
-the random ones' (intervals over maps apart), and for the trained network selectivity grows from the first convolution to
-the last.
+the random ones' (intervals over maps apart), and for the trained network selectivity grows from the first convolution
+to the last.
 
 The sanity check of Adebayo et al. (2018): does guided backpropagation look different for trained weights than for
 random ones, or is it the picture's edges either way? Rank correlations say, of its size with Sobel edges, of its size

@@ -32,7 +32,7 @@ from experiments.study import once
 
 SEED = 21
 LABELLED, POOL, TESTED = 150, 6_000, 4_000
-MOST = 300  # samples that a way is tested on
+MOST = 150  # samples that a way is tested on
 RANDOM = 19  # draws of the control: beyond all of them by chance in 1 of 20
 DOSES, DOSE_RANDOM = (1 / 16, 1 / 8, 1 / 4, 1 / 2), 5  # shares of a layer's maps, and random draws for each
 CHOSEN = 8  # side of the layer that the verdict rests on
@@ -142,8 +142,8 @@ def forget(samples: Samples, attribute: str, layer: inspection.Layer) -> dict:
 
 
 def doses(layer: inspection.Layer) -> list[int]:
-    """Numbers of maps; of the layers that were not chosen the largest only."""
-    return [round(share * layer.width) for share in (DOSES if layer.side == CHOSEN else DOSES[-1:])]
+    """Numbers of maps, of the chosen layer only."""
+    return [round(share * layer.width) for share in DOSES] if layer.side == CHOSEN else []
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ REPETITIONS = 30  # McGill: ten; disjoint triples
 CONTROL = "random differences"
 SHIFTED = "shifted by a pixel"
 UNTRAINED = "spherical, untrained generator"
-PAIRS, STEPS = 200, 33
+PAIRS, STEPS = 100, 33
 NEAR = 2_000  # generated faces that are looked up
 
 
@@ -325,19 +325,24 @@ def pose(faces: Faces, averaged: int = 4, tested: int = 200) -> dict:
     }
 
 
+def kept(name: str, measure, **settings) -> dict:
+    """What `measure()` returns, kept under all that it depends on, so that a stopped command goes on."""
+    key = {"pool": POOL, "repetitions": REPETITIONS} | settings
+    key |= {"generator": checkpoints.digest(checkpoints.load("faces")[0])}
+    key |= {"classifier": checkpoints.digest(checkpoints.load_classifier("face_attributes")[0])}
+    out = scale.runs("latent_faces")
+    out.mkdir(parents=True, exist_ok=True)
+    return once(out / f"{name}.json", key, measure)
+
+
 def repeated(seed: int) -> dict:
-    """C8 and C9 with another seed: the numbers that their rules read. Kept, so that a stopped command goes on."""
-    generator, classifier = checkpoints.load("faces")[0], checkpoints.load_classifier("face_attributes")[0]
-    key = {"seed": seed, "pool": POOL, "repetitions": REPETITIONS}
-    key |= {"generator": checkpoints.digest(generator), "classifier": checkpoints.digest(classifier)}
+    """C8 and C9 with another seed: the numbers that their rules read."""
 
     def measure() -> dict:
         faces = Faces(seed)
         return counted(sums(faces), pose(faces), seed)
 
-    out = scale.runs("latent_faces")
-    out.mkdir(parents=True, exist_ok=True)
-    return once(out / f"seed_{seed}.json", key, measure)
+    return kept(f"seed_{seed}", measure, seed=seed)
 
 
 def counted(summed: dict, turned: dict, seed: int) -> dict:
@@ -362,19 +367,20 @@ def counted(summed: dict, turned: dict, seed: int) -> dict:
     }
 
 
+PARTS = (memorisation, walks, directions, sums, sum_against_mean, pose)
+
+
 def main() -> None:
     faces = Faces()
+    about = {"seed": SEED, "pictures": real_faces().fingerprint, "pairs": [PAIRS, STEPS], "looked_up": NEAR}
+    part = {f.__name__: kept(f.__name__, lambda f=f: f(faces), **about) for f in PARTS}
     measured = {
         "parameters": models.parameter_count(faces.generator),
         "digest": checkpoints.digest(faces.generator),
         "pool": POOL,
         "pool_seed": SEED,
-        "directions": directions(faces),
-        **walks(faces),
-        "memorisation": memorisation(faces),
-        "sums": sums(faces),
-        "sum_against_mean": sum_against_mean(faces),
-        "pose": pose(faces),
+        **part.pop("walks"),
+        **part,
     }
     measured["seeds"] = [counted(measured["sums"], measured["pose"], SEED)]
     measured["seeds"] += [repeated(seed) for seed in SEEDS if seed != SEED]
