@@ -280,7 +280,7 @@ def c8(seeds: Sequence[Mapping]) -> Verdict:
 
     A sum works when in every seed, and by both choices of exemplars, it is seen in more than half and the lower end of
     its interval (Wilson) lies above the control's upper end. It is *more than chance* when that last condition holds in
-    every seed for the typical exemplars. Holds: every sum works. In part: one works or is more than chance. Does not
+    every seed for the typical exemplars. Holds: every sum works. In part: one is more than chance. Does not
     hold: none. Undecided: fewer than three seeds.
 
     The second choice of exemplars, the typical ones, was added after the surest had failed.
@@ -301,7 +301,7 @@ def c8(seeds: Sequence[Mapping]) -> Verdict:
     why = "; ".join(words) + f" over {len(seeds)} seeds"
     if all(works):
         return Verdict(Outcome.HOLDS, why)
-    return Verdict(Outcome.IN_PART if any(works) or any(chance) else Outcome.NOT, why)
+    return Verdict(Outcome.IN_PART if any(chance) else Outcome.NOT, why)
 
 
 def c9(seeds: Sequence[Mapping]) -> Verdict:
