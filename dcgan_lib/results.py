@@ -17,7 +17,7 @@ from .device import versions
 
 
 def folder() -> Path:
-    """Where results files are: DCGAN_RESULTS, else results/ of the repository, else the installed package's copy (Colab).
+    """DCGAN_RESULTS, else results/ of the repository, else the copy inside an installed package (Colab).
 
     Experiments at scale 'fast' set DCGAN_RESULTS, so that what they write never lies over the recorded results.
     """

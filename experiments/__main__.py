@@ -26,11 +26,15 @@ ORDER = (  # of a run of everything: what others read comes first
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0, or 1 where something failed that should not."""
-    parser = argparse.ArgumentParser("python -m experiments", description="Run the reference runs; without a name, list them.")
+    parser = argparse.ArgumentParser(
+        "python -m experiments", description="Run the reference runs; without a name, list them."
+    )
     parser.add_argument("name", nargs="?", help="a study, an analysis, or 'all'")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="of a study: these variants")
     parser.add_argument("--seed", nargs="+", type=int, metavar="S", help="of a study: these seeds")
-    parser.add_argument("--shard", type=shard, metavar="I/N", help="of a study: every N-th training, from the I-th (0 …)")
+    parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="of a study: every N-th training, from the I-th (0 …)"
+    )
     parser.add_argument("--fresh", action="store_true", help="of a study: forget what earlier calls left of these")
     asked = parser.parse_args(arguments)
     scale.prepare()

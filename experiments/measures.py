@@ -375,7 +375,7 @@ def d_worth(
 ) -> dict:
     """Accuracy of a linear SVM on D's features of a labelled set: what the discriminator is worth (section 5).
 
-    `labelled` pictures, a fifth of which choose C, `tested` others; classes are the set's labels or one attribute of it.
+    `labelled` pictures, a fifth of which choose C, `tested` others; classes are the set's labels or an attribute.
     """
     arch = run.discriminator.arch
     pictures = data.load(labelled_set, image_size=arch.image_size, channels=arch.channels)

@@ -79,7 +79,7 @@ def every_worse(base: str, *variants: str) -> Rule:
 def no_gain(*pairs: tuple[str, str]) -> Rule:
     """The second variant of each pair is not better than the first.
 
-    Holds: none has a smaller distance. Does not hold: all have. In part: some. Undecided: fewer than three seeds of one.
+    Holds: none has a smaller distance. Does not hold: all have. In part: some. Undecided: fewer than three seeds.
     """
 
     def rule(rows: Rows) -> Verdict:

@@ -44,11 +44,26 @@ _LISTED = (
         "features_cifar10",
         "C2: a linear SVM on D's features of CIFAR-10, beside its baselines; an hour on two CPU cores",
         needs=("imagenet32", "cifar10"),
+        fast={
+            "VALIDATION": 60,
+            "CALIBRATION": 128,
+            "CENTROIDS": 16,
+            "LABELS": (3, 10),
+            "SHORT": {"train": 60, "validation": 30, "test": 60},
+        },
     ),
     Analysis(
         "features_svhn",
         "C3 and C4: SVHN with 1,000 labels, and the same network on the labels only; a quarter of an hour",
         needs=("imagenet32", "svhn"),
+        fast={
+            "PER_CLASS": 8,
+            "LABELS": (4, 8),
+            "CENTROIDS": 16,
+            "DRAWS": {"released": (2, 3), "baselines": (2, 2), "curve": (1, 2)},
+            "TRIALS": 2,
+            "RETRAINED": 1,
+        },
     ),
     Analysis(
         "latent_faces",
@@ -65,6 +80,8 @@ _LISTED = (
         "C7 on faces: a smile forgotten by dropping maps of G; minutes",
         fast={"POOL": 800, "TESTED": 400, "LABELLED": 60, "RANDOM": 2, "DOSES": (2, 32)},
     ),
-    Analysis("inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"),
+    Analysis(
+        "inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"
+    ),
 )
 ANALYSES: dict[str, Analysis] = {analysis.name: analysis for analysis in _LISTED}

@@ -19,10 +19,18 @@ GUIDELINES = (
         arch={"downsample": "max_pool", "upsample": "nearest"},
         note="guideline: strided convolutions in D and G, no pooling",
     ),
-    Variant("dense_hidden", arch={"dense_units": 1024}, note="guideline: no fully connected hidden layers; a row of Dai et al."),
-    Variant("relu_in_d", arch={"discriminator_activation": "relu"}, note="guideline: LeakyReLU in D; a row of Dai et al."),
+    Variant(
+        "dense_hidden",
+        arch={"dense_units": 1024},
+        note="guideline: no fully connected hidden layers; a row of Dai et al.",
+    ),
+    Variant(
+        "relu_in_d", arch={"discriminator_activation": "relu"}, note="guideline: LeakyReLU in D; a row of Dai et al."
+    ),
     Variant("leaky_relu_in_g", arch={"generator_activation": "leaky_relu"}, note="guideline: ReLU in G"),
-    Variant("sigmoid_output", arch={"output_activation": "sigmoid"}, note="guideline: Tanh output; a row of Dai et al."),
+    Variant(
+        "sigmoid_output", arch={"output_activation": "sigmoid"}, note="guideline: Tanh output; a row of Dai et al."
+    ),
 )
 KEEP = (  # all guidelines
     Variant("learning_rate_1e-4", {"learning_rate": 1e-4}, note="Dai et al."),
@@ -60,8 +68,8 @@ STUDY = Study(
     ),
     predicts=(
         Prediction(
-            "With the guidelines training is stable in most settings: whatever z, output size or rate, no number is NaN "
-            "and samples are nearer to the faces than noise, ten faces copied, blurred and shuffled faces.",
+            "With the guidelines training is stable in most settings: whatever z, output size or rate, no number is "
+            "NaN and samples are nearer to the faces than noise, ten faces copied, blurred and shuffled faces.",
             rules.stable("base", *(v.name for v in KEEP)),
             "C1",
         ),
