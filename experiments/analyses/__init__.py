@@ -68,7 +68,7 @@ _LISTED = (
     Analysis(
         "latent_faces",
         "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generator; minutes",
-        fast={"POOL": 5_000, "NEAR": 50, "PAIRS": 2, "STEPS": 5},
+        fast={"POOL": 5_000, "NEAR": 50, "PAIRS": 2, "STEPS": 5, "SEEDS": (11,)},
     ),
     Analysis(
         "inspection_filters",
@@ -78,7 +78,7 @@ _LISTED = (
     Analysis(
         "inspection_forgetting",
         "C7 on faces: a smile forgotten by dropping maps of G; minutes",
-        fast={"POOL": 800, "TESTED": 400, "LABELLED": 60, "RANDOM": 2, "DOSES": (2, 32)},
+        fast={"POOL": 800, "TESTED": 400, "LABELLED": 60, "RANDOM": 2, "DOSES": (1 / 16, 1 / 2), "DOSE_RANDOM": 1},
     ),
     Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"

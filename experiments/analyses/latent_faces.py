@@ -451,7 +451,7 @@ def claims(m: dict) -> dict:
             "explains "
             f"{between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
             f"{max(r for t in turns for r in t['random_r2']):.0%}).",
-            "verdict": str(verdicts.c9(seeds)),
+            "verdict": str(verdicts.c9(turns)),
         },
     }
 
