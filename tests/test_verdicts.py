@@ -329,3 +329,18 @@ def test_words_name_the_numbers():
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"
+
+
+# ---- what is recorded ----------------------------------------------------------------------------------------------
+
+
+def test_recorded_verdicts_follow_from_the_rules():
+    from dcgan_lib import results
+    from experiments import rejudge
+
+    recorded = {path.stem: results.load(path.stem) for path in results.folder().glob("*.json")}
+    assert set(rejudge.RULES) <= set(recorded)
+    for name, record in recorded.items():
+        found = {claim: entry["verdict"] for claim, entry in record["claims"].items()}
+        if name in rejudge.RULES:
+            assert rejudge.judged(name, record["measured"]) == found
