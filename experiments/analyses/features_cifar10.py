@@ -220,7 +220,7 @@ def main() -> None:
             "ours": f"{accuracy[MAIN]} ({low:.1%} to {high:.1%}), D trained for {measured['epochs']:.1f} epochs of "
             f"Tiny ImageNet ({accuracy[MIRRORED]} with mirror images, not the paper's way); "
             f"K-means (1,600) {accuracy['kmeans_1600']}; random D {accuracy['random']}.",
-            "verdict": verdicts.c2(measured["rows"], MAIN).words,
+            "verdict": str(verdicts.c2(measured["rows"], MAIN)),
         }
     }
     results.record(
