@@ -68,7 +68,16 @@ _LISTED = (
     Analysis(
         "latent_faces",
         "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generator; minutes",
-        fast={"POOL": 5_000, "NEAR": 50, "PAIRS": 2, "STEPS": 5},
+        fast={
+            "POOL": 400,
+            "SEEDS": (11,),
+            "REPETITIONS": 2,
+            "NEAR": 30,
+            "PAIRS": 2,
+            "STEPS": 5,
+            "MOVED": 10,
+            "TURNED": 4,
+        },
     ),
     Analysis(
         "inspection_filters",
@@ -78,7 +87,7 @@ _LISTED = (
     Analysis(
         "inspection_forgetting",
         "C7 on faces: a smile forgotten by dropping maps of G; minutes",
-        fast={"POOL": 800, "TESTED": 400, "LABELLED": 60, "RANDOM": 2, "DOSES": (2, 32)},
+        fast={"POOL": 480, "TESTED": 240, "LABELLED": 50, "MOST": 30, "RANDOM": 2, "DOSES": (0.5,), "DOSE_RANDOM": 1},
     ),
     Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"

@@ -55,6 +55,7 @@ SHIFTED = "shifted by a pixel"
 UNTRAINED = "spherical, untrained generator"
 PAIRS, STEPS = 200, 33
 NEAR = 2_000  # generated faces that are looked up
+MOVED, TURNED = 500, 200  # faces that attribute directions change, and that the turn vector turns
 
 
 def real_faces() -> data.ImageSet:
@@ -89,8 +90,8 @@ class Faces:
 
 
 def directions(faces: Faces) -> dict:
-    """Vector, accuracy, and what three units along it change in the eye's opinion of 500 other faces."""
-    z = models.sample_latent(500, faces.generator.arch, faces.seed + 1)
+    """Vector, accuracy, and what three units along it change in the eye's opinion of MOVED other faces."""
+    z = models.sample_latent(MOVED, faces.generator.arch, faces.seed + 1)
     before = features.attribute_probabilities(faces.classifier, faces.draw(z))
     out = {}
     for attribute, name in DIRECTIONS.items():
@@ -136,9 +137,9 @@ def walks(faces: Faces) -> dict:
             kinds[kind].append(latent.path_report(features.deep_features(faces.classifier, images)))
     out = {k: {n: summary([r[n] for r in rows]) for n in rows[0]} for k, rows in kinds.items()}
     # Are pictures half way as good as samples? Distance to real faces, beside that of samples.
-    pairs = faces.pool.view(2, -1, faces.pool.shape[1])[:, :5000]
+    pairs = faces.pool.view(2, -1, faces.pool.shape[1])[:, : POOL // 2]
     middles = {
-        "samples": faces.pool[:5000],
+        "samples": faces.pool[: POOL // 2],
         "linear": (pairs[0] + pairs[1]) / 2,
         "spherical": torch.stack([latent.interpolate(p, 3, "spherical")[1] for p in pairs.transpose(0, 1)]),
     }
@@ -266,12 +267,12 @@ def sums(faces: Faces) -> dict:
 
 def sum_against_mean(faces: Faces) -> dict:
     """Bombay's comparison: G(z1 + z2) against the mean of the two pictures, as distances to real faces."""
-    a, b = faces.pool[:2500], faces.pool[2500:5000]
+    a, b = faces.pool[: POOL // 4], faces.pool[POOL // 4 : POOL // 2]
     shown = {
-        "samples": faces.images[:2500],
+        "samples": faces.images[: POOL // 4],
         "G(z1 + z2)": faces.draw(a + b),
         "G((z1 + z2) / √2)": faces.draw((a + b) / 2**0.5),
-        "mean of the two pictures": (faces.images[:2500] + faces.images[2500:5000]) / 2,
+        "mean of the two pictures": (faces.images[: POOL // 4] + faces.images[POOL // 4 : POOL // 2]) / 2,
     }
     return {
         k: metrics.frechet_distance(features.deep_features(faces.classifier, v), faces.real) for k, v in shown.items()
@@ -333,7 +334,7 @@ def repeated(seed: int) -> dict:
 
     def measure() -> dict:
         faces = Faces(seed)
-        return counted(sums(faces), pose(faces), seed)
+        return counted(sums(faces), pose(faces, tested=TURNED), seed)
 
     out = scale.runs("latent_faces")
     out.mkdir(parents=True, exist_ok=True)
@@ -374,7 +375,7 @@ def main() -> None:
         "memorisation": memorisation(faces),
         "sums": sums(faces),
         "sum_against_mean": sum_against_mean(faces),
-        "pose": pose(faces),
+        "pose": pose(faces, tested=TURNED),
     }
     measured["seeds"] = [counted(measured["sums"], measured["pose"], SEED)]
     measured["seeds"] += [repeated(seed) for seed in SEEDS if seed != SEED]
