@@ -277,10 +277,152 @@ def test_a_moved_folder_goes_on(tmp_path):
     assert len(training.train(config(tmp_path / "run", data=tmp_path / "b" / "a", steps=2)).stats) == 2
 
 
-def test_limit_takes_the_first_pictures(tmp_path):
+def test_limit_draws_by_the_seed(tmp_path):
     training.train(config(tmp_path / "run", steps=1, limit=20))
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["pictures"] == {"images": 20, "fingerprint": data.load("digits", limit=20).fingerprint}
+    digits = data.load("digits", image_size=32)
+    assert record["pictures"] == {"images": 20, "fingerprint": digits.take(20, seed=3).fingerprint}
+    assert record["pictures"]["fingerprint"] != digits.select(range(20)).fingerprint
+
+
+def test_pictures_that_the_caller_holds(tmp_path):
+    digits = data.load("digits", image_size=32)
+    short = {"arch": SMALL, "steps": 3, "batch_size": 16, "device": "cpu", "precision": "float32", "progress": False}
+    named = training.train("digits", out=tmp_path / "named", **short)
+    for name, held in {"set": digits, "array": np.array(digits.images)}.items():
+        assert same(named.generator, training.train(held, out=tmp_path / name, **short).generator), name
+    few = digits.take(40, seed=1)
+    given = training.train(config(tmp_path / "given", steps=2), images=few)
+    assert json.loads((given.out / "run.json").read_text())["pictures"]["fingerprint"] == few.fingerprint
+    with pytest.raises(ValueError, match="expected pictures of 32x32 for this architecture, got 28"):
+        training.train(config(tmp_path / "other"), images=data.load("digits", image_size=28))
+
+
+def test_labels_travel_with_their_pictures():
+    digits = data.load("digits", image_size=32)
+    batches = training.Minibatches(digits.images, 50, seed=2, labels=digits.labels)
+    for k in (0, 36, 5):  # within an epoch and across two
+        assert torch.equal(batches.labels(k), torch.from_numpy(digits.labels)[batches.indices(k)])
+        assert torch.equal(batches[k], digits.tensor(batches.indices(k).numpy()))
+    with pytest.raises(ValueError, match="these pictures have no labels"):
+        training.Minibatches(digits.images, 50, seed=2).labels(0)
+
+
+def test_kept_weights_and_weights_to_sample_from(tmp_path):
+    """What a reader wants who stops when the samples look good."""
+    stop = training.Trainer.step
+
+    def interrupted(self, k, log=False):
+        if k == 9:
+            signal.raise_signal(signal.SIGINT)
+        return stop(self, k, log)
+
+    settings = config(tmp_path / "run", keep_every=4, checkpoint_seconds=1000)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt, match="dcgan finish"):
+        patch.setattr(training.Trainer, "step", interrupted)
+        training.train(settings)
+    about = checkpoints.info(tmp_path / "run")["about"]
+    assert (about["step"], about["finished"]) == (10, False)
+    generator, _ = checkpoints.load(tmp_path / "run")
+    drawn = models.sample(generator, models.sample_latent(4, generator.arch, 0))
+    assert drawn.std(0).mean() > 0
+    ended = training.finish(tmp_path / "run", progress=False)
+    assert checkpoints.info(tmp_path / "run")["about"] == about | {"finished": True}
+    straight = training.train(config(tmp_path / "straight", steps=10))
+    assert same(ended.generator, straight.generator)  # as if it had been started with ten steps
+    assert [p.name for p in sorted((tmp_path / "run" / "kept").iterdir())] == [
+        "step_0000004.safetensors",
+        "step_0000008.safetensors",
+    ]
+    four = training.train(config(tmp_path / "four", steps=4))
+    assert same(checkpoints.load(tmp_path / "run" / "kept" / "step_0000004.safetensors")[0], four.generator)
+    with pytest.raises(FileNotFoundError, match="nothing to finish"):
+        training.finish(tmp_path / "nothing")
+
+
+def test_fewer_steps_end_a_run_early(tmp_path):
+    stop = training.Trainer.step
+
+    def interrupted(self, k, log=False):
+        if k == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return stop(self, k, log)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.Trainer, "step", interrupted)
+        training.train(config(tmp_path / "run"))
+    early = training.train(config(tmp_path / "run", steps=8))
+    assert same(early.generator, training.train(config(tmp_path / "straight", steps=8)).generator)
+
+
+def test_a_start_from_weights(tmp_path):
+    first = training.train(config(tmp_path / "a"))
+    alike = config(tmp_path / "b", start=tmp_path / "a", steps=1)
+    trainer = training.Trainer(alike, first.generator.arch, data.load("digits", image_size=32))
+    assert same(trainer.generator, first.generator) and same(trainer.discriminator, first.discriminator)
+    assert same(training.train(alike).generator, training.train(alike).generator)
+    with pytest.raises(ValueError, match=r"holds networks of another architecture: there \{'latent_dim': 8"):
+        training.train(config(tmp_path / "c", start=tmp_path / "a", arch=replace(SMALL, latent_dim=9)))
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_statistics_of_finished_networks_are_means_over_ten_batches(tmp_path, ema):
+    """Against a plain loop over the same batches; one batch, or the trailing averages, would differ."""
+    settings = config(tmp_path / "run", ema_decay=ema)
+    trainer = training.Trainer(settings, replace(SMALL, channels=1), data.load("digits", image_size=32))
+    for k in range(6):
+        trainer.step(k)
+    before = [v.clone() for v in trainer.tensors().values()]
+    found_g, found_d = trainer.finished()
+    seen = []
+    weights = trainer.average or trainer.generator
+    plain = models.Generator(trainer.arch)
+    plain.load_state_dict(weights.state_dict())
+    plain.train()
+    first = plain.project_norm
+    first.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    for i in range(10):
+        rng = training.streams.generator(3, training.streams.CALIBRATION, i)
+        plain(models.sample_latent(16, trainer.arch, rng))
+    axes = [i for i in range(seen[0].ndim) if i != 1]
+    expected = torch.stack([x.mean(axes) for x in seen]).mean(0)
+    torch.testing.assert_close(found_g.project_norm.running_mean, expected, rtol=1e-4, atol=1e-5)
+    seen.clear()
+    plain = models.Discriminator(trainer.arch)
+    plain.load_state_dict(trainer.discriminator.state_dict())
+    plain.train()
+    plain.blocks[1][1].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    for i in range(10):
+        plain(trainer.batches[i])
+    expected = torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0)
+    torch.testing.assert_close(found_d.blocks[1][1].running_mean, expected, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.tensors().values(), strict=True))
+
+
+def test_what_is_logged_is_what_its_name_says(tmp_path):
+    """d_real of real pictures, d_fake of generated ones before D's step, d_fake_after behind it."""
+    trainer = training.Trainer(config(tmp_path), replace(SMALL, channels=1), data.load("digits", image_size=32))
+    for k in range(20):
+        trainer.step(k)
+    with torch.no_grad():
+        fake = trainer.local(trainer.generator)(trainer.latent(20))
+        before = trainer.local(trainer.discriminator)
+        expected = {"d_real": before(trainer.batches[20]).sigmoid().mean(), "d_fake": before(fake).sigmoid().mean()}
+    found = trainer.step(20, log=True)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(float(value), rel=1e-4), name
+    assert abs(expected["d_real"] - expected["d_fake"]) > 0.01
+    with torch.no_grad():
+        after = trainer.local(trainer.discriminator)(fake).sigmoid().mean()
+    assert found["d_fake_after"] == pytest.approx(float(after), rel=1e-2)
+
+
+def test_the_watch_is_asked(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(training.Watch, "statistics", lambda self, stats: asked.append(len(stats)))
+    monkeypatch.setattr(training.Watch, "samples", lambda self, images, step: asked.append(tuple(images.shape)))
+    training.train(config(tmp_path / "run", log_every=6))
+    assert asked == [1, (64, 1, 32, 32), 2, 3, (64, 1, 32, 32)]
 
 
 def test_a_finished_run_needs_no_checkpoint(tmp_path):

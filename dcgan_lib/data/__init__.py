@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..models import choose
+from ..checks import choose
 from . import sources
 from .cache import Source, cache_root, cached, verify_folder
 from .cards import CARDS, Card

@@ -12,7 +12,6 @@ the machine (a disk that is gone, memory) or a file that changes meanwhile ends 
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import io
 import json
@@ -162,7 +161,7 @@ def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[s
                     if folder.exists():
                         warnings.warn(f"the cache {folder} is incomplete or damaged: building it again", stacklevel=4)
                         shutil.rmtree(folder)
-                    for stale in folder.parent.glob(f"{glob.escape(folder.name)}.part-*"):  # of a killed process
+                    for stale in folder.parent.glob(f"{folder.name}.part-*"):  # of a killed process
                         shutil.rmtree(stale, ignore_errors=True)
                     _build(source, size, channels, folder)
                     found = _stored(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -75,6 +77,8 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         """uint8 (N, H, W, C) → float32 (N, 4 K)."""
         check_is_fitted(self)
         images = self._checked(images)
+        if images.shape[-1] * self.patch**2 != len(self.mean_):
+            raise ValueError(f"fitted on patches of {len(self.mean_)} numbers, got {images.shape[-1]} channels")
         out = np.empty((len(images), 4 * len(self.centroids_)), np.float32)
         # |white - c|^2 = |white|^2 - 2 white c + |c|^2 with white = (x - mean) Z: one product with x gives the middle.
         kernel = (self.whitening_ @ self.centroids_.T).to(self.device)  # (D, K)
@@ -97,9 +101,22 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         return out
 
     def _checked(self, images) -> np.ndarray:
+        """The pictures as an array, once they and every parameter have been found to be in their ranges."""
+        for name in ("n_centroids", "patch", "n_patches", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        try:
+            torch.device(self.device)
+        except (RuntimeError, TypeError):
+            raise ValueError(f"device must be one of PyTorch's, got {self.device!r}") from None
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
             raise ValueError(f"expected uint8 pictures (N, H, W, 1 or 3), got {images.dtype} {images.shape}")
+        if not len(images):
+            raise ValueError("no pictures: expected N of at least 1")
+        if self.patch**2 * images.shape[-1] < 2:
+            raise ValueError("patches of one number have no deviation: take patch=2 or more")
         if min(images.shape[1:3]) <= self.patch:
             raise ValueError(f"pictures of {images.shape[1:3]} pixels have no two patches of {self.patch} a side")
         return images

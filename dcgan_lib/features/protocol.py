@@ -1,9 +1,10 @@
-"""How features are judged: C on validation pictures, few labels drawn many times, intervals (paper section 5)."""
+"""How features are judged: C on validation pictures, few labels drawn many times (paper section 5)."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from tqdm import tqdm
@@ -23,9 +24,12 @@ def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-
     and goes on beyond the largest candidate, three times as large each, while that is the best. Of equals the smaller C
     wins. `svm` are parameters of L2SVM; the model keeps warm_start, so that a later `fit` on all pictures starts from
     here. Test pictures have no place in this.
+    Raises ValueError for candidates that are no numbers above 0, no validation pictures, and as L2SVM does.
     """
+    candidates = positive(candidates)
+    if not len(y_validation) or len(X_validation) != len(y_validation):
+        raise ValueError(f"{len(X_validation)} validation pictures with {len(y_validation)} labels cannot choose C")
     model, scores, best = L2SVM(**svm | {"warm_start": True}), {}, None
-    candidates = sorted(candidates)
     for C in candidates:
         model.set_params(C=C).fit(X, y)
         scores[C] = float((model.predict(X_validation) == y_validation).mean())
@@ -39,24 +43,26 @@ def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-
     return best, scores
 
 
-def interval(correct, groups=None, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """A 95 % bootstrap interval of the accuracy, from (N,) of 0/1 (or of any score per picture).
-
-    With `groups` (N,), whole groups are drawn: neighbouring digits of one house number are not independent.
-    """
-    correct, rng = np.asarray(correct, float), np.random.default_rng(seed)
-    groups = np.arange(len(correct)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    right, size = np.bincount(groups, correct), np.bincount(groups)
-    means = []
-    for _ in range(draws):
-        chosen = rng.integers(0, len(size), len(size))
-        means.append(right[chosen].sum() / size[chosen].sum())
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+def positive(candidates) -> list[float]:
+    """Values of C to try, sorted. Raises ValueError for none, and for what is no finite number above 0."""
+    try:
+        values = sorted(float(C) for C in candidates)
+    except (TypeError, ValueError):
+        raise ValueError(f"candidates must be numbers, values of C, got {candidates!r}") from None
+    if not values or not all(0 < C < np.inf for C in values):
+        raise ValueError(f"candidates must be finite numbers above 0, at least one, got {candidates!r}")
+    return values
 
 
 def draw_labels(y, per_class: int, seed: int) -> np.ndarray:
-    """Indices of `per_class` random pictures of each class, class by class. Raises ValueError where there are fewer."""
+    """Indices of `per_class` random pictures of each class, class by class.
+
+    Raises ValueError where there are fewer, for no labels, and for a `per_class` below 1.
+    """
+    if isinstance(per_class, bool) or not isinstance(per_class, Integral) or per_class < 1:
+        raise ValueError(f"per_class must be a whole number of at least 1, got {per_class!r}")
+    if np.ndim(y) != 1 or not len(y):
+        raise ValueError(f"expected labels (N,), N of at least 1, got shape {np.shape(y)}")
     y, rng = np.asarray(y), np.random.default_rng(seed)
     short = {int(c): int(n) for c, n in zip(*np.unique(y, return_counts=True), strict=True) if n < per_class}
     if short:
@@ -70,14 +76,21 @@ def few_labels(
 ) -> dict:  # fmt: skip
     """The released SVHN protocol: class-balanced label draws from a pool, C by mean validation error, then the test.
 
-    (The script draws anew for each C; here the same draws serve all, so that C alone differs.)
+    (The script draws anew for each C; here the same draws serve all, so that only C differs.)
     `pool`, `validation` and `test` are pairs (X, y). `draws` are how many label sets choose C and how many the error is
-    averaged over. Returns C, `validation` {C: mean error}, `errors` of the test, one a draw, their `mean` and
-    `spread` (1.96 standard deviations, as the script prints it), all errors from 0 to 1, and `correct` (N_test,), the
-    part of the draws in which each test picture was right.
+    averaged over. Returns C, `validation` {C: mean error}, `errors` of the test, one a draw, their `mean`, their
+    standard `deviation` and `spread`, 1.96 of these, which the script prints: how far single draws lie apart, not how
+    sure their mean is. All errors are from 0 to 1. `correct` (N_test,) is the part of the draws in which each test
+    picture was right.
+    Raises ValueError for a part without a label for each picture, bad candidates, or draws below 1.
     """
-    svm = svm | {"warm_start": True}
-    errors = {C: [] for C in sorted(candidates)}
+    errors = {C: [] for C in positive(candidates)}
+    for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items():
+        if not len(y) or len(X) != len(y):
+            raise ValueError(f"{name} needs a label for each picture, at least one: {len(X)} pictures, {len(y)} labels")
+    if min(draws) < 1:
+        raise ValueError(f"draws must be at least 1 each, got {draws}")
+    svm = {"progress": False} | svm | {"warm_start": True}
     bar = tqdm(total=sum(draws), desc="label draws", delay=2, **({} if progress else {"disable": True}))
     for i in range(draws[0]):
         rows, model = draw_labels(pool[1], per_class, seed + i), L2SVM(**svm)
@@ -101,6 +114,7 @@ def few_labels(
         "validation": mean,
         "errors": wrong.tolist(),
         "mean": float(wrong.mean()),
+        "deviation": float(wrong.std()),
         "spread": float(1.96 * wrong.std()),
         "correct": right.mean(0),
     }

@@ -1,4 +1,4 @@
-"""D's architecture trained on labels alone.
+"""D's architecture trained on labels only.
 
 With classes and a random search it is the control of the paper's section 5.2; with a face's attributes, several of
 which may hold at once, it is the independent eye that looks at generated faces.
@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from .. import data, models
 from ..device import pick_device, pick_precision
+
+Classifier = models.Discriminator  # D's layers, but a logit for each class, (N, K), instead of real or fake
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def random_settings(rng: np.random.Generator) -> Settings:
 def train_classifier(
     arch, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int = 0, device="auto", precision="auto",
     progress: bool = False,
-) -> models.Discriminator:  # fmt: skip
+) -> Classifier:  # fmt: skip
     """Train on uint8 (N, H, W, C) and labels; the network in eval mode. The rate falls to 0 by a cosine.
 
     Labels (N,) of 0 … K-1 take cross-entropy; attributes (N, A) of 0 and 1 take a binary cross-entropy each. The last
@@ -108,7 +110,7 @@ def _logits(network: nn.Module, images: np.ndarray | Tensor, batch_size: int) ->
 
 
 @torch.no_grad()
-def deep_features(network: models.Discriminator, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
+def deep_features(network: Classifier, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
     """Means over the last convolution's maps, float32 (N, widths[-1]): what a distance between sets of faces uses."""
     device = next(network.parameters()).device
     maps = (network.feature_maps(part) for part in data.batches(images, batch_size, device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -20,71 +21,88 @@ STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROWS = 1024  # of X whose directions precondition the conjugate gradients
 RANK = 512
 BLOCK = 512  # rows that are converted, or scored, at a time
+COLUMNS = 4096  # of X in float64 at a time
+EXACT_ROWS = 1024  # up to so many rows, or
+EXACT_FEATURES = 256  # so many features, Newton steps are exact
+STIFF = 10.0  # from this curvature on, against the 1 of |w|^2 / 2, conjugate gradients are slow
+MEMORY = 2**25  # numbers of X that may be copied to float64: 0.3 GB
 
 
 class L2SVM(ClassifierMixin, BaseEstimator):
     """One-against-all linear SVM with squared hinge loss: `LinearSVC`'s objective, for wide dense features.
 
     Each class minimises |w|^2 / 2 + C sum max(0, 1 - y (w x + b))^2, where b is one more weight, on a constant feature
-    of 1, as LinearSVC has it. All classes are solved together by Newton's method: the loss is piecewise quadratic, its
-    Newton step comes from preconditioned conjugate gradients (two passes over X for all classes at once), and the
-    step's length from an exact line search. Stops when every class's |gradient| / sqrt(2 objective) is at most `tol`:
-    the objective curves at least like |w|^2 / 2, so it is then within a part tol^2 of its minimum (1 in 40,000).
+    of 1, as LinearSVC has it. Newton's method: the loss is piecewise quadratic, and the step's length comes from an
+    exact line search. Up to 1,024 rows or 256 features (more where C is large) the Newton steps are exact, class by
+    class, by Cholesky factors in float64. Otherwise they come from preconditioned conjugate gradients, two passes over
+    X for all classes at once. Stops when every class's |gradient| / sqrt(2 objective) is at most `tol`: the objective
+    curves at least like |w|^2 / 2, so it is then within a part tol^2 of its minimum (1 in 40,000). A large C on many
+    rows takes many passes: `max_passes` ends it with a ConvergenceWarning.
 
-    Parameters: C; tol; max_iter, Newton steps; device ("auto": CUDA where it is, else the CPU); storage of X,
-    "float32" (on a CPU: X itself, no copy) or "bfloat16" (X rounded to 8 bits: half the memory, and half the time where
-    the processor multiplies bfloat16; X of up to 1,024 rows is turned into fewer dimensions and stays float32);
-    warm_start, begin at the last solution (as along a path of C); progress, a bar. Attributes after `fit`: classes_,
-    coef_ (K, F), intercept_ (K,), objective_ (K,), relative_gradient_ (K,), n_iter_, n_passes_ (over X); K is 1 for
-    two classes.
+    Parameters: C; tol; max_iter, Newton steps; max_passes over X; device ("auto": CUDA where it is, else the CPU);
+    storage of X, "float32" (on a CPU: X itself, no copy) or "bfloat16" (X rounded to 8 bits: half the memory, and half
+    the time where the processor multiplies bfloat16; problems that are solved exactly stay float32); warm_start, begin
+    at the last solution (as along a path of C); progress, a bar where a fit takes more than two seconds. Attributes
+    after `fit`: classes_, coef_ (K, F), intercept_ (K,), objective_ (K,), relative_gradient_ (K,), n_iter_ (of the
+    slowest class), n_passes_ (over X); K is 1 for two classes.
     """
 
     def __init__(
-        self, C=1.0, tol=5e-3, max_iter=100, device="auto", storage="float32", warm_start=False, progress=False
-    ):
-        self.C, self.tol, self.max_iter = C, tol, max_iter
+        self, C=1.0, tol=5e-3, max_iter=100, max_passes=2000, device="auto", storage="float32", warm_start=False,
+        progress=True,
+    ):  # fmt: skip
+        self.C, self.tol, self.max_iter, self.max_passes = C, tol, max_iter, max_passes
         self.device, self.storage, self.warm_start, self.progress = device, storage, warm_start, progress
 
     def fit(self, X, y):
-        """X (N, F), y (N,) of labels. Raises ValueError for bad input, as scikit-learn's estimators do."""
+        """X (N, F), y (N,) of labels. Raises ValueError for bad input, as scikit-learn's estimators do.
+
+        Warns ConvergenceWarning where max_iter or max_passes end it above `tol`.
+        """
         X, y = validate_data(self, X, y, dtype=np.float32, order="C", accept_large_sparse=False)
         check_classification_targets(y)
-        choose(self.storage, STORAGE, "storage")
-        if not self.C > 0:
-            raise ValueError(f"C must be above 0, got {self.C}")
+        device = self._checked()
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class, {self.classes_[0]!r}: at least 2 are needed")
+        # One problem a class, theirs +1 and all others -1; of two classes one problem says it all.
         positive = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         signs = torch.from_numpy(np.where(y[:, None] == positive, 1, -1).astype(np.float32)).to(device)  # (N, K)
         start = None
         if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == (signs.shape[1], X.shape[1]):
             start = torch.from_numpy(np.column_stack([self.coef_, self.intercept_]).astype(np.float32)).to(device)
-        X = _tensor(X)
-        X, turn = _turned(X) if len(X) <= ROWS < X.shape[1] else (X, None)
-        storage = STORAGE[self.storage] if turn is None else torch.float32  # it is small now
-        features = _Features(X, storage, torch.device(device), turned=turn is not None)
-        if turn is not None and start is not None:
-            start = torch.cat([start[:, :-1] @ turn.to(device), start[:, -1:]], 1)
-        weights, about = _solve(features, signs, float(self.C), self.tol, self.max_iter, start, self.progress)
-        weights = weights.cpu()
-        if turn is not None:
-            weights = torch.cat([weights[:, :-1] @ turn.T, weights[:, -1:]], 1)
-        weights = weights.numpy()
+        with tqdm(desc="L2SVM", unit=" Newton steps", delay=2, **({} if self.progress else {"disable": True})) as bar:
+            weights, about = _solve(_tensor(X), signs, self, start, bar)
+        weights = weights.cpu().numpy()
         self.coef_, self.intercept_ = weights[:, :-1], weights[:, -1]
-        self.objective_, self.relative_gradient_, self.n_iter_ = about
-        self.n_passes_ = features.passes
-        if self.relative_gradient_.max() > self.tol:
+        self.objective_, self.relative_gradient_, self.n_iter_, self.n_passes_ = about
+        if not self.relative_gradient_.max() <= self.tol:
             warnings.warn(
-                f"L2SVM stopped after {self.n_iter_} Newton steps at a relative gradient of "
-                f"{self.relative_gradient_.max():.2g}, above tol={self.tol}: raise max_iter or tol, or scale X",
+                f"L2SVM with C={self.C:g} stopped after {self.n_iter_} Newton steps and {self.n_passes_} passes at a "
+                f"relative gradient of {self.relative_gradient_.max():.2g}, above tol={self.tol}: take a smaller C, "
+                "raise tol, max_iter or max_passes, or scale X",
                 ConvergenceWarning,
                 stacklevel=2,
             )
         return self
+
+    def _checked(self) -> torch.device:
+        """The device to fit on, once every parameter has been found to be in its range."""
+        choose(self.storage, STORAGE, "storage")
+        for name in ("C", "tol"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+        for name in ("max_iter", "max_passes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return torch.device(self.device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"device must be 'auto' or one of PyTorch's, got {self.device!r}: {error}") from None
 
     def decision_function(self, X):
         """Distances (N, K), or (N,) for two classes."""
@@ -99,29 +117,21 @@ class L2SVM(ClassifierMixin, BaseEstimator):
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
 
 
+def _narrow(X: Tensor, most: int) -> bool:
+    return X.shape[1] <= most and X.numel() <= MEMORY
+
+
 def _tensor(X: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not writable.*")  # a read-only memory map: we only read
         return torch.from_numpy(X)
 
 
-def _turned(X: Tensor) -> tuple[Tensor, Tensor]:
-    """Few pictures span few directions: X in axes of its own, (N, r), and these axes (F, r), orthonormal.
-
-    The weights of the minimum lie in that span, so the problem stays the same, and each pass costs N^2 instead of N F.
-    """
-    X = X.double()
-    values, vectors = torch.linalg.eigh(X @ X.T)
-    kept = values > 1e-12 * values[-1].clamp_min(1e-300)
-    sizes, vectors = values[kept].sqrt(), vectors[:, kept]
-    return (vectors * sizes).float(), (X.T @ (vectors / sizes)).float()
-
-
 class _Features:
     """X (N, F) with a constant feature 1 behind it, and its two products with skinny matrices."""
 
-    def __init__(self, X: Tensor, dtype: torch.dtype, device: torch.device, turned: bool = False):
-        self.passes, self.shape, self.turned = 0, (len(X), X.shape[1] + 1), turned
+    def __init__(self, X: Tensor, dtype: torch.dtype, device: torch.device):
+        self.passes, self.shape = 0, (len(X), X.shape[1] + 1)
         if dtype == X.dtype:
             self.X = X.to(device)  # not copied on a CPU
         else:
@@ -178,11 +188,6 @@ class _Preconditioner:
     """
 
     def __init__(self, X: _Features):
-        if X.turned:  # the axes of X are the directions already
-            values = F.pad(X.X.float().square().sum(0), (0, 1), value=1.0)
-            self.floor, self.directions = values.median(), None
-            self.values = values.clamp_min(self.floor)
-            return
         rows = X.rows(ROWS)  # (m, F + 1)
         scale = X.shape[0] / len(rows)
         values, vectors = torch.linalg.eigh((rows @ rows.T * scale).cpu().double())  # no float64 on Apple GPUs
@@ -195,44 +200,58 @@ class _Preconditioner:
         """`curvature` (K, 1) is 2C times the part of the rows that is active."""
         ratio = (1 + curvature * self.floor) / (1 + curvature * self.values)  # (K, r)
         ratio = ratio.clamp_min(1e-4)  # or what float32 leaves of the largest directions would be noise
-        if self.directions is None:
-            return gradient * ratio
         return gradient + ((gradient @ self.directions) * (ratio - 1)) @ self.directions.T
 
 
 @torch.no_grad()
-def _solve(X: _Features, signs: Tensor, C: float, tol: float, max_iter: int, start: Tensor | None, progress: bool):
-    """Weights (K, F + 1) with the intercept last, and (objective, relative gradient, Newton steps)."""
-    precondition = _Preconditioner(X)
+def _solve(X: Tensor, signs: Tensor, model: L2SVM, start: Tensor | None, bar: tqdm):
+    """Weights (K, F + 1) with the intercept last, and (objective, relative gradient, Newton steps, passes over X)."""
+    C, tol, max_iter = float(model.C), float(model.tol), int(model.max_iter)
+    # Few rows or few features: exact Newton steps cost less than many passes over X.
+    if len(X) <= EXACT_ROWS or _narrow(X, EXACT_FEATURES):
+        return _exact(X, signs, C, tol, max_iter, start, bar)
+    features = _Features(X, STORAGE[model.storage], signs.device)
+    precondition = _Preconditioner(features)
+    # Where the loss curves much more than |w|^2 / 2 in most directions, conjugate gradients take many passes: there
+    # exact steps pay for larger problems too.
+    stiffness = float(2 * C * precondition.floor)
+    times = 1 if stiffness <= 1 else 2 if stiffness <= 1000 else 4
+    if len(X) <= times * EXACT_ROWS or _narrow(X, times * EXACT_FEATURES):
+        return _exact(X, signs, C, tol, max_iter, start, bar)
     steps, path = 0, [C]
     if start is None:
-        start = torch.zeros(signs.shape[1], X.shape[1], device=signs.device)
-        # Where the loss curves much more than |w|^2 / 2 in most directions, a step from 0 changes which rows are
-        # active all over, and only a small part of it helps. So come from smaller C, roughly solved.
-        while 2 * path[0] * precondition.floor > 10:
+        start = torch.zeros(signs.shape[1], X.shape[1] + 1, device=signs.device)
+        # There too a step from 0 changes which rows are active all over, and only a small part of it helps. So come
+        # from smaller C, roughly solved.
+        while 2 * path[0] * precondition.floor > STIFF:
             path.insert(0, path[0] / 3)
-    with tqdm(desc="L2SVM", unit=" Newton steps", delay=2, **({} if progress else {"disable": True})) as bar:
-        for now in path:
-            goal = tol if now == C else max(tol, 0.1)
-            start, objective, relative, more = _newton(X, signs, now, goal, max_iter - steps, start, precondition, bar)
-            steps += more
-    return start, (objective.cpu().numpy(), relative.cpu().numpy(), steps)
+    for now in path:
+        goal = tol if now == C else max(tol, 0.1)
+        start, objective, relative, taken = _newton(
+            features, signs, now, goal, max_iter - steps, model.max_passes, start, precondition, bar
+        )
+        steps += taken
+    return start, (objective.cpu().numpy(), relative.cpu().numpy(), steps, features.passes)
 
 
-def _newton(X, signs, C, tol, max_iter, W, precondition, bar):
+def _newton(X, signs, C, tol, max_iter, max_passes, W, precondition, bar):
     """From W: weights, objective and relative gradient of each class (K,), and the steps taken."""
     steps = 0
     while True:
+        # A row counts where its margin is below 1 (gap above 0): the gradient and the objective come from these.
         gap, back = X.hinge(W, signs)  # (N, K), (K, F + 1)
         gradient = W - 2 * C * back
         objective = 0.5 * _dot(W, W)[:, 0] + C * gap.clamp_min(0).square().sum(0)
         relative = gradient.norm(dim=1) / (2 * objective).sqrt()
         bar.set_postfix_str(f"C {C:.1e}, relative gradient {relative.max():.1e}", refresh=False)
-        if steps == max_iter or bool((relative <= tol).all()):
+        if steps >= max_iter or X.passes >= max_passes or bool((relative <= tol).all()):
             return W, objective, relative, steps
-        active = (gap > 0).float()  # the pieces where the loss is quadratic
+        # As long as the same rows count, the loss is a quadratic with this curvature, and Newton's step leads to its
+        # minimum.
+        active = (gap > 0).float()
         curvature = 2 * C * active.mean(0)[:, None]
-        # Conjugate gradients for (I + 2C X' A X) d = -gradient, all classes at once, each until it is good enough.
+        # Conjugate gradients for (I + 2C X' A X) d = -gradient, all classes at once. Each class stops when it is good
+        # enough: rough far from the minimum, where other rows will count after the step, and finer near it.
         d, d_out, residual = torch.zeros_like(W), torch.zeros_like(gap), -gradient
         p = z = precondition(residual, curvature)
         rz = _dot(residual, z)
@@ -248,26 +267,172 @@ def _newton(X, signs, C, tol, max_iter, W, precondition, bar):
             z = precondition(residual, curvature)
             new = _dot(residual, z)
             going &= (new > rz_goal) | (_dot(residual, residual) > rr_goal)
-            if not going.any():
+            if not going.any() or X.passes >= max_passes:
                 break
             p = z + torch.where(going, new / rz.clamp_min(1e-30), 0.0) * p
             rz = new
-        W = W + _line_search(W, d, gap, signs * d_out, C) * d
+        # On the way there rows come and go: go as far as the true objective falls.
+        W = W + _line_search(_dot(W, d), _dot(d, d), gap, signs * d_out, C) * d
         steps += 1
         bar.update()
 
 
-def _line_search(W: Tensor, d: Tensor, gap: Tensor, closing: Tensor, C: float) -> Tensor:
+class _Kernel:
+    """Few pictures: weights are sums of the rows of Z = [X, 1], Z'u, and all products come from ZZ' (N, N), made once.
+
+    Chapelle, Training a Support Vector Machine in the Primal (2007): a Newton step solves for the active rows only.
+    """
+
+    C: float  # set by who solves
+
+    def __init__(self, X: Tensor, device: torch.device):
+        self.X, self.whole, self.passes = X, {}, 1
+        self.products = torch.ones(len(X), len(X), dtype=torch.float64, device=device)  # of the constant feature
+        for columns in X.split(COLUMNS, 1):
+            columns = columns.to(device).double()
+            self.products.addmm_(columns, columns.T)
+        self.length = self.products.diagonal().mean()  # the mean |row|^2
+
+    def scores(self, u: Tensor) -> Tensor:
+        return self.products @ u
+
+    def gradient(self, u: Tensor, signed: Tensor) -> Tensor:
+        return u - 2 * self.C * signed
+
+    def dot(self, u: Tensor, v: Tensor) -> Tensor:
+        return u @ (self.products @ v)
+
+    def minimum(self, active: Tensor, sign: Tensor) -> Tensor:
+        """Of the quadratic piece: u is 0 but for the active rows, (ZZ' + I / 2C) u = sign there."""
+        out = torch.zeros_like(sign)
+        if active.all():  # where every class begins
+            if self.C not in self.whole:
+                self.whole[self.C] = _cholesky(self.products, 1 / (2 * self.C))
+            out[:] = torch.cholesky_solve(sign[:, None], self.whole[self.C])[:, 0]
+        else:
+            rows = active.nonzero()[:, 0]
+            factor = _cholesky(self.products[rows][:, rows], 1 / (2 * self.C))
+            out[rows] = torch.cholesky_solve(sign[rows, None], factor)[:, 0]
+        return out
+
+    def weights(self, u: Tensor) -> Tensor:
+        """u (K, N) → (K, F + 1)."""
+        self.passes += 1
+        parts = [u @ columns.to(u.device).double() for columns in self.X.split(COLUMNS, 1)]
+        return torch.cat([*parts, u.sum(1, keepdim=True)], 1)
+
+
+class _Narrow:
+    """Few features: weights (F + 1,) as they are; Z'AZ (F + 1, F + 1) follows the rows that come and go."""
+
+    C: float  # set by who solves
+
+    def __init__(self, X: Tensor, device: torch.device):
+        self.passes = 1
+        self.Z = F.pad(X.to(device).double(), (0, 1), value=1.0)
+        self.whole = self.Z.T @ self.Z
+        self.length = self.whole.trace() / len(X)
+        self.active = self.products = None
+
+    def scores(self, v: Tensor) -> Tensor:
+        self.passes += 1
+        return self.Z @ v
+
+    def gradient(self, v: Tensor, signed: Tensor) -> Tensor:
+        self.passes += 1
+        return v - 2 * self.C * (signed @ self.Z)
+
+    def dot(self, u: Tensor, v: Tensor) -> Tensor:
+        return u @ v
+
+    def minimum(self, active: Tensor, sign: Tensor) -> Tensor:
+        """Of the quadratic piece: (I + 2C Z'AZ) v = 2C Z'A sign."""
+        if self.active is None or (active != self.active).sum() > (~active).sum():
+            self.active, self.products = torch.ones_like(active), self.whole.clone()
+        changed = (active != self.active).nonzero()[:, 0]
+        rows = self.Z[changed]
+        self.products += (rows * torch.where(active[changed], 1.0, -1.0)[:, None].to(rows)).T @ rows
+        self.active = active
+        factor = _cholesky(self.products, 1 / (2 * self.C))
+        return torch.cholesky_solve((active * sign @ self.Z)[:, None], factor)[:, 0]
+
+    def weights(self, v: Tensor) -> Tensor:
+        return v
+
+
+def _cholesky(A: Tensor, ridge: float) -> Tensor:
+    """The factor of A + ridge I. Where rounding has left A no longer positive, as much is added to its diagonal."""
+    A = A.clone()
+    A.diagonal().add_(min(ridge, 1e200))  # a smaller C leaves weights of 0 just so
+    more = 1e-14 * float(A.diagonal().mean())
+    for _ in range(12):
+        factor, failed = torch.linalg.cholesky_ex(A)
+        if not failed:
+            break
+        A.diagonal().add_(more)
+        more *= 10
+    return factor
+
+
+def _exact(X: Tensor, signs: Tensor, C: float, tol: float, max_iter: int, start: Tensor | None, bar: tqdm):
+    """As `_solve`, class by class in float64, each Newton step from a Cholesky factor."""
+    device = signs.device if signs.device.type != "mps" else torch.device("cpu")  # Apple's GPUs have no float64
+    problem = (_Kernel if len(X) <= 2 * X.shape[1] else _Narrow)(X, device)
+    path = [C]  # at a large C most steps go into finding which rows are active: so come from smaller C, roughly solved
+    while 2 * path[0] * problem.length > STIFF:
+        path.insert(0, path[0] / 100)
+    if start is None:
+        active = torch.ones(signs.shape, dtype=torch.bool, device=device)
+    else:
+        active, path = ((X.to(start.device) @ start[:, :-1].T + start[:, -1]) * signs < 1).to(device), [C]
+    found, objectives, gradients, most = [], [], [], 0
+    for k, sign in enumerate(signs.T.to(device).double()):
+        now, steps = active[:, k], 0
+        for problem.C in path:
+            # The minimum of the piece where the last value of C, or the last fit, ended.
+            if steps < max_iter:
+                w, steps = problem.minimum(now, sign), steps + 1
+                scores = problem.scores(w)
+            before = np.inf
+            while True:
+                gap = 1 - sign * scores  # (N,)
+                slack, now = gap.clamp_min(0), gap > 0
+                gradient = problem.gradient(w, sign * slack)
+                objective = float(0.5 * problem.dot(w, w) + problem.C * slack.square().sum())
+                relative = max(0.0, float(problem.dot(gradient, gradient))) ** 0.5 / (2 * objective) ** 0.5
+                # Where the objective falls no more, float64 is at its end.
+                goal = tol if problem.C == C else max(tol, 0.3)
+                if relative <= goal or steps >= max_iter or objective >= before:
+                    break
+                before = objective
+                # Newton's step leads to the minimum of this piece; other rows come and go on the way there, so go as
+                # far as the objective falls.
+                d = problem.minimum(now, sign) - w
+                d_scores = problem.scores(d)
+                along, squared = problem.dot(w, d).view(1, 1), problem.dot(d, d).view(1, 1)
+                step = float(_line_search(along, squared, gap[:, None], (sign * d_scores)[:, None], problem.C))
+                w, scores, steps = w + step * d, scores + step * d_scores, steps + 1
+                bar.set_postfix_str(f"class {k + 1} of {signs.shape[1]}, C {problem.C:.1e}", refresh=False)
+                bar.update()
+        found.append(w)
+        objectives.append(objective)
+        gradients.append(relative)
+        most = max(most, steps)
+    weights = problem.weights(torch.stack(found)).float()
+    return weights, (np.array(objectives), np.array(gradients), most, problem.passes)
+
+
+def _line_search(along: Tensor, squared: Tensor, gap: Tensor, closing: Tensor, C: float) -> Tensor:
     """The step (K, 1) that minimises each class's objective along d, where a step t leaves gap - t closing (N, K).
 
-    It is the root of a rising slope, found by bisection.
+    `along` is w d and `squared` is d d, (K, 1) each. The step is the root of a rising slope, found by bisection.
     """
 
     def slope(t: Tensor) -> Tensor:
         slack = (gap - t.T * closing).clamp_min(0)
-        return _dot(W + t * d, d) - 2 * C * (slack * closing).sum(0)[:, None]
+        return along + t * squared - 2 * C * (slack * closing).sum(0)[:, None]
 
-    low, high = torch.zeros(len(W), 1, device=W.device), torch.full((len(W), 1), 2.0, device=W.device)
+    low, high = torch.zeros_like(along), torch.full_like(along, 2.0)
     for _ in range(20):  # to a millionth
         middle = (low + high) / 2
         rising = slope(middle) > 0

@@ -9,11 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from ..architecture import Architecture, architecture
 from ..config import TrainConfig
 from . import streams
 from .folder import RunFolder, read_stats, settings_of
+from .interrupts import finish_step_first
 from .minibatches import Minibatches
 from .trainer import Trainer
 from .watch import Watch
@@ -143,7 +141,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     saved = logged = time.monotonic()
     quiet = {} if progress else {"disable": True}  # else TQDM_DISABLE decides
     bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
-    with bar, _finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
+    with bar, finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
         for k in range(done, steps):
             # One step of the paper's section 4. 'alternate' logs a pair of steps, one of each network.
             log = (k // 2 if config.schedule == "alternate" else k) % config.log_every == 0 or k == steps - 1
@@ -220,11 +218,11 @@ def finish(out: str | Path, progress: bool = True) -> Run:
 
 
 def _from_short(given, images, settings: dict) -> tuple[TrainConfig, data.ImageSet | None]:
-    if isinstance(given, (str, Path)):
-        return TrainConfig(data=given, **settings), images
-    size = architecture(settings.get("arch", "tutorial64")).image_size
-    images = data.as_images(given, image_size=size)
-    return TrainConfig(data=images.name, **settings), images
+    """`train("digits", out=…)`, or pictures that the caller holds."""
+    if not isinstance(given, (str, Path)):
+        images = data.load(given, image_size=architecture(settings.get("arch", "tutorial64")).image_size)
+        given = images.name
+    return TrainConfig(data=given, **settings), images
 
 
 def _pictures(config: TrainConfig, images: data.ImageSet | None) -> data.ImageSet:
@@ -298,8 +296,7 @@ def _stretches(there: dict | None, trainer: Trainer, done: int) -> list[dict]:
 
 def _restore(trainer: Trainer, folder: RunFolder) -> None:
     try:
-        about, tensors = checkpoints.load_state(folder.state)
-        trainer.restore(tensors, about["step"])
+        trainer.restore(checkpoints.load_state(folder.state)[1])
     except ValueError as error:
         raise checkpoints.CheckpointError(
             f"{folder.state}: {error}. Choose another folder, or start=… weights"
@@ -330,29 +327,3 @@ def _diverged(step: int, out: Path) -> TrainingDiverged:
         "from it with the same settings ends here again. Try, in a new folder: precision='float32', a lower "
         "learning_rate (1e-4), norm_eps=1e-5, or a look at the pictures (all of one colour?)"
     )
-
-
-@contextlib.contextmanager
-def _finish_step_first() -> Iterator[threading.Event]:
-    """Ctrl-C, a notebook's stop button and SIGTERM ask for a checkpoint at the end of the step."""
-    stop, asked = threading.Event(), []
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may catch signals
-        yield stop
-        return
-
-    def ask(*_) -> None:
-        # Asked twice: now, without a checkpoint. Launchers of several processes ask again on their own, and a process
-        # may wait for a peer that is gone: there the third time ends it.
-        asked.append(time.monotonic())
-        if len(asked) > (1 if distributed.world_size() == 1 else 2):
-            raise KeyboardInterrupt("stopped at once; the same call goes on from the last checkpoint")
-        stop.set()
-        with contextlib.suppress(OSError, RuntimeError):
-            print("\nstopping after this step …", file=sys.stderr, flush=True)
-
-    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)

@@ -66,6 +66,8 @@ class RunFolder:
         The lock lies on the folder itself, not on a file in it: a copy of the folder is not locked, and a folder that
         was moved still is.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise NotADirectoryError(f"{self.path} is a file: a run's `out` is a folder")
         self.path.mkdir(parents=True, exist_ok=True)
         if fcntl is None:
             yield

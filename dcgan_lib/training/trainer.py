@@ -160,25 +160,22 @@ class Trainer:
             out |= {f"{name}.{k}": v for k, v in checkpoints.optimiser_tensors(optimiser).items()}
         return out
 
-    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Put back what `tensors` gave after so many steps. Raises ValueError that names what is missing."""
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `tensors` gave. Raises ValueError that names what is missing or does not fit."""
 
         def part(name: str) -> dict[str, Tensor]:
             return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
 
-        names = {"generator", "discriminator", "adam_g", "adam_d"} | ({"ema"} if self.average is not None else set())
-        if self.config.schedule == "alternate" and step == 1:  # D has not had a minibatch yet
-            names.remove("adam_d")
-        if missing := sorted(name for name in names if not part(name)):
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        networks |= {} if self.average is None else {"ema": self.average}
+        optimisers = dict(zip(("adam_g", "adam_d"), self.optimisers, strict=True))
+        if missing := [name for name in networks | optimisers if not part(name)]:
             raise ValueError(f"the checkpoint lacks {', '.join(missing)}")
-        networks = [(self.generator, "generator"), (self.discriminator, "discriminator")]
-        try:
-            for network, name in [*networks, *([(self.average, "ema")] if self.average is not None else [])]:
-                network.load_state_dict(part(name))
-            for name, optimiser in zip(("adam_g", "adam_d"), self.optimisers, strict=True):
-                checkpoints.restore_optimiser(optimiser, part(name))
-        except (RuntimeError, KeyError, IndexError) as error:
-            raise ValueError(f"the checkpoint does not fit these networks: {str(error)[:300]}") from error
+        for name, network in networks.items():
+            checkpoints.check_state(network, part(name), f"the checkpoint's {name}")
+            network.load_state_dict(part(name))
+        for name, optimiser in optimisers.items():
+            checkpoints.restore_optimiser(optimiser, part(name))
 
     def local(self, network: nn.Module) -> nn.Module:
         """A copy whose batch norm asks no other process."""
