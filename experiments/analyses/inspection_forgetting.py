@@ -104,7 +104,7 @@ def forget(samples: Samples, attribute: str, layer: inspection.Layer) -> dict:
     have = np.flatnonzero(samples.opinion[: POOL - TESTED, i])[:LABELLED]
     lack = np.flatnonzero(~samples.opinion[: POOL - TESTED, i])[: len(have)]
     tested = np.arange(POOL - TESTED, POOL)[samples.opinion[POOL - TESTED :, i]][:MOST]
-    if min(len(have), len(tested)) < 50:
+    if min(len(have), len(tested)) < min(50, MOST):
         return {"samples": len(have), "too_rare": True}
     maps = samples.maps(have, layer.index)
     mask = box_of(OBJECTS[attribute], layer.side, generator.arch.image_size)
