@@ -414,8 +414,8 @@ def claims(m: dict) -> dict:
         for test, row in found["fair"].items()
     }
     near = "; ".join(
-        f"{r['generated'][0] / r['generated'][1]:.1%} (by {k} training faces, {r['expected']:.0%} without memory; "
-        f"{r['copies'][0] / r['copies'][1]:.0%} of training faces shifted by a pixel)"
+        f"{r['generated'][0] / r['generated'][1]:.1%} (by {k} training faces; {r['expected']:.0%} without "
+        f"memorisation, {r['copies'][0] / r['copies'][1]:.0%} of training faces shifted by a pixel)"
         for k, r in tests.items()
     )
     walk, untrained = (walked[kind]["largest_step"]["mean"] for kind in ("spherical", UNTRAINED))
