@@ -246,7 +246,8 @@ def c7(objects: Mapping[str, Mapping]) -> Verdict:
     ]
     why = "; ".join(
         f"{name} gone from {row['gone']:.0%} (random maps {min(row['random_gone']):.0%} to "
-        f"{max(row['random_gone']):.0%}), {row['others']:.1%} of other opinions change ({mean(row['random_others']):.1%})"
+        f"{max(row['random_gone']):.0%}), {row['others']:.1%} of other opinions change "
+        f"({mean(row['random_others']):.1%})"
         for name, row in objects.items()
     )
     if len(forgotten) == len(objects):

@@ -317,7 +317,9 @@ def test_words_name_the_numbers():
     words = verdicts.c8([sums(25, 1), sums(15, 2), sums(20, 3)]).words
     assert "50 to 83.3 %" in words and "3.33 to 10 %" in words and "3 seeds" in words
     words = verdicts.c7({"smile": dropped(0.54)}).words
-    assert "smile gone from 54%" in words and "10% to 30%" in words
+    assert (
+        "smile gone from 54%" in words and "10% to 30%" in words and "10.0% of other opinions change (12.0%)" in words
+    )
     words = verdicts.c5({"pixels": near(0.914, n=10_000)}).words
     low, high = share_interval(9140, 10_000, "exact")
     assert f"91.4% by pixels ({low:.1%} to {high:.1%}; 90% without" in words
