@@ -1,4 +1,4 @@
-"""Experiments: rows that are kept as long as all they depend on is the same, shards, rules, and every registered name."""
+"""Experiments: rows are kept as long as all they depend on is the same; shards, rules, every registered name."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_only_what_is_asked_for_is_run_and_the_file_says_what_is_missing():
     studies.run(two(counted(calls), seeds=(0, 1)), only=["wide"], seeds=[1])
     assert calls == ["wide_seed1"]
     assert results.load("two")["measured"]["missing"] == [["fast", 0], ["wide", 0], ["fast", 1]]
-    with pytest.raises(ValueError, match="unknown variant of two 'wode'.*did you mean 'wide'"):
+    with pytest.raises(ValueError, match=r"unknown variant of two 'wode'.*did you mean 'wide'"):
         studies.run(two(), only=["wode"])
 
 
@@ -235,7 +235,7 @@ def test_shards_part_the_work(n):
     study = two(seeds=(0, 1, 2))
     every = [(v.name, seed) for v, seed in studies.chosen(study)]
     parts = [[(v.name, seed) for v, seed in studies.chosen(study, shard=(i, n))] for i in range(n)]
-    assert sorted(sum(parts, [])) == sorted(every) and len(every) == 6
+    assert sorted(job for part in parts for job in part) == sorted(every) and len(every) == 6
     with pytest.raises(ValueError, match=f"from 0 to N - 1, got {n}/{n}"):
         studies.chosen(study, shard=(n, n))
 
@@ -362,7 +362,7 @@ def test_d_is_worth_more_with_right_labels(trained, monkeypatch):
 
 
 def test_memorised_is_nearly_all_of_copies_and_little_of_noise(trained, monkeypatch):
-    run, real = trained
+    real = trained[1]
     monkeypatch.setattr(measures, "drawn", lambda generator, n, rng: real.tensor(slice(0, n)))
     assert of(measures.memorised.set(samples=100), trained)["memorised"] == 1
     monkeypatch.setattr(measures, "drawn", lambda generator, n, rng: real.tensor(slice(0, n)).flip(0, 2, 3) * -1)
@@ -416,7 +416,7 @@ def test_stable_is_the_rule_of_c1():
     assert rules.stable()(rows(a=[1, 2, 8.9])).outcome is Outcome.HOLDS
     assert rules.stable()(rows(a=[1, 2, 9.1])).outcome is Outcome.IN_PART
     assert rules.stable("a")(rows(a=[1, 2, 3], b=[99, 99, 99])).outcome is Outcome.HOLDS
-    assert rules.stable()(rows(a=[1, 2]) + [{"variant": "a", "finite": False}]).outcome is Outcome.IN_PART
+    assert rules.stable()([*rows(a=[1, 2]), {"variant": "a", "finite": False}]).outcome is Outcome.IN_PART
 
 
 def test_time_ratios():

@@ -430,8 +430,8 @@ def claims(m: dict) -> dict:
     return {
         "C5": {
             "ours": f"Is the nearest real face one that the generator was trained on? {near}. {PAIRS} walks of {STEPS} "
-            f"pictures: the longest step is {walk:.2f} mean steps (an untrained generator's {untrained:.2f}: smoothness "
-            "decides nothing).",
+            f"pictures: the longest step is {walk:.2f} mean steps (an untrained generator's {untrained:.2f}: "
+            "smoothness decides nothing).",
             "verdict": str(verdicts.c5(tests)),
         },
         "C8": {
@@ -442,8 +442,8 @@ def claims(m: dict) -> dict:
             "ours": f"With {len(seeds)} seeds, lowest to highest: along the turn vector the measured pose grows for "
             f"{between([t['grows'][0] / t['grows'][1] for t in turns])} of {turns[0]['grows'][1]} faces (lower end "
             f"{lower:.1%}) and moves by {min(t['moved'] for t in turns):.2f} to {max(t['moved'] for t in turns):.2f} "
-            f"(random directions: at most {max(abs(r) for t in turns for r in t['random_moved']):.2f}); a line explains "
-            f"{between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
+            f"(random directions: at most {max(abs(r) for t in turns for r in t['random_moved']):.2f}); a line "
+            f"explains {between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
             f"{max(r for t in turns for r in t['random_r2']):.0%}).",
             "verdict": str(verdicts.c9(seeds)),
         },
