@@ -100,7 +100,7 @@ _LISTED = (
     Analysis(
         "near_duplicates",
         "C5, its data half: near duplicates by an autoencoder's code, against perceptual hashes; minutes",
-        fast={"PLANTED": 10, "COST": (100, 200)},
+        fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 5},
         not_run="the pairs that eyes have to label are being labelled",
     ),
     Analysis(

@@ -449,8 +449,7 @@ def claims(m: dict) -> dict:
             f"{between([t['grows'][0] / t['grows'][1] for t in turns])} of {turns[0]['grows'][1]} faces (lower end "
             f"{lower:.1%}) and moves by {min(t['moved'] for t in turns):.2f} to {max(t['moved'] for t in turns):.2f} "
             f"(random directions: at most {max(abs(r) for t in turns for r in t['random_moved']):.2f}); a line "
-            "explains "
-            f"{between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
+            f"explains {between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
             f"{max(r for t in turns for r in t['random_r2']):.0%}).",
             "verdict": str(verdicts.c9(turns)),
         },
