@@ -4,33 +4,12 @@
 """
 
 import importlib
+from pathlib import Path
 
-MODULES = (
-    "architecture",
-    "checkpoints",
-    "checks",
-    "cli",
-    "commands",
-    "completion",
-    "config",
-    "convolution",
-    "data",
-    "device",
-    "distributed",
-    "export",
-    "features",
-    "film",
-    "inspection",
-    "latent",
-    "metrics",
-    "models",
-    "notebook",
-    "options",
-    "plots",
-    "results",
-    "sheets",
-    "training",
-    "widgets",
+MODULES = sorted(
+    path.stem
+    for path in Path(__file__).parent.iterdir()
+    if not path.name.startswith("_") and (path.suffix == ".py" or (path / "__init__.py").is_file())
 )
 __all__ = ["__version__", *MODULES]
 

@@ -45,7 +45,7 @@ examples:
   dcgan info paper64                                                       shapes and parameters
   dcgan data                                                               the data sets, with licences
 """
-WEIGHTS = "a pretrained name (see `dcgan models`), a run's folder, a .safetensors file or a Hugging Face id"
+WEIGHTS = "a pretrained name (see `dcgan models`), a run's folder, a .safetensors file, or hf:owner/name from the hub"
 DATA = "a name (see `dcgan data`), or a folder, .zip or .npz of yours"
 COUNT = Number(int, low=1, high=10**6)
 SEED = fields_of(TrainConfig)["seed"].metadata["rule"]
@@ -190,7 +190,7 @@ def _animate_options(subs) -> None:
         ("--milliseconds", 120, "that a frame stays"),
     ):
         said = help if default is None else f"{help} (default: {default})"
-        rule = Number(int, low=1, high=10_000)
+        rule = Number(int, low=10 if flag == "--milliseconds" else 1, high=10_000)
         add(animate, flag, type=reader(rule, flag), default=default, metavar="N", help=said)
     _choice(animate, "--kind", ("spherical", "linear"), "spherical", "of the way between two latents")
     add(
@@ -403,7 +403,7 @@ def words(error: Exception) -> str:
     if out_of_memory(error):
         text = f"out of memory ({text.splitlines()[0] if text else 'no more to be had'}). Take a smaller --batch-size, "
         text += "--limit, --n or --image-size, or end other programs"
-    lines = (text or type(error).__name__).splitlines()
+    lines = (text or type(error).__name__).split("\n")  # splitlines would also drop what plain() shows
     return "\n".join(line if len(line) <= 800 else f"{line[:798]} …" for line in lines)
 
 

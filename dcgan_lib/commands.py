@@ -96,20 +96,32 @@ def _is_sheet(out: Path) -> bool:
 
 
 def animate(args: argparse.Namespace) -> None:
-    from . import film, sheets
+    from . import sheets
 
     sheets.check_film(args.out)
     _file_to_write(args.out, "--out")
     run = Path(args.weights).expanduser()
     if not args.walk and (run / "run.json").is_file():
-        frames, columns, last = sheets.run_frames(run), args.columns or 8, 8
+        frames, generator, columns, last = sheets.run_frames(run), None, args.columns or 8, 8
     else:
         generator = _generator(args.weights, "walk with", "auto")
-        frames = film.walk_frames(generator, args.n, args.points, args.steps, args.kind, args.seed)
-        columns, last = args.columns or round(args.n**0.5), 1  # a loop without a halt
+        frames = walk(generator.arch, args.n, args.points, args.steps, args.kind, args.seed)
+        columns, last = args.columns or round(args.n**0.5), 1  # the last frame leads to the first: no halt
     columns = min(columns, len(frames[0]))
-    path = sheets.animation(frames, args.out, columns=columns, milliseconds=args.milliseconds, last=last)
-    say(f"{len(frames)} frames in {path}")
+    say(sheets.animation(frames, args.out, generator, columns, args.milliseconds, last=last))
+
+
+def walk(arch: Architecture, pictures: int, points: int, steps: int, kind: str, seed: int):
+    """Latents (points * steps, pictures, latent_dim): each picture walks through `points` of its own and back.
+
+    `steps` frames lead from a point to the next; the last frame is the one before the first, so that a loop goes on.
+    """
+    import torch
+
+    from . import latent, models
+
+    corners = models.sample_latent(pictures * points, arch, seed).view(pictures, points, -1)
+    return torch.stack([latent.interpolate(torch.cat([z, z[:1]]), steps + 1, kind)[:-1] for z in corners], 1)
 
 
 def _generator(weights: str, purpose: str, device: str):
@@ -123,6 +135,10 @@ def _generator(weights: str, purpose: str, device: str):
 
 
 def export(args: argparse.Namespace) -> None:
+    if args.format == "lab" and args.out.suffix.lower() in (".html", ".htm", ".js"):
+        raise ValueError(
+            f"--out must be a folder, in which the lab's index.html will lie, got {shortened(str(args.out))}"
+        )
     (_file_to_write if args.format == "onnx" else _folder_to_write)(args.out, "--out")
 
     from . import export
@@ -333,7 +349,7 @@ def data(args: argparse.Namespace) -> None:
 
 
 def _preview(preview: Path, name: str) -> None:
-    if not _is_sheet(preview):
+    if preview.suffix.lower() not in PICTURES:
         raise ValueError(f"--preview must be a picture ({', '.join(PICTURES)}), got {shortened(str(preview))}")
     _file_to_write(preview, "--preview")
     folder = Path(name).expanduser()

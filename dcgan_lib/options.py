@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         if found := re.search(r"invalid choice: (.*) \(choose from (.*)\)", message):
             given, known = found[1].strip("'\""), re.findall(r"[\w-]+", found[2])
             what = message.split(":")[0].removeprefix("argument ")
-            choose(given, known, "command" if " " in what else what)
+            choose(given, known, what.lower() if what.isupper() else what)
         raise Mistake(f"{message.removeprefix('argument ')}; `{self.prog} --help` lists what there is")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from collections.abc import Sequence
 
 from dcgan_lib import data, results
 from dcgan_lib.checks import choose
@@ -36,7 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--shard", type=shard, metavar="I/N", help="of a study: every N-th training, from the I-th (0 …)"
     )
     parser.add_argument("--fresh", action="store_true", help="of a study: forget what earlier calls left of these")
-    asked = parser.parse_args(arguments)
+    asked, own = parser.parse_known_args(arguments)
+    if own and asked.name not in ANALYSES:
+        parser.error(f"unknown {' '.join(own)}")
     scale.prepare()
     part = {"only": asked.only, "seeds": asked.seed, "shard": asked.shard, "fresh": asked.fresh}
     if asked.name is None:
@@ -48,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         choose(asked.name, [*STUDIES, *ANALYSES, "all"], "experiment")
         if asked.name in ANALYSES and any(part.values()):
             parser.error(f"{asked.name} is an analysis: --only, --seed, --shard and --fresh belong to studies")
-        left_out = one(asked.name, **part)
+        left_out = one(asked.name, own=own, **part)
     except (data.NotAvailable, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -83,10 +86,11 @@ def listed() -> list[str]:
     return lines
 
 
-def one(name: str, done: set[str] | None = None, **part) -> dict[str, str]:
+def one(name: str, done: set[str] | None = None, own: Sequence[str] = (), **part) -> dict[str, str]:
     """Run a study or an analysis, with the studies whose runs it reads first; what it left out and why.
 
-    A study that is complete trains nothing again. `done` names those that need no second look.
+    A study that is complete trains nothing again. `done` names those that need no second look; `own` are arguments of
+    an analysis, `part` says which trainings of a study.
     """
     done = set() if done is None else done
     if name in STUDIES:
@@ -97,7 +101,7 @@ def one(name: str, done: set[str] | None = None, **part) -> dict[str, str]:
             if needed not in done:
                 print(f"{name} reads the run of {needed}")
                 one(needed, done)
-        left_out = ANALYSES[name].run(scale.fast())
+        left_out = ANALYSES[name].run(scale.fast(), own)
     done.add(name)
     return left_out
 

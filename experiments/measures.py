@@ -132,10 +132,12 @@ def _eye(settings: dict) -> dict:
     return {"eye": checkpoints.digest(classifier(settings["eye"]))}
 
 
+def _labelled_set(settings: dict) -> dict:
+    return {"train": fingerprints(data.load(settings["labelled_set"]))}
+
+
 def _both_splits(settings: dict) -> dict:
-    name = settings["labelled_set"]
-    splits = ["train", "test"] if name in data.CARDS and "test" in data.CARDS[name].splits else ["train"]
-    return {split: fingerprints(data.load(name, split=split)) for split in splits}
+    return _labelled_set(settings) | {"test": fingerprints(data.load(settings["labelled_set"], split="test"))}
 
 
 # ---- the run itself ------------------------------------------------------------------------------------------------
@@ -360,7 +362,7 @@ def walks(run, real, rng, *, eye="face_attributes", pairs=100, steps=10, samples
 # ---- what D learnt -------------------------------------------------------------------------------------------------
 
 
-@measure(version=1, depends=_both_splits)
+@measure(version=1, depends=_labelled_set)
 def d_worth(
     run,
     real,

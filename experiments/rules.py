@@ -68,10 +68,10 @@ def every_worse(base: str, *variants: str) -> Rule:
         better = [v for v in variants if larger(ours, distances(rows, v))]
         alike = [v for v in variants if v not in worse and v not in better]
         named = {"worse": worse, "better": better, "no difference beyond seeds": alike}
-        why = "; ".join(f"{what}: {', '.join(names)}" for what, names in named.items() if names)
+        words = "; ".join(f"{what}: {', '.join(names)}" for what, names in named.items() if names)
         if len(worse) == len(variants):
-            return Verdict(Outcome.HOLDS, why)
-        return Verdict(Outcome.IN_PART if worse else Outcome.NOT, why)
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if worse else Outcome.NOT, words)
 
     return rule
 
@@ -86,14 +86,14 @@ def no_gain(*pairs: tuple[str, str]) -> Rule:
         if short := few(rows, [variant for pair in pairs for variant in pair]):
             return short
         gains = [pair for pair in pairs if larger(distances(rows, pair[0]), distances(rows, pair[1]))]
-        why = "; ".join(
+        words = "; ".join(
             f"{a} {median(distances(rows, a)):.3g}, {b} {median(distances(rows, b)):.3g}"
             f" ({'a gain' if (a, b) in gains else 'no gain beyond seeds'})"
             for a, b in pairs
         )
         if not gains:
-            return Verdict(Outcome.HOLDS, why)
-        return Verdict(Outcome.NOT if len(gains) == len(pairs) else Outcome.IN_PART, why)
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.NOT if len(gains) == len(pairs) else Outcome.IN_PART, words)
 
     return rule
 
@@ -112,10 +112,10 @@ def time_ratios(base: str, expected: Mapping[str, float], within: float = 1.5) -
             return Verdict(Outcome.UNDECIDED, "every variant must be measured on one device")
         found = {v: median(seconds[v]) / median(seconds[base]) for v in expected}
         right = [v for v, ratio in found.items() if 1 / within <= ratio / expected[v] <= within]
-        why = ", ".join(f"{v} {ratio:.1f} times (expected {expected[v]:g})" for v, ratio in found.items())
+        words = ", ".join(f"{v} {ratio:.1f} times (expected {expected[v]:g})" for v, ratio in found.items())
         if len(right) == len(expected):
-            return Verdict(Outcome.HOLDS, why)
-        return Verdict(Outcome.IN_PART if right else Outcome.NOT, why)
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if right else Outcome.NOT, words)
 
     return rule
 
@@ -131,9 +131,9 @@ def degrades(by: float = 0.1) -> Rule:
         if len(curves) < SEEDS:
             return Verdict(Outcome.UNDECIDED, f"{len(curves)} of at least {SEEDS} trainings")
         worse = sum(curve[-1] > (1 + by) * min(curve) for curve in curves)
-        why = f"in {worse} of {len(curves)} trainings the last distance is {by:.0%} above the lowest"
+        words = f"in {worse} of {len(curves)} trainings the last distance is {by:.0%} above the lowest"
         if worse == len(curves):
-            return Verdict(Outcome.HOLDS, why)
-        return Verdict(Outcome.IN_PART if worse else Outcome.NOT, why)
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if worse else Outcome.NOT, words)
 
     return rule

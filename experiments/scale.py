@@ -38,6 +38,7 @@ def prepare() -> None:
     """At 'fast': point DCGAN_DATA at the stand-ins and DCGAN_RESULTS at a folder of its own."""
     if not fast():
         return
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is asked for
     os.environ["DCGAN_DATA"] = str(stand_ins(runs("data").absolute()))
     os.environ.setdefault("DCGAN_RESULTS", str(runs("results").absolute()))
     Path(os.environ["DCGAN_RESULTS"]).mkdir(parents=True, exist_ok=True)

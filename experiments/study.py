@@ -379,9 +379,9 @@ def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, 
     predictions, claims = [], {}
     for prediction in study.predicts:
         verdict = prediction.rule(rows)
-        predictions.append({"predicts": prediction.says, "verdict": str(verdict.outcome), "why": verdict.why})
+        predictions.append({"predicts": prediction.says, "verdict": str(verdict.outcome), "words": verdict.words})
         if prediction.claim and not missing:
-            claims[prediction.claim] = {"ours": f"{verdict.why}.".capitalize(), "verdict": str(verdict.outcome)}
+            claims[prediction.claim] = {"ours": f"{study.name}: {verdict.words}.", "verdict": str(verdict.outcome)}
     variants = [
         {"name": v.name, "note": v.note, "config": {k: shown(x) for k, x in v.config.items()}, "arch": v.arch}
         for v in study.variants

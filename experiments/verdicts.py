@@ -89,7 +89,8 @@ def c2(rows: Mapping[str, Mapping], name: str = "tinyimagenet") -> Verdict:
     Holds: D's interval lies above that of every K-means measured here, and above both figures that the paper quotes
     for K-means (80.6 % and 82.0 %). In part: above all measured here, not above both of the paper's. Does not hold:
     its interval lies below that of a K-means measured here. Undecided: the intervals overlap, or no K-means was
-    measured. The words say how it compares with the paper's 82.8 %.
+    measured. The words say how it compares with the paper's 82.8 %. (The first rule had no outcome "does not hold",
+    and blamed a short training.)
     """
     kmeans = {k: v for k, v in rows.items() if k.startswith("kmeans") and "mirrored" not in k}
     (low, high), accuracy = rows[name]["interval"], rows[name]["test_accuracy"]
@@ -118,7 +119,7 @@ def c3(rows: Mapping[str, Mapping], full: bool, name: str = "ours") -> Verdict:
 
     Holds: the interval lies below the bar, and below that of every K-means measured here. In part: below the bar only.
     Does not hold: the interval lies above the bar. Undecided: the bar lies in the interval, or on a part of SVHN, whose
-    errors are not the paper's.
+    errors are not the paper's. (The first rule had no outcome "does not hold".)
     """
     (low, high), mean = rows[name]["interval"], rows[name]["mean"]
     why = f"{mean:.1%} error; the paper has {PAPER_SVHN:.2%}, the best before it {BEST_BEFORE_SVHN:.2%}"
@@ -167,16 +168,17 @@ NOTICED = 0.25  # a share of copies that a search for copies must be able to rul
 def c5(spaces: Mapping[str, Mapping]) -> Verdict:
     """The generator does not memorise its training pictures.
 
-    For each space (features, pixels) and each test a row with `expected`, the share of pictures whose nearest real face
-    would be a training face if the generator did not know which faces those are (one half where as many training faces
-    as held-out ones are looked at, 0.9 for nine times as many); counts [of, n] of `generated` faces for which it is;
-    and of `copies` (training faces shifted by a pixel). A row that does not find nine in ten of the copies counts for
-    nothing. The excess over `expected`, as a part of 1 - `expected`, is the share of generated faces that would be
-    copies of these faces.
+    For each space (features, pixels) a row of counts [of, n] of pictures whose nearest real face is a training face and
+    not one of the held-out ones: `generated` faces, and `copies` (training faces shifted by a pixel). `expected` is the
+    share by symmetry for a generator that does not know which faces were trained on: 0.9 of 9,000 training and 1,000
+    held-out faces. A space that does not find nine in ten of the copies counts for nothing. The excess over `expected`,
+    as a part of 1 - `expected`, is the share of generated faces that would be copies.
+    (All training faces are looked at. Of as many as are held out one half is expected, which is easier to read; but
+    there a copy shows only if its original is among these.)
 
-    Holds: in every row that counts the exact interval of this share reaches down to none and stays below a quarter.
+    Holds: in every space that counts the exact interval of this share reaches down to none and stays below a quarter.
     In part: it lies above none and below a quarter. Does not hold: it lies above none, up to a quarter or more.
-    Undecided: no row counts, or a quarter cannot be told from none.
+    Undecided: no space counts, or a quarter cannot be told from none.
 
     Smooth walks have no part in the verdict: an untrained generator's are smoother. The rule before this one, at most
     5 % nearer than 99 % of held-out faces are, rested on the ten nearest of a thousand. It was replaced after its
@@ -228,7 +230,8 @@ def c7(objects: Mapping[str, Mapping]) -> Verdict:
 
     For each object `gone`, the share of samples that lose it without the maps of positive weight, and `random_gone`,
     the shares without as many random ones, a draw each; `others` and `random_others`, the shares of other opinions that
-    change. The layer is fixed before: 8x8 (see experiments' inspection_forgetting for why).
+    change. The layer is the one of 8x8 positions; `analyses.inspection_forgetting` gives the reasons. (The first run
+    judged the layer next to the picture, by ten random draws, and the claim did not hold there.)
 
     An object is forgotten when it is gone from more than half of the samples and from more than by any of at least 19
     random draws (p <= 0.05), and changes other opinions no more than these draws do on average.
@@ -241,9 +244,10 @@ def c7(objects: Mapping[str, Mapping]) -> Verdict:
         for name, row in objects.items()
         if row["gone"] > max(0.5, *row["random_gone"]) and row["others"] <= mean(row["random_others"])
     ]
-    why = ", ".join(
+    why = "; ".join(
         f"{name} gone from {row['gone']:.0%} (random maps {min(row['random_gone']):.0%} to "
-        f"{max(row['random_gone']):.0%})"
+        f"{max(row['random_gone']):.0%}), {row['others']:.1%} of other opinions change "
+        f"({mean(row['random_others']):.1%})"
         for name, row in objects.items()
     )
     if len(forgotten) == len(objects):
@@ -279,10 +283,11 @@ def c8(seeds: Sequence[Mapping]) -> Verdict:
 
     A sum works when in every seed, and by both choices of exemplars, it is seen in more than half and the lower end of
     its interval (Wilson) lies above the control's upper end. It is *more than chance* when that last condition holds in
-    every seed for the typical exemplars. Holds: every sum works. In part: one works or is more than chance. Does not
+    every seed for the typical exemplars. Holds: every sum works. In part: one is more than chance. Does not
     hold: none. Undecided: fewer than three seeds.
 
-    The second choice of exemplars, the typical ones, was added after the surest had failed.
+    The second choice of exemplars, the typical ones, was added after the surest had failed; the first rule had one
+    seed.
     """
     if len(seeds) < SEEDS:
         return Verdict(Outcome.UNDECIDED, f"{len(seeds)} of at least {SEEDS} seeds")
@@ -300,7 +305,7 @@ def c8(seeds: Sequence[Mapping]) -> Verdict:
     why = "; ".join(words) + f" over {len(seeds)} seeds"
     if all(works):
         return Verdict(Outcome.HOLDS, why)
-    return Verdict(Outcome.IN_PART if any(works) or any(chance) else Outcome.NOT, why)
+    return Verdict(Outcome.IN_PART if any(chance) else Outcome.NOT, why)
 
 
 def c9(seeds: Sequence[Mapping]) -> Verdict:
@@ -313,6 +318,8 @@ def c9(seeds: Sequence[Mapping]) -> Verdict:
     every random direction, and straighter than along every one: R² by itself is passed by directions that turn
     nothing. In part: in every seed it grows for more than half (lower end) and moves further than along every random
     direction. Does not hold: else. Undecided: fewer than three seeds, or no random directions.
+
+    The first rule had one seed and asked for R² above 0.8 instead, which random directions pass.
     """
     if len(seeds) < SEEDS or not all(row["random_moved"] for row in seeds):
         return Verdict(Outcome.UNDECIDED, f"{len(seeds)} of at least {SEEDS} seeds with random directions")

@@ -1,4 +1,4 @@
-"""Figures show the pixels that they were given; numbers about pictures equal plain arithmetic."""
+"""Figures show the pixels that they were given."""
 
 import io
 import os
@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan_lib import data, latent, metrics, models, plots, sheets
+from dcgan_lib import data, latent, models, plots, sheets
 
 RNG = np.random.default_rng(0)
 
@@ -186,23 +186,6 @@ def test_bars_and_heat_maps():
     assert len(plots.bars([0.1, 0.9], ["a", "b"], "share", level=0.5).axes[0].patches) == 2
     figure = plots.heat_maps([models.overlap(4), models.overlap(5)], ["4", "5"])
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), models.overlap(5).numpy())
-
-
-def test_class_report_against_counting():
-    p = np.array([[0.95, 0.05, 0], [0.6, 0.4, 0], [0.02, 0.98, 0], [0.92, 0.08, 0]])
-    report = metrics.class_report(p)
-    assert report["shares"] == [0.75, 0.25, 0]
-    assert report["classes"] == 2 and report["confident"] == 0.75
-    assert report["perplexity"] == pytest.approx(np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))))
-    assert metrics.class_report(np.eye(10))["perplexity"] == pytest.approx(10)
-    with pytest.raises(ValueError, match="rows that sum to 1"):
-        metrics.class_report(p * 2)
-
-
-def test_spread():
-    assert metrics.spread(torch.ones(4, 3, 8, 8)) == 0
-    x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4)
-    assert metrics.spread(x) == pytest.approx(2**0.5)
 
 
 def test_accuracies_are_sorted_dots_with_their_intervals():

@@ -16,6 +16,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from dcgan_lib import notebook, results
+from experiments.analyses import ANALYSES
+from experiments.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
 HTML = ROOT / "_build" / "html"
@@ -177,13 +179,15 @@ def test_notebooks_keep_their_form(path):
 def test_results_say_where_they_come_from():
     files = sorted((ROOT / "results").glob("*.json"))
     assert files
+    experiments_files = {entry.file for entry in (STUDIES | ANALYSES).values()}
     for path in files:
         record = json.loads(path.read_text())
         assert record["name"] == path.stem
         assert set(record) >= {"command", "settings", "seed", "data", "versions", "device", "measured", "claims"}
         assert re.fullmatch(r"[0-9a-f]{64}", record["data"]["fingerprint"])
-        script = record["command"].split()[1]
-        assert (ROOT / script).is_file(), f"{path.name} names {script}, which is not there"
+        if record["name"] not in experiments_files:
+            script = record["command"].split()[1]
+            assert (ROOT / script).is_file(), f"{path.name} names {script}, which is not there"
         assert str(Path.home()) not in path.read_text()
         assert all(re.fullmatch(r"C([1-9]|10)", claim) for claim in record["claims"])
 

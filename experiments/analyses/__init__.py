@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -10,7 +12,8 @@ from dataclasses import dataclass, field
 class Analysis:
     """A module of this room. `needs` are studies whose runs it reads; `fast` its constants at scale 'fast'.
 
-    `main()` may return {part: why it was left out}.
+    `main()` may return {part: why it was left out}; one that takes `arguments` has options of its own. `not_run` says
+    why there is no results file.
     """
 
     name: str
@@ -18,19 +21,24 @@ class Analysis:
     needs: tuple[str, ...] = ()
     result: str = ""
     fast: dict = field(default_factory=dict)
+    not_run: str = ""
 
     @property
     def file(self) -> str:
         return self.result or self.name
 
-    def run(self, fast: bool = False) -> dict[str, str]:
-        """Run it; return what it left out and why."""
+    def run(self, fast: bool = False, arguments: Sequence[str] = ()) -> dict[str, str]:
+        """Run it; return what it left out and why. Raises ValueError for arguments that it does not take."""
         module = importlib.import_module(f"{__name__}.{self.name}")
         if fast:
             for constant, value in self.fast.items():
                 if not hasattr(module, constant):
                     raise AttributeError(f"analysis {self.name} has no constant {constant} for scale 'fast'")
                 setattr(module, constant, value)
+        if "arguments" in inspect.signature(module.main).parameters:
+            return module.main(list(arguments)) or {}
+        if arguments:
+            raise ValueError(f"{self.name} has no options, got {' '.join(arguments)}")
         return module.main() or {}
 
 
@@ -68,7 +76,16 @@ _LISTED = (
     Analysis(
         "latent_faces",
         "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generator; minutes",
-        fast={"POOL": 5_000, "NEAR": 50, "PAIRS": 2, "STEPS": 5},
+        fast={
+            "POOL": 400,
+            "SEEDS": (11,),
+            "REPETITIONS": 1,
+            "NEAR": 30,
+            "PAIRS": 2,
+            "STEPS": 5,
+            "MOVED": 10,
+            "TURNED": 4,
+        },
     ),
     Analysis(
         "inspection_filters",
@@ -78,7 +95,18 @@ _LISTED = (
     Analysis(
         "inspection_forgetting",
         "C7 on faces: a smile forgotten by dropping maps of G; minutes",
-        fast={"POOL": 800, "TESTED": 400, "LABELLED": 60, "RANDOM": 2, "DOSES": (2, 32)},
+        fast={"POOL": 480, "TESTED": 240, "LABELLED": 50, "MOST": 30, "RANDOM": 2, "DOSES": (0.5,), "DOSE_RANDOM": 1},
+    ),
+    Analysis(
+        "near_duplicates",
+        "C5, its data half: near duplicates by an autoencoder's code, against perceptual hashes; minutes",
+        fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 5},
+        not_run="the pairs that eyes have to label are being labelled",
+    ),
+    Analysis(
+        "nearest_digits",
+        "C10's measure: a nearest neighbour among real and deformed digits; a minute",
+        fast={"BATCH": 100, "REAL": (100, 300), "DEFORMED": (100, 300)},
     ),
     Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"

@@ -8,10 +8,7 @@ number of labels and against the length of D's training. About an hour on two CP
 (runs/features_cifar10). Writes results/features_cifar10.json.
 """
 
-import time
-
 import numpy as np
-from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
 from dcgan_lib import checkpoints, data, device, features, models, results, training
@@ -21,7 +18,7 @@ from ..measures import fingerprints
 from ..studies import cifar10, imagenet32
 from ..study import config_of, once, stages_of
 
-VERSION = 2  # of the code below: a row made by an earlier one is made anew
+VERSION = 3  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_cifar10")
 DEVICE = device.pick_device()
 SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
@@ -41,7 +38,9 @@ SHORT = {"train": 6_000, "validation": 2_000, "test": 4_000}  # for the curve of
 
 
 def pictures():
-    """Training pictures and labels, test pictures and labels, both shuffled: the files may be sorted by class."""
+    """Training pictures and labels, test pictures and labels, both shuffled (the files may be sorted by class), and
+    both sets. The order of training pictures is that of `features.evaluate`.
+    """
     train, test = data.load("cifar10"), data.load("cifar10", split="test")
     rng = np.random.default_rng(SEED)
     order, order_test = rng.permutation(len(train)), rng.permutation(len(test))
@@ -102,48 +101,20 @@ def rows() -> dict:
     return out
 
 
-def judge(name, vectors, x, y, x_test, y_test) -> dict:
-    """The protocol; for the main row also what the page shows of it."""
-    started = time.monotonic()
-    F, F_test = vectors(x, x_test)
-    seconds = time.monotonic() - started
-    cut = len(x) - VALIDATION
-    model, validation = features.choose_C(F[:cut], y[:cut], F[cut:], y[cut:], CANDIDATES.get(name, USUAL), **SVM)
-    started = time.monotonic()
-    model.set_params(warm_start=False).fit(F, y)  # from 0, so that its time and passes say what a fit costs
-    fit_seconds = time.monotonic() - started
-    guess = model.predict(F_test)
-    row = {
-        "features": F.shape[1],
-        "C": model.C,
-        "validation": {f"{C:g}": a for C, a in validation.items()},
-        "train_accuracy": float((model.predict(F[:cut]) == y[:cut]).mean()),
-        "test_accuracy": float((guess == y_test).mean()),
-        "interval": features.interval(guess == y_test),
-        "relative_gradient": float(model.relative_gradient_.max()),
-        "passes": model.n_passes_,
-        "feature_seconds": round(seconds, 1),
-        "fit_seconds": round(fit_seconds, 1),
-    }
-    if name == MAIN:
-        row["report"] = classification_report(y_test, guess, output_dict=True)
-        row["confusion"] = confusion_matrix(y_test, guess).tolist()
-        row["labels"] = label_curve(F, y, F_test, y_test, cut)
-    return row
-
-
-def label_curve(F, y, F_test, y_test, cut) -> list[dict]:
-    """Accuracy against labels a class; C on the same validation pictures, three draws where they are cheap."""
-    out = []
-    for per_class in LABELS:
-        accuracies = []
-        for draw in range(3 if per_class <= 300 else 1):
-            rows = features.draw_labels(y[:cut], per_class, SEED + draw)
-            candidates = [C * 10 for C in USUAL] if per_class <= 100 else USUAL
-            model, _ = features.choose_C(F[rows], y[rows], F[cut:], y[cut:], candidates, **SVM)
-            accuracies.append(float((model.predict(F_test) == y_test).mean()))
-        out.append({"per_class": per_class, "accuracies": accuracies})
-    return out
+def judge(name, vectors, train, test) -> dict:
+    """`features.evaluate`; for the main row also what the page shows of it."""
+    found = features.evaluate(
+        vectors, train, test, validation=VALIDATION, candidates=CANDIDATES.get(name, USUAL), seed=SEED, **SVM
+    )
+    row = dict(found)
+    report = {"report": row.pop("report"), "confusion": row.pop("confusion")}
+    if name != MAIN:
+        return row
+    (F, y), cut = found.train, len(train) - VALIDATION
+    candidates = {n: [C * 10 for C in USUAL] if n <= 100 else USUAL for n in LABELS}
+    draws = {n: 3 if n <= 300 else 1 for n in LABELS}  # several where they are cheap
+    parts = (F[:cut], y[:cut]), (F[cut:], y[cut:]), found.test
+    return row | report | {"labels": features.label_curve(*parts, candidates, draws, SEED, **SVM)}
 
 
 def short(x, y, x_test, y_test) -> tuple[list[dict], list[dict]]:
@@ -203,7 +174,7 @@ def main() -> None:
     for name, (vectors, network) in todo.items():
         key = about | {"network": network, "candidates": CANDIDATES.get(name, USUAL)}
         measured["rows"][name] = once(
-            OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v, x, y, x_test, y_test)
+            OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v, train, (x_test, y_test))
         )
     key = about | {
         "network": todo[MAIN][1],
@@ -220,7 +191,7 @@ def main() -> None:
             "ours": f"{accuracy[MAIN]} ({low:.1%} to {high:.1%}), D trained for {measured['epochs']:.1f} epochs of "
             f"Tiny ImageNet ({accuracy[MIRRORED]} with mirror images, not the paper's way); "
             f"K-means (1,600) {accuracy['kmeans_1600']}; random D {accuracy['random']}.",
-            "verdict": verdicts.c2(measured["rows"], MAIN).words,
+            "verdict": str(verdicts.c2(measured["rows"], MAIN)),
         }
     }
     results.record(

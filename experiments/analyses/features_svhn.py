@@ -168,12 +168,12 @@ def main() -> dict[str, str]:
             "ours": f"Test error with {10 * PER_CLASS:,} labels: {by}, over {DRAWS['released'][1]} draws; Tiny "
             f"ImageNet's D {error['tinyimagenet']}, random D {error['random']}, K-means {error['kmeans_1600']}, over "
             f"{DRAWS['baselines'][1]}.{where}",
-            "verdict": verdicts.c3(measured["rows"], measured["full"]).words,
+            "verdict": str(verdicts.c3(measured["rows"], measured["full"])),
         },
         "C4": {
             "ours": f"{search['validation_error']:.1%} validation error, best of {TRIALS} trials, and "
             f"{search['mean']:.1%} on the test; features of {by}.{where}",
-            "verdict": verdicts.c4(measured["rows"], search, trained).words,
+            "verdict": str(verdicts.c4(measured["rows"], search, trained)),
         },
     }
     results.record(
@@ -183,6 +183,7 @@ def main() -> dict[str, str]:
         settings={
             "per_class": PER_CLASS,
             "candidates": CANDIDATES | {"others": features.RELEASED_C},
+            "draws": {"ours, authors": DRAWS["released"], "baselines": DRAWS["baselines"]},
             "trials": TRIALS,
         },
         seed=SEED,

@@ -32,7 +32,7 @@ from experiments.study import once
 
 SEED = 21
 LABELLED, POOL, TESTED = 150, 6_000, 4_000
-MOST = 300  # samples that a way is tested on
+MOST = 150  # samples that a way is tested on
 RANDOM = 19  # draws of the control: beyond all of them by chance in 1 of 20
 DOSES, DOSE_RANDOM = (1 / 16, 1 / 8, 1 / 4, 1 / 2), 5  # shares of a layer's maps, and random draws for each
 CHOSEN = 8  # side of the layer that the verdict rests on
@@ -104,7 +104,7 @@ def forget(samples: Samples, attribute: str, layer: inspection.Layer) -> dict:
     have = np.flatnonzero(samples.opinion[: POOL - TESTED, i])[:LABELLED]
     lack = np.flatnonzero(~samples.opinion[: POOL - TESTED, i])[: len(have)]
     tested = np.arange(POOL - TESTED, POOL)[samples.opinion[POOL - TESTED :, i]][:MOST]
-    if min(len(have), len(tested)) < 50:
+    if min(len(have), len(tested)) < min(50, MOST):
         return {"samples": len(have), "too_rare": True}
     maps = samples.maps(have, layer.index)
     mask = box_of(OBJECTS[attribute], layer.side, generator.arch.image_size)
@@ -142,8 +142,8 @@ def forget(samples: Samples, attribute: str, layer: inspection.Layer) -> dict:
 
 
 def doses(layer: inspection.Layer) -> list[int]:
-    """Numbers of maps; of the layers that were not chosen the largest only."""
-    return [round(share * layer.width) for share in (DOSES if layer.side == CHOSEN else DOSES[-1:])]
+    """Numbers of maps, of the chosen layer only."""
+    return [round(share * layer.width) for share in DOSES] if layer.side == CHOSEN else []
 
 
 def main() -> None:

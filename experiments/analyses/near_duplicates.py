@@ -33,6 +33,7 @@ SEED = 17
 PLANTED = 1_000  # copies of each kind
 COST = (50_000, 100_000, 200_000)  # pictures
 SAMPLE = 100
+STEPS = 2_000  # of the autoencoder
 NO_CHECK = float("inf")
 LABELS = Path(deduplication.__file__).parent / "weights" / "labels" / "near_duplicates.json"
 METHODS = {  # name → hash, radius in bits, tolerance
@@ -156,7 +157,7 @@ def cost(images: np.ndarray, sizes: tuple[int, ...] = COST) -> dict:
             by = tuple(rng.integers(8, 25, 2)) if start else (0, 0)
             many[start : start + len(part)] = np.roll(part, by, axis=(1, 2))
         start = time.process_time()
-        network = deduplication.fit(many, seed=SEED)
+        network = deduplication.fit(many, steps=STEPS, seed=SEED)
         fit = round(time.process_time() - start, 2)
         for n in sizes:
             row = {"pictures": n}
@@ -184,7 +185,7 @@ def measure(images: np.ndarray, labels: dict[str, bool], sheets: Path | None = N
         start = time.process_time()
         if name.endswith("code"):
             mirrored = name.startswith("mirrored")
-            network = deduplication.fit(pictures, seed=SEED, mirrored=mirrored)
+            network = deduplication.fit(pictures, steps=STEPS, seed=SEED, mirrored=mirrored)
             hashes[name] = deduplication.encode(network, pictures, mirrored=mirrored)
         else:
             hashes[name] = perceptual(pictures, name)
