@@ -23,6 +23,7 @@ SMALL = {  # what is large in the README → what runs here; everything else run
     "--arch tutorial64": "--arch tiny32",
     "--epochs 100": "--steps 2 --batch-size 8 --device cpu --precision float32",
     "--nproc-per-node 8": "--nproc-per-node 2",
+    "--walk": "--walk --n 2 --points 2",
     "limit=5_000": "limit=60",
     "limit=1_000": "limit=30",
 }
