@@ -31,7 +31,8 @@ OPSET = 18
 def onnx(generator: Generator, path: str | Path) -> Path:
     """Write the generator as ONNX, opset 18: input `latent` (N, latent_dim), output `images` (N, C, H, W) in [-1, 1].
 
-    With classes a second input, `labels` (N,), int64; numbers outside the classes are not refused there. N is dynamic; batch norm uses running statistics. Checked against onnxruntime in the tests (extra 'onnx').
+    N is dynamic; batch norm uses running statistics. With classes a second input, `labels` (N,), int64, of which those
+    outside the classes are not refused there. Checked against onnxruntime in the tests (extra 'onnx').
     Raises ImportError, naming the extra, where the package onnx is missing; TypeError for what is no generator,
     CheckpointError for one with NaN.
     """
@@ -55,7 +56,7 @@ def onnx(generator: Generator, path: str | Path) -> Path:
             input_names=list(inputs),
             output_names=["images"],
             opset_version=OPSET,
-            dynamic_shapes={name: {0: n} for name in inputs} | ({} if network.arch.classes else {"labels": None}),
+            dynamic_shapes=tuple({0: n} for _ in inputs),
             external_data=False,
             dynamo=True,
             verbose=False,

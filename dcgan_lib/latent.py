@@ -180,8 +180,9 @@ def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 
     images = models.sample(generator, z, labels=labels)
     size = min(16, images.shape[-1])
     pixels = torch.nn.functional.adaptive_avg_pool2d(images, size).flatten(1)  # (N, C * 16 * 16): coarse is enough
-    for label in range(min(classes, samples)):
-        pixels[label::classes] -= pixels[label::classes].mean(0)
+    for of_class in (slice(label, None, classes) for label in range(min(classes, samples))):
+        z[of_class] -= z[of_class].mean(0)
+        pixels[of_class] -= pixels[of_class].mean(0)
     response = torch.linalg.lstsq(z - z.mean(0), pixels - pixels.mean(0)).solution  # (latent_dim, C * 16 * 16)
     axes = torch.linalg.svd(response, full_matrices=False).U.T[:n_axes]
     return axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()

@@ -93,7 +93,7 @@ def _one_hot(labels: Tensor | None, n: int, arch: Architecture) -> Tensor | None
     want = f"expected labels ({n},), int64 from 0 to {arch.classes - 1}"
     if not isinstance(labels, Tensor):
         raise ValueError(f"{want}, got {'none' if labels is None else type(labels).__name__}")
-    if labels.dtype != torch.int64 or tuple(labels.shape) != (n,):
+    if labels.dtype != torch.int64 or labels.shape != (n,):
         raise ValueError(f"{want}, got {labels.dtype} {tuple(labels.shape)}")
     # A look at the values would make a GPU wait, and an export to ONNX has none.
     if labels.device.type == "cpu" and not torch.compiler.is_compiling() and labels.numel():
@@ -167,7 +167,7 @@ class Generator(nn.Module):
         arch, grid = self.arch, self.arch.sizes[-1]
         if latent.ndim != 2 or latent.shape[1] != arch.latent_dim:
             raise ValueError(f"expected latents (N, {arch.latent_dim}), got {tuple(latent.shape)}")
-        one_hot = _one_hot(labels, len(latent), arch)
+        one_hot = _one_hot(labels, latent.shape[0], arch)  # len() would fix N in an export
         x = _joined(latent, one_hot)
         if arch.dense_units:
             x = _joined(self.dense(x), one_hot)
@@ -225,7 +225,7 @@ class Discriminator(nn.Module):
 
     def _run(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         self._check(images)
-        one_hot = _one_hot(labels, len(images), self.arch)
+        one_hot = _one_hot(labels, images.shape[0], self.arch)
         maps, x = [], (images + 1) / 2 if self.arch.unit_range else images
         for block, pool in zip(self.blocks, self.pools, strict=True):
             x = block(_joined(x, one_hot))  # halves the side where strided

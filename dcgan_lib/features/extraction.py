@@ -44,8 +44,9 @@ def discriminator_features(
     `precision` "bfloat16" runs the convolutions in half precision, "auto" where the device is fast at it. The result
     is written to `out` (.npy) as a memory map, or to a temporary one when it would take more than half of the free
     memory; with `progress`, more than 1 GB is announced.
-    Raises TypeError for what is no discriminator or no array of pictures; ValueError for pictures of another shape,
-    none, a discriminator that is told the class, a batch_size below 1, an unknown `statistics` or `precision`, weights or features that are not finite;
+    Raises TypeError for what is no discriminator or no array of pictures; ValueError for a discriminator that is told
+    the class, pictures of another shape, none, a batch_size below 1, an unknown `statistics` or `precision`, weights or
+    features that are not finite;
     OSError where the features do not fit on the disk.
     Source: paper section 5.1; svhn/svhn_semisup_analysis.py.
     """

@@ -78,8 +78,10 @@ def train(
     On a CPU in float32 a run that was killed at any moment and started again ends with the same bits as one that was
     not (same machine and threads). `extend` allows more steps than the folder's run was started with, fewer need no
     word as long as they were not trained yet. `switch` lets a run go on in another precision or on another kind of
-    device; run.json lists each such stretch. With `conditional`, or an architecture with classes, both networks are told
-    the labels, of which every picture must have one.
+    device; run.json lists each such stretch.
+
+    With `conditional`, or an architecture with classes, both networks are told the labels, of which every picture must
+    have one.
 
     Raises ValueError when the folder holds a run with other settings or other pictures (naming what differs), or when
     another process trains there; TrainingDiverged when numbers become NaN; OSError when the disk is full (the earlier
