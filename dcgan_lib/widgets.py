@@ -128,7 +128,8 @@ class LatentExplorer(_Drawing):
         path = self.folder / f"dcgan_{self.seed.value}.png"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self._image(self.latent, self.generator.arch.image_size))
+            image = models.sample(self.generator, self.latent, labels=self.labels)
+            path.write_bytes(_png(image, self.generator.arch.image_size))
             self.message.value = f"saved {path}"
         except OSError as error:
             self.message.value = f"not saved: {error}"
