@@ -7,6 +7,9 @@ NAME   ?=
 BROWSER ?= find
 BIN    := .venv/bin
 STAMP  := .venv/.installed
+# Jupyter refuses root unless told; a container has no browser, and its own localhost is not the reader's.
+AS_ROOT       = $(if $(filter 0,$(shell id -u)),--allow-root)
+IN_CONTAINER  = $(if $(wildcard /.dockerenv /run/.containerenv),--ip=0.0.0.0 --no-browser)
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lab notebooks results study bench lock kernel publish-as clean
@@ -18,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
 	@echo "Installing the pinned dependencies into .venv (once; PyTorch is large: a minute or more, 6 GB) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -37,7 +40,7 @@ test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the bo
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	@echo "Opening JupyterLab (stop it with Ctrl-C) …"
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab notebooks $(AS_ROOT) $(IN_CONTAINER)
 
 notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
 	@echo "Executing the notebooks at scale '$(SCALE)' …"

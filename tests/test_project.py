@@ -240,6 +240,20 @@ def test_record_and_load(tmp_path, monkeypatch):
         results.load("b")
 
 
+def test_a_folder_for_results_of_ones_own(tmp_path, monkeypatch):
+    """What is written there is read from there; what is not there is read among the recorded results."""
+    from dcgan_lib import data
+
+    recorded = results.load("training_mnist")
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path / "mine"))
+    assert results.load("training_mnist") == recorded
+    settings = {"command": "c", "settings": {}, "seed": 3, "images": data.load("digits"), "device": "cpu"}
+    path = results.record("training_mnist", {"x": 1}, **settings)
+    assert path == tmp_path / "mine" / "training_mnist.json" and results.load("training_mnist")["measured"] == {"x": 1}
+    monkeypatch.delenv("DCGAN_RESULTS")
+    assert results.load("training_mnist") == recorded
+
+
 def test_scales(monkeypatch):
     monkeypatch.setenv("DCGAN_SCALE", "paper")
     assert notebook.pick(fast=1, demo=2, paper=3) == 3
@@ -293,6 +307,25 @@ def test_data_page_has_a_card_for_each_set():
     for name, card in CARDS.items():
         assert f"data-{name.replace('_', '-')}" in page
         assert card.licence.split("(")[0].split(";")[0].strip().replace("'", "’") in page.replace("'", "’"), name
+
+
+@built
+def test_api_page_names_what_is_public():
+    """Every public function and class of the rooms that the page lists, once, and nothing with an underscore."""
+    import importlib
+    import inspect
+
+    rooms = " ".join(re.findall(r"{library} (.*)", (ROOT / "book" / "api.md").read_text())).split()
+    page = (HTML / "book" / "api.html").read_text()
+    shown = re.findall(r'<dt class="sig[^>]*id="([\w.]+)"', page)
+    assert len(shown) == len(set(shown)) and not any("._" in name for name in shown)
+    for room in rooms:
+        module = importlib.import_module(f"dcgan_lib.{room}")
+        for name in getattr(module, "__all__", vars(module)):
+            thing = getattr(module, name)
+            own = getattr(thing, "__module__", "").startswith(module.__name__) and not name.startswith("_")
+            if own and (inspect.isfunction(thing) or inspect.isclass(thing)) and thing.__doc__:
+                assert f"{module.__name__}.{name}" in shown
 
 
 @built
