@@ -52,6 +52,12 @@ class Architecture:
     output_activation: str = setting("tanh", Choice(ACTIVATIONS), "of G's pictures")
     downsample: str = setting("stride", Choice(("stride", "max_pool", "avg_pool")), "how D halves a size")
     upsample: str = setting("stride", Choice(("stride", "nearest")), "how G doubles it")
+    classes: int = setting(
+        0, Number(int, low=0, high=2**12), "labels that join the input of every layer of both networks; 0: none"
+    )
+    unit_range: bool = setting(
+        False, Flag(), "pixels are in [0, 1] inside both networks, as in the released MNIST ones; outside in [-1, 1]"
+    )
 
     def __post_init__(self):
         checked(self)
@@ -135,6 +141,17 @@ ARCHITECTURES = {
     # After the released mnist/train_cond_dcgan.py, without the labels. As released: BN has no gain and no bias. Not as
     # released: there images are in [0, 1] behind a sigmoid, here in [-1, 1] behind tanh, like all others.
     "mnist28": Architecture(image_size=28, channels=1, widths=(64, 128), dense_units=1024, norm_affine=False),
+    # The same file as it is: labels, a sigmoid, and a D that sees [0, 1], so that its padding is black, not grey.
+    "mnist28_conditional": Architecture(
+        image_size=28,
+        channels=1,
+        widths=(64, 128),
+        dense_units=1024,
+        norm_affine=False,
+        output_activation="sigmoid",
+        classes=10,
+        unit_range=True,
+    ),
     # The re-implementation of Peintner, Gugglberger and Kupek: paper64 without BN after the dense layer, two at 128.
     "keras64": Architecture(dense_norm="none"),
     "keras128": Architecture(image_size=128, widths=(64, 128, 256, 512, 1024), dense_norm="none"),

@@ -54,15 +54,19 @@ class _Drawing(_Widget):
         self.generator = generator
         super().__init__()
 
+    labels: Tensor | None = None  # (1,), where the generator has classes
+
     def _image(self, z: Tensor, side: int = SIDE) -> bytes:
-        return _png(models.sample(self.generator, z.reshape(-1, self.generator.arch.latent_dim)), side)
+        z = z.reshape(-1, self.generator.arch.latent_dim)
+        return _png(models.sample(self.generator, z, labels=self.labels), side)
 
 
 class LatentExplorer(_Drawing):
     """One picture and a slider for each direction: `latent` is where it stands now, (1, latent_dim).
 
     `directions` are unit vectors (latent_dim,) by name; None takes the generator's principal axes. Buttons: another
-    picture (a new seed), sliders to 0, save as PNG (into `folder`).
+    picture (a new seed), sliders to 0, save as PNG (into `folder`). A generator with classes adds a menu of them;
+    `labels` (1,) is what it shows, None without classes.
     """
 
     def __init__(
@@ -80,6 +84,8 @@ class LatentExplorer(_Drawing):
             )
             for name in directions
         }
+        classes = generator.arch.classes
+        self.label = ipywidgets.Dropdown(options=list(range(classes)), description="class") if classes else None
         self.random = ipywidgets.Button(description="Another one", icon="random")
         self.reset = ipywidgets.Button(description="Sliders to 0", icon="undo")
         self.save = ipywidgets.Button(description="Save the picture", icon="download")
@@ -87,9 +93,10 @@ class LatentExplorer(_Drawing):
         self._quiet = False
         super().__init__(generator)
         buttons = ipywidgets.HBox([self.random, self.reset, self.save])
-        controls = ipywidgets.VBox([*self.sliders.values(), self.seed, buttons, self.message])
+        menu = [self.label] if classes else []
+        controls = ipywidgets.VBox([*menu, *self.sliders.values(), self.seed, buttons, self.message])
         self.children = [ipywidgets.HBox([self.picture, controls], layout={"flex_flow": "row wrap"})]
-        for slider in (*self.sliders.values(), self.seed):
+        for slider in (*menu, *self.sliders.values(), self.seed):
             slider.observe(self._draw, "value")
         self.random.on_click(lambda _: setattr(self.seed, "value", int(np.random.default_rng().integers(2**31 - 1))))
         self.reset.on_click(self._to_zero)
@@ -100,6 +107,10 @@ class LatentExplorer(_Drawing):
     def latent(self) -> Tensor:
         z = models.sample_latent(1, self.generator.arch, self.seed.value)
         return z + sum(slider.value * self.directions[name] for name, slider in self.sliders.items())
+
+    @property
+    def labels(self) -> Tensor | None:
+        return torch.tensor([self.label.value]) if self.label else None
 
     def still(self) -> bytes:
         return self.picture.value
@@ -118,9 +129,8 @@ class LatentExplorer(_Drawing):
     def _save(self, _) -> None:
         path = self.folder / f"dcgan_{self.seed.value}.png"
         try:
-            checkpoints.write_bytes(
-                path, _png(models.sample(self.generator, self.latent), self.generator.arch.image_size)
-            )
+            image = models.sample(self.generator, self.latent, labels=self.labels)
+            checkpoints.write_bytes(path, _png(image, self.generator.arch.image_size))
             self.message.value = f"saved {path}"
         except OSError as error:
             self.message.value = f"not saved: {error}"

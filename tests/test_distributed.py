@@ -60,6 +60,14 @@ def test_two_processes_end_with_the_weights_of_one(runs):
     assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
 
 
+def test_two_processes_with_labels_end_with_the_weights_of_one(tmp_path):
+    for name, processes in (("one", 1), ("two", 2)):
+        done = train(tmp_path / name, processes, 6, "--set", "classes=10")
+        assert done.returncode == 0, done.stderr[-2000:]
+    apart = (weights(tmp_path / "one") - weights(tmp_path / "two")).abs()
+    assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
+
+
 def test_running_statistics_are_those_of_whole_minibatches(runs):
     """Of the checkpoint: those in the weights file are set anew after training."""
     found = []
