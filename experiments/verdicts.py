@@ -165,6 +165,27 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping, names: Sequence[str] = 
 NOTICED = 0.25  # a share of copies that a search for copies must be able to rule out
 
 
+def near_duplicates(near: int, pairs: int, recall: Mapping[str, float]) -> Verdict:
+    """De-duplication as in section 4.1.1: less than one in a hundred of the found pairs is false, and most are found.
+
+    `near` of `pairs` with equal codes are near duplicates; `recall` by kind of planted copy. The rule was written after
+    a rehearsal on the same pictures, so its outcome is no surprise.
+
+    Holds: the Wilson interval of the false share stays below 1 % and more than half of the copies of every kind are
+    found. In part: only the first. Does not hold: the interval lies above 1 %. Undecided: it has 1 % in it.
+    """
+    if not pairs:
+        return Verdict(Outcome.UNDECIDED, "no pairs were found")
+    low, high = share_interval(pairs - near, pairs)
+    why = f"{pairs - near} of {pairs:,} pairs are false"
+    if high >= 0.01:
+        return Verdict(Outcome.NOT if low > 0.01 else Outcome.UNDECIDED, why)
+    missed = [kind for kind, share in recall.items() if share <= 0.5]
+    if missed:
+        return Verdict(Outcome.IN_PART, f"{why}, but most copies are missed of these kinds: {', '.join(missed)}")
+    return Verdict(Outcome.HOLDS, why)
+
+
 def c5(spaces: Mapping[str, Mapping]) -> Verdict:
     """The generator does not memorise its training pictures.
 

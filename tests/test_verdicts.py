@@ -346,3 +346,17 @@ def test_recorded_verdicts_follow_from_the_rules():
         found = {claim: entry["verdict"] for claim, entry in record["claims"].items()}
         if name in rejudge.RULES:
             assert rejudge.judged(name, record["measured"]) == found
+
+
+@pytest.mark.parametrize(
+    ("near", "pairs", "recall", "outcome"),
+    [
+        (1_000, 1_000, {"exact": 1.0, "resized": 0.9}, Outcome.HOLDS),
+        (1_000, 1_000, {"exact": 1.0, "mirrored": 0.0}, Outcome.IN_PART),
+        (900, 1_000, {"exact": 1.0}, Outcome.NOT),
+        (99, 100, {"exact": 1.0}, Outcome.UNDECIDED),
+        (0, 0, {}, Outcome.UNDECIDED),
+    ],
+)
+def test_near_duplicates(near, pairs, recall, outcome):
+    assert verdicts.near_duplicates(near, pairs, recall).outcome == outcome

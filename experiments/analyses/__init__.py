@@ -100,8 +100,8 @@ _LISTED = (
     Analysis(
         "near_duplicates",
         "C5, its data half: near duplicates by an autoencoder's code, against perceptual hashes; minutes",
-        fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 5},
-        not_run="the pairs that eyes have to label are being labelled",
+        fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 100},
+        not_run="not run to its end yet: its rehearsal is, and the labels of its pairs",
     ),
     Analysis(
         "nearest_digits",
