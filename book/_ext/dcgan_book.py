@@ -7,7 +7,9 @@ names of two modules, and the role {result}`file path format` puts one number in
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import inspect
 import json
 import re
 from functools import reduce
@@ -160,6 +162,22 @@ def plain(app, what, name, obj, options, lines: list[str]) -> None:
             lines[i] = "".join(a + b for a, b in zip(map(escaped, parts[::2]), [*code, ""], strict=True))
         else:
             lines[i] = escaped(line)
+    if what == "class" and dataclasses.is_dataclass(obj):
+        told = [(field.name, field.metadata["help"]) for field in dataclasses.fields(obj) if field.metadata.get("help")]
+        lines += ["", *(f"- ``{name}``: {escaped(text)}" for name, text in told), ""]
+
+
+def foreign(app, what, name, obj, skip, options) -> bool | None:
+    """Leave out what a class has of scikit-learn's machinery."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
+def own_signature(app, what, name, obj, options, signature, returns):
+    """Of a widget: what its `__init__` takes, not what any ipywidget takes."""
+    if what == "class" and signature and signature.startswith("(*args"):
+        shown = inspect.signature(obj.__init__)
+        return str(shown.replace(parameters=list(shown.parameters.values())[1:])).replace("'", ""), returns
+    return None
 
 
 def escaped(text: str) -> str:
@@ -219,5 +237,7 @@ def setup(app) -> dict:
     app.add_directive("speed-table", SpeedTable)
     app.add_directive("library", Library)
     app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-process-signature", own_signature)
+    app.connect("autodoc-skip-member", foreign)
     app.add_role("result", Result())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
