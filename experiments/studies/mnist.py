@@ -8,7 +8,7 @@ networks of the simultaneous schedule.
 from dcgan_lib import training
 from dcgan_lib.architecture import architecture
 
-from .. import measures
+from .. import measures, rules
 from ..study import Study, Variant, config_of, film, measured_of, ship
 
 OF_ALL = ("judge_accuracy", "real", "real_spread", "samples")  # the same for both schedules
@@ -34,7 +34,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
             f"{len(good)} runs without NaN or collapse; a classifier of real digits finds {simultaneous['classes']} of "
             f"10 classes in {measured['samples']:,} samples and is sure of {simultaneous['confident']:.0%} of them "
             f"(real test digits: {measured['real']['confident']:.0%}).",
-            "verdict": "holds on this set" if all(good) else "does not hold under both schedules",
+            "verdict": str(rules.stable()(rows)),
         }
     }
     ship("mnist", config_of(study, study.variants[0], 0), study.file)

@@ -8,7 +8,7 @@ width, a GPU's work.
 from dcgan_lib import data, training
 from dcgan_lib.architecture import architecture
 
-from .. import measures
+from .. import measures, rules
 from ..study import Study, Variant, config_of, film, measured_of, pictures, ship
 
 
@@ -25,7 +25,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
         "C1": {
             "ours": f"{real.card.title}, {len(real):,} pictures, {measured['epochs']:.0f} epochs at 64x64: "
             f"{'no' if good else 'a'} NaN or collapse; samples vary {share:.0%} as much as real pictures.",
-            "verdict": "holds on this set" if good else "does not hold on this set",
+            "verdict": str(rules.stable()(rows)),
         }
     }
     if study is STUDY:
