@@ -138,8 +138,8 @@ ARCHITECTURES = {
     ),
     # The released svhn/svhn_semisup_analysis.py; the folder's name says that z was Gaussian.
     "svhn32": Architecture(image_size=32, prior="normal", widths=(64, 128, 256)),
-    # The released mnist/train_cond_dcgan.py without the labels. Its images are in [0, 1] behind a sigmoid; here they
-    # are in [-1, 1] behind tanh, the same up to scale: 2 sigmoid(x) - 1 = tanh(x / 2).
+    # After the released mnist/train_cond_dcgan.py, without the labels. As released: BN has no gain and no bias. Not as
+    # released: there images are in [0, 1] behind a sigmoid, here in [-1, 1] behind tanh, like all others.
     "mnist28": Architecture(image_size=28, channels=1, widths=(64, 128), dense_units=1024, norm_affine=False),
     # The same file as it is: labels, a sigmoid, and a D that sees [0, 1], so that its padding is black, not grey.
     "mnist28_conditional": Architecture(
@@ -166,7 +166,7 @@ ARCHITECTURES = {
 def architecture(name: str | Architecture, **changes) -> Architecture:
     """The named architecture with some fields changed.
 
-    A changed `image_size` alone adds or drops layers (see `Architecture.resized`); given together with `widths` it is
+    A changed `image_size` adds or drops layers (see `Architecture.resized`); given together with `widths` it is
     taken as it stands. Raises ValueError for an unknown name or field (with the near ones) or a value out of range.
     """
     if not isinstance(name, Architecture):

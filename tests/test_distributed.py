@@ -123,6 +123,40 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
     assert done.returncode and "does not divide into 2 equal parts" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("if rank == 1: data.load = fails", "the disk of process 1 is gone"),
+        ("settings['seed'] = rank", "the processes differ in settings, steps or pictures"),
+        ("settings['steps'] = 5 + rank", "the processes differ in settings, steps or pictures"),
+        ("settings['batch_size'] = 15 if rank else 16", "the processes differ in settings"),
+    ],
+    ids=["a set fails on one", "seeds", "steps", "batch sizes"],
+)
+def test_what_differs_between_processes_ends_all_at_once(tmp_path, fault, said):
+    """Nobody is left waiting for one that is gone."""
+    (tmp_path / "script.py").write_text(f"""
+import os
+from dcgan_lib import data, training
+
+def fails(*_, **__):
+    raise OSError("the disk of process 1 is gone")
+
+rank = int(os.environ["RANK"])
+settings = dict(arch="tiny32", out={str(tmp_path / "run")!r}, steps=5, batch_size=16, device="cpu", progress=False)
+{fault}
+training.train("digits", **settings)
+""")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    started = time.monotonic()
+    done = subprocess.run(
+        [*launcher, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=120, env=ENVIRONMENT
+    )
+    assert done.returncode and said in done.stderr, done.stderr[-2000:]
+    assert time.monotonic() - started < 100
+    assert not (tmp_path / "run" / "run.json").exists()  # nothing was begun
+
+
 def test_no_picture_is_lost_or_seen_twice(monkeypatch):
     images = np.zeros((20, 1, 1, 1), np.uint8)
     seen = []

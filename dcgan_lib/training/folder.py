@@ -70,6 +70,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file: a run's `out` is a folder")
+        made = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         if fcntl is None:
             yield
@@ -86,6 +87,9 @@ class RunFolder:
             yield
         finally:
             os.close(handle)
+            if made:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()  # only where it is still empty: the call was refused
 
     def still_here(self) -> None:
         """Raises OSError when the folder was moved, replaced or deleted since it was locked."""
@@ -120,7 +124,7 @@ class RunFolder:
             return there
         except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{self.run} is damaged ({error}): delete that file alone and the checkpoint's own settings count, or "
+                f"{self.run} is damaged ({error}): delete that file, and the checkpoint's own settings count, or "
                 "choose another folder"
             ) from error
 
