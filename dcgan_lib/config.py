@@ -27,7 +27,7 @@ class TrainConfig:
     out: str | Path = setting(rule=Name(), help="the run's folder; the same call again goes on")
     arch: str | Architecture = setting("tutorial64", help="architecture; its channels follow the data")
     conditional: bool = setting(
-        False, Flag(), "both networks are told the label: arch.classes becomes the number of classes of the data"
+        False, Flag(), "tell both networks each picture's label: the architecture gets as many classes as the data has"
     )
     limit: int | None = setting(
         None, Number(int, low=1, optional=True), "train on this many pictures of the data, drawn at random by the seed"

@@ -105,6 +105,8 @@ def add_field(group, field: dataclasses.Field, *flags: str, after: str = "", **s
     rule, name = field.metadata["rule"], field.name.replace("_", "-")
     help = f"{field.metadata['help']}{after}"
     common = {"dest": field.name, "default": argparse.SUPPRESS}
+    if isinstance(rule, Flag) and not field.default:
+        return add(group, *flags, f"--{name}", action="store_true", help=escaped(help), **common)
     if isinstance(rule, Flag):
         return add(group, *flags, f"--no-{name}", action="store_false", help=escaped(f"without {help}"), **common)
     flags = flags or (f"--{name}",)

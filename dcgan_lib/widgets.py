@@ -50,11 +50,11 @@ class _Widget(ipywidgets.VBox):
 class _Drawing(_Widget):
     """Draws with one generator."""
 
+    labels: Tensor | None = None  # (1,), where the generator has classes
+
     def __init__(self, generator: models.Generator):
         self.generator = generator
         super().__init__()
-
-    labels: Tensor | None = None  # (1,), where the generator has classes
 
     def _image(self, z: Tensor, side: int = SIDE) -> bytes:
         z = z.reshape(-1, self.generator.arch.latent_dim)

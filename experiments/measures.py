@@ -78,8 +78,10 @@ def measure(version: int, depends: Callable[[dict], dict] = lambda settings: {})
 
 
 def drawn(generator: models.Generator, n: int, rng: np.random.Generator) -> torch.Tensor:
-    """n pictures (n, C, H, W) in [-1, 1]."""
-    return models.sample(generator, models.sample_latent(n, generator.arch, seed_of(rng)))
+    """n pictures (n, C, H, W) in [-1, 1]; with classes, as many of each as n allows."""
+    classes = generator.arch.classes
+    labels = torch.arange(n) % classes if classes else None
+    return models.sample(generator, models.sample_latent(n, generator.arch, seed_of(rng)), labels=labels)
 
 
 def seed_of(rng: np.random.Generator) -> int:

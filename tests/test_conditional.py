@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, data, export, features, latent, models, training, widgets
+from dcgan_lib import checkpoints, cli, data, export, features, latent, models, training, widgets
 from dcgan_lib.training import TrainConfig
 
 # mnist/train_cond_dcgan.py: dense (inputs, outputs), G's convolutions (in, out, 5, 5), D's (out, in, 5, 5).
@@ -283,6 +283,13 @@ def test_a_resumed_run_has_the_same_bits(tmp_path):
     for a, b in zip(straight.generator.parameters(), gone_on.generator.parameters(), strict=True):
         assert torch.equal(a, b)
     assert training.finish(tmp_path / "cut", progress=False).generator.arch.classes == 10
+
+
+def test_the_command_line_trains_with_labels(tmp_path):
+    call = "train --data digits --arch tiny32 --set widths=[4,8,8] --conditional --steps 2 --batch-size 16 --quiet"
+    assert cli.main([*call.split(), "--device", "cpu", "--out", str(tmp_path / "run")]) == 0
+    generator, discriminator = checkpoints.load(tmp_path / "run")
+    assert generator.arch.classes == discriminator.arch.classes == 10
 
 
 def test_labels_belong_to_the_pictures():
