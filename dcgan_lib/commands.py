@@ -74,13 +74,26 @@ def sample(args: argparse.Namespace) -> None:
     from . import data, models, sheets
 
     generator = _generator(args.weights, "sample from", args.device)
-    images = models.sample(generator, models.sample_latent(args.n, generator.arch, args.seed), args.statistics)
+    latent = models.sample_latent(args.n, generator.arch, args.seed)
+    images = models.sample(generator, latent, args.statistics, labels=_labels(args, generator.arch))
     if sheet:
         sheets.save(args.out, sheets.tile(images, min(args.columns, args.n)))
     else:
         for i, pixels in enumerate(data.to_uint8(images)):
             sheets.save(args.out / f"{i:06d}.png", pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
     say(f"{args.n} pictures of {generator.arch.image_size}x{generator.arch.image_size} in {args.out}")
+
+
+def _labels(args: argparse.Namespace, arch: Architecture):
+    """Of a conditional generator: --class for all pictures, or the classes in turn. None for any other."""
+    import torch
+
+    if args.label is not None and not args.label < arch.classes:
+        there = f"has the classes 0 to {arch.classes - 1}" if arch.classes else "was trained without classes"
+        raise ValueError(f"--class {args.label}: {args.weights} {there}")
+    if not arch.classes:
+        return None
+    return torch.arange(args.n) % arch.classes if args.label is None else torch.full((args.n,), args.label)
 
 
 def _is_sheet(out: Path) -> bool:

@@ -648,3 +648,24 @@ def test_warnings_of_the_caller_stay_as_they_were(capsys):
     before = warnings.showwarning
     assert call(capsys, "data")[0] == 0
     assert warnings.showwarning is before
+
+
+def test_a_class_of_a_conditional_generator(tmp_path):
+    generator, _ = models.build("tiny32", seed=0, classes=3)
+    models.calibrate(generator, [(models.sample_latent(16, generator.arch, 0), torch.arange(16) % 3)])
+    checkpoints.save(tmp_path / "g.safetensors", generator, None)
+    for more, labels in ((["--class", "2"], torch.full((4,), 2)), ([], torch.arange(4) % 3)):
+        call = ["sample", str(tmp_path / "g.safetensors"), "--n", "4", "--out", str(tmp_path / "out"), *more]
+        assert cli.main(call) == 0
+        expected = models.sample(generator, models.sample_latent(4, generator.arch, 0), labels=labels)
+        for i, pixels in enumerate(data.to_uint8(expected)):
+            with Image.open(tmp_path / "out" / f"{i:06d}.png") as picture:
+                assert np.array_equal(np.asarray(picture), pixels)
+
+
+@pytest.mark.parametrize("weights, word", [("faces", "was trained without classes"), ("conditional", "classes 0 to 2")])
+def test_a_class_that_is_not_there(tmp_path, capsys, weights, word):
+    if weights == "conditional":
+        checkpoints.save(weights := tmp_path / "g.safetensors", models.build("tiny32", seed=0, classes=3)[0], None)
+    assert cli.main(["sample", str(weights), "--class", "7", "--out", str(tmp_path / "x.png")]) == 2
+    assert word in capsys.readouterr().err and not (tmp_path / "x.png").exists()
