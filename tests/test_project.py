@@ -235,7 +235,10 @@ def test_record_and_load(tmp_path, monkeypatch):
     assert loaded["versions"]["torch"]
     before = results.digest("a")
     results.record("a", {"x": 2}, command="c", settings={}, seed=3, images=images, device="cpu")
-    assert results.digest("a") != before
+    assert (after := results.digest("a")) != before
+    claim = {"C1": {"ours": "x", "verdict": "y"}}  # words, not numbers: a notebook that shows these is not stale
+    results.record("a", {"x": 2}, command="d", settings={}, seed=3, images=images, device="cpu", claims=claim)
+    assert results.digest("a") == after
     with pytest.raises(ValueError, match=r"unknown results file .b.: known are a"):
         results.load("b")
 
