@@ -9,6 +9,8 @@ They are seeds of the analysis, not of the training, of which there is one. Ten 
 it was stopped. Writes results/latent_faces.json.
 """
 
+import functools
+
 import numpy as np
 import torch
 
@@ -372,12 +374,13 @@ PARTS = (memorisation, walks, directions, sums, sum_against_mean, pose)
 
 
 def main() -> None:
-    faces = Faces()
+    generator, _ = checkpoints.load("faces")
+    faces = functools.cache(Faces)  # sampled where something is left to measure, and once
     about = {"seed": SEED, "pictures": real_faces().fingerprint, "pairs": [PAIRS, STEPS], "looked_up": NEAR}
-    part = {f.__name__: kept(f.__name__, lambda f=f: f(faces), **about) for f in PARTS}
+    part = {f.__name__: kept(f.__name__, lambda f=f: f(faces()), **about) for f in PARTS}
     measured = {
-        "parameters": models.parameter_count(faces.generator),
-        "digest": checkpoints.digest(faces.generator),
+        "parameters": models.parameter_count(generator),
+        "digest": checkpoints.digest(generator),
         "pool": POOL,
         "pool_seed": SEED,
         **part.pop("walks"),
