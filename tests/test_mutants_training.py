@@ -2,6 +2,7 @@
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,6 +76,17 @@ def test_orders_of_past_epochs_are_let_go():
         batches[k]
         assert set(batches.orders) <= {4 * k // 10 - 1, 4 * k // 10, (4 * k + 3) // 10}
         assert len(batches.orders) <= 2
+
+
+def test_what_was_read_ahead_is_not_taken_for_another_part():
+    images = np.random.default_rng(0).integers(0, 256, (20, 2, 2, 1), np.uint8)
+    plain, ahead = (training.Minibatches(images, 4, seed=1) for _ in range(2))
+    ahead.reader, ahead.part = ThreadPoolExecutor(1), slice(0, None, 2)
+    assert torch.equal(ahead[0], plain[0][::2])
+    ahead[2]
+    ahead.whole()
+    for k in (0, 1, 3, 4):
+        assert torch.equal(ahead[k], plain[k])
 
 
 @pytest.mark.parametrize(("free", "resident"), [(201, True), (200, False), (100, False), (10_000, True)])
