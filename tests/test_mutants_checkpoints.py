@@ -70,5 +70,5 @@ def test_a_header_that_does_not_fit_its_bytes_is_refused(tmp_path, change):
     entries["generator.project.weight"] |= change
     header = json.dumps(entries).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + raw[8 + length :])
-    with pytest.raises(checkpoints.CheckpointError, match="a.safetensors is cut short or no safetensors file"):
+    with pytest.raises(checkpoints.CheckpointError, match=r"a\.safetensors is cut short or no safetensors file"):
         checkpoints.load(path)
