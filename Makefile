@@ -3,12 +3,16 @@
 PYTHON ?= python3
 SCALE  ?= demo
 REPO   ?=
+NAME   ?=
 BROWSER ?= find
 BIN    := .venv/bin
 STAMP  := .venv/.installed
+# Jupyter refuses root unless told; a container has no browser, and its own localhost is not the reader's.
+AS_ROOT       = $(if $(filter 0,$(shell id -u)),--allow-root)
+IN_CONTAINER  = $(if $(wildcard /.dockerenv /run/.containerenv),--ip=0.0.0.0 --no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks results bench lock kernel publish-as clean
+.PHONY: help book test lab notebooks results study bench lock kernel publish-as clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -17,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
 	@echo "Installing the pinned dependencies into .venv (once; PyTorch is large: a minute or more, 6 GB) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -36,15 +40,18 @@ test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the bo
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	@echo "Opening JupyterLab (stop it with Ctrl-C) …"
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab notebooks $(AS_ROOT) $(IN_CONTAINER)
 
 notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
 	@echo "Executing the notebooks at scale '$(SCALE)' …"
 	@DCGAN_SCALE=$(SCALE) TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 		--ExecutePreprocessor.timeout=-1 --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
-results: $(STAMP)  ## run the reference runs (hours on a CPU; they go on where they stopped)
-	@for run in experiments/training_*.py experiments/features_*.py experiments/latent_*.py experiments/inspection_*.py; do echo "$$run"; $(BIN)/python $$run || exit 1; done
+results: $(STAMP)  ## run every study and analysis (hours on a CPU; they go on where they stopped): SCALE=fast for seconds each
+	@DCGAN_SCALE=$(SCALE) $(BIN)/python -m experiments all
+
+study: $(STAMP)  ## run one study or analysis: NAME=… (without a name: list them)
+	@DCGAN_SCALE=$(SCALE) $(BIN)/python -m experiments $(NAME)
 
 bench: $(STAMP)  ## measure the speed of this machine beside the tutorials' loop (half an hour on two CPU cores)
 	@for part in speed.py "speed.py --avx2" waiting.py scaling.py svm.py; do echo "benchmarks/$$part"; $(BIN)/python benchmarks/$$part || exit 1; done

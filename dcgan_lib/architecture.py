@@ -52,6 +52,12 @@ class Architecture:
     output_activation: str = setting("tanh", Choice(ACTIVATIONS), "of G's pictures")
     downsample: str = setting("stride", Choice(("stride", "max_pool", "avg_pool")), "how D halves a size")
     upsample: str = setting("stride", Choice(("stride", "nearest")), "how G doubles it")
+    classes: int = setting(
+        0, Number(int, low=0, high=2**12), "labels that join the input of every layer of both networks; 0: none"
+    )
+    unit_range: bool = setting(
+        False, Flag(), "pixels are in [0, 1] inside both networks, as in the released MNIST ones; outside in [-1, 1]"
+    )
 
     def __post_init__(self):
         checked(self)
@@ -132,9 +138,20 @@ ARCHITECTURES = {
     ),
     # The released svhn/svhn_semisup_analysis.py; the folder's name says that z was Gaussian.
     "svhn32": Architecture(image_size=32, prior="normal", widths=(64, 128, 256)),
-    # The released mnist/train_cond_dcgan.py without the labels. Its images are in [0, 1] behind a sigmoid; here they
-    # are in [-1, 1] behind tanh, the same up to scale: 2 sigmoid(x) - 1 = tanh(x / 2).
+    # After the released mnist/train_cond_dcgan.py, without the labels. As released: BN has no gain and no bias. Not as
+    # released: there images are in [0, 1] behind a sigmoid, here in [-1, 1] behind tanh, like all others.
     "mnist28": Architecture(image_size=28, channels=1, widths=(64, 128), dense_units=1024, norm_affine=False),
+    # The same file as it is: labels, a sigmoid, and a D that sees [0, 1], so that its padding is black, not grey.
+    "mnist28_conditional": Architecture(
+        image_size=28,
+        channels=1,
+        widths=(64, 128),
+        dense_units=1024,
+        norm_affine=False,
+        output_activation="sigmoid",
+        classes=10,
+        unit_range=True,
+    ),
     # The re-implementation of Peintner, Gugglberger and Kupek: paper64 without BN after the dense layer, two at 128.
     "keras64": Architecture(dense_norm="none"),
     "keras128": Architecture(image_size=128, widths=(64, 128, 256, 512, 1024), dense_norm="none"),
@@ -149,7 +166,7 @@ ARCHITECTURES = {
 def architecture(name: str | Architecture, **changes) -> Architecture:
     """The named architecture with some fields changed.
 
-    A changed `image_size` alone adds or drops layers (see `Architecture.resized`); given together with `widths` it is
+    A changed `image_size` adds or drops layers (see `Architecture.resized`); given together with `widths` it is
     taken as it stands. Raises ValueError for an unknown name or field (with the near ones) or a value out of range.
     """
     if not isinstance(name, Architecture):

@@ -26,6 +26,9 @@ class TrainConfig:
     data: str | Path = setting(rule=Name(), help="a name (see `dcgan data`), or a folder, .zip or .npz of yours")
     out: str | Path = setting(rule=Name(), help="the run's folder; the same call again goes on")
     arch: str | Architecture = setting("tutorial64", help="architecture; its channels follow the data")
+    conditional: bool = setting(
+        False, Flag(), "tell both networks each picture's label: the architecture gets as many classes as the data has"
+    )
     limit: int | None = setting(
         None, Number(int, low=1, optional=True), "train on this many pictures of the data, drawn at random by the seed"
     )

@@ -18,6 +18,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
+class PeerFailed(RuntimeError):
+    """Another process of this training has ended with an error of its own."""
+
+
 def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
@@ -97,7 +101,7 @@ def together(device: torch.device) -> Iterator[None]:
         anyone(True, device)
         raise
     if anyone(False, device):
-        raise RuntimeError("another process failed: see its message")
+        raise PeerFailed("another process failed: see its message")
 
 
 def agree(value: str, what: str, device: torch.device) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from . import checkpoints, results
 from .latent import principal_axes
@@ -30,7 +31,8 @@ OPSET = 18
 def onnx(generator: Generator, path: str | Path) -> Path:
     """Write the generator as ONNX, opset 18: input `latent` (N, latent_dim), output `images` (N, C, H, W) in [-1, 1].
 
-    N is dynamic; batch norm uses running statistics. Checked against onnxruntime in the tests (extra 'onnx').
+    N is dynamic; batch norm uses running statistics. With classes a second input, `labels` (N,), int64, of which those
+    outside the classes are not refused there. Checked against onnxruntime in the tests (extra 'onnx').
     Raises ImportError, naming the extra, where the package onnx is missing; TypeError for what is no generator,
     CheckpointError for one with NaN.
     """
@@ -41,17 +43,20 @@ def onnx(generator: Generator, path: str | Path) -> Path:
     except ImportError as error:
         raise ImportError("ONNX needs the extra: pip install 'dcgan_lib[onnx]'") from error
     network = copy.deepcopy(generator).cpu().eval()
-    example = torch.zeros(2, network.arch.latent_dim)
+    inputs = {"latent": torch.zeros(2, network.arch.latent_dim)}
+    if network.arch.classes:
+        inputs["labels"] = torch.zeros(2, dtype=torch.int64)
+    n = torch.export.Dim("N")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "generator.onnx"
         torch.onnx.export(
             network,
-            (example,),
+            tuple(inputs.values()),
             str(file),
-            input_names=["latent"],
+            input_names=list(inputs),
             output_names=["images"],
             opset_version=OPSET,
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamic_shapes=tuple({0: n} for _ in inputs),
             external_data=False,
             dynamo=True,
             verbose=False,
@@ -72,11 +77,16 @@ def folded(generator: Generator) -> list[dict]:
 
     A layer is {"weight": float32 (taps, inputs, outputs), "bias": (outputs,), …}: first the dense ones (one tap), the
     last of which gives (grid, grid, width); then transposed convolutions with `size`, `out`, `kernel`, `stride`, `pad`.
-    ReLU follows each, tanh the last. Raises ValueError for an architecture with other parts, CheckpointError for NaN.
+    ReLU follows each, tanh the last. With classes the label's one-hot follows the latent as inputs of the first layer.
+    For the next layers' labels each of the others has `classes` more outputs behind every `width`, without weights:
+    who draws sets their bias to the one-hot.
+    Raises ValueError for an architecture with other parts, CheckpointError for NaN.
     """
     _check_generator(generator)
     arch = generator.arch
-    parts = {"generator_activation": "relu", "output_activation": "tanh", "upsample": "stride"}
+    parts = {"generator_activation": "relu", "output_activation": "tanh", "upsample": "stride", "unit_range": False}
+    if arch.unit_range:  # 2 sigmoid(x) - 1 = tanh(x / 2)
+        parts |= {"output_activation": "sigmoid", "unit_range": True}
     for field, value in parts.items():
         if getattr(arch, field) != value:
             raise ValueError(f"the lab knows only generators with {field} {value!r}, got {getattr(arch, field)!r}")
@@ -95,6 +105,8 @@ def folded(generator: Generator) -> list[dict]:
     for i, block in zip(reversed(range(len(arch.widths))), network.blocks, strict=True):
         convolution = block[0]  # weight (in, out, k, k)
         scale, shift = _affine(block[1], convolution.out_channels) if i else (torch.ones(arch.channels), None)
+        if arch.unit_range and not i:
+            scale = scale / 2
         weight = convolution.weight * scale[:, None, None]
         layers.append(
             {
@@ -107,7 +119,19 @@ def folded(generator: Generator) -> list[dict]:
                 "pad": arch.padding,
             }
         )
+    if arch.classes:
+        widths = [arch.dense_units] if arch.dense_units else []
+        widths += reversed(arch.widths)
+        layers = [*(_with_labels(layer, w, arch.classes) for layer, w in zip(layers, widths, strict=False)), layers[-1]]
     return [{k: v.detach().numpy() if isinstance(v, Tensor) else v for k, v in layer.items()} for layer in layers]
+
+
+def _with_labels(layer: dict, width: int, classes: int) -> dict:
+    """The layer with room for the labels' `classes` channels behind each position's `width`."""
+    weight, bias = (
+        F.pad(v.unflatten(-1, (-1, width)), (0, classes)).flatten(-2) for v in (layer["weight"], layer["bias"])
+    )
+    return layer | {"weight": weight, "bias": bias, "width": width}
 
 
 def _affine(norm: nn.Module, width: int) -> tuple[Tensor, Tensor]:
@@ -182,6 +206,7 @@ def lab(
         _check_preset(preset, arch.latent_dim)
     net = {
         "latentDim": arch.latent_dim,
+        "classes": arch.classes,
         "prior": arch.prior,
         "size": arch.image_size,
         "channels": arch.channels,

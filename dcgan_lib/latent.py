@@ -166,6 +166,7 @@ def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 
 
     Pictures of `samples` latents are regressed on their latents, and the regression's singular vectors are taken: the
     principal components of the generator's linear response. A sign has no meaning; the largest entry is made positive.
+    With classes there are as many samples of each, and what differs between the classes' means does not count.
     Raises ValueError for more axes than z or the coarse picture has, or fewer samples than that regression needs.
     """
     if not isinstance(generator, models.Generator):
@@ -174,9 +175,14 @@ def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 
     checks.whole(n_axes, "n_axes", 1, min(most, generator.arch.channels * 16 * 16))
     checks.whole(samples, f"samples for {most} axes", most + 2)
     z = models.sample_latent(samples, generator.arch, seed)
-    images = models.sample(generator, z)
+    classes = generator.arch.classes
+    labels = torch.arange(samples) % classes if classes else None
+    images = models.sample(generator, z, labels=labels)
     size = min(16, images.shape[-1])
     pixels = torch.nn.functional.adaptive_avg_pool2d(images, size).flatten(1)  # (N, C * 16 * 16): coarse is enough
+    for of_class in (slice(label, None, classes) for label in range(min(classes, samples))):
+        z[of_class] -= z[of_class].mean(0)
+        pixels[of_class] -= pixels[of_class].mean(0)
     response = torch.linalg.lstsq(z - z.mean(0), pixels - pixels.mean(0)).solution  # (latent_dim, C * 16 * 16)
     axes = torch.linalg.svd(response, full_matrices=False).U.T[:n_axes]
     return axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()

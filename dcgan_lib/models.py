@@ -27,6 +27,7 @@ __all__ = [
     "parameter_count",
     "receptive_fields",
     "sample",
+    "sample_labels",
     "sample_latent",
     "shapes",
 ]
@@ -73,25 +74,58 @@ def _norm(arch: Architecture, width: int, kind: str = "channel") -> nn.Module:
 
 
 def _dense_hidden(arch: Architecture, inputs: int, activation: str) -> tuple[nn.Sequential, int]:
-    """The hidden layer of `dense_units` and its width; empty, with the width unchanged, unless asked for."""
+    """The hidden layer of `dense_units` and its width; empty, with the width unchanged, unless asked for.
+
+    Widths count no labels: every layer takes `arch.classes` more inputs than what is before it.
+    """
     if not arch.dense_units:
         return nn.Sequential(), inputs
-    layer = nn.Linear(inputs, arch.dense_units, bias=False)
+    layer = nn.Linear(inputs + arch.classes, arch.dense_units, bias=False)
     return nn.Sequential(layer, _norm(arch, arch.dense_units, "unit"), ACTIVATIONS[activation]()), arch.dense_units
+
+
+def _one_hot(labels: Tensor | None, n: int, arch: Architecture) -> Tensor | None:
+    """Labels (n,) as float32 (n, classes) of 0 and 1; None where the architecture has no classes."""
+    if not arch.classes:
+        if labels is not None:
+            raise ValueError("this network has no classes (arch.classes is 0): call it without labels")
+        return None
+    want = f"expected labels ({n},), int64 from 0 to {arch.classes - 1}"
+    if not isinstance(labels, Tensor):
+        raise ValueError(f"{want}, got {'none' if labels is None else type(labels).__name__}")
+    if labels.dtype != torch.int64 or labels.shape != (n,):
+        raise ValueError(f"{want}, got {labels.dtype} {tuple(labels.shape)}")
+    # A look at the values would make a GPU wait, and an export to ONNX has none.
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling() and labels.numel():
+        low, high = (v.item() for v in torch.aminmax(labels))
+        if low < 0 or high >= arch.classes:
+            raise ValueError(f"{want}, got some from {low} to {high}")
+    return (labels[:, None] == torch.arange(arch.classes, device=labels.device)).float()
+
+
+def _joined(x: Tensor, one_hot: Tensor | None) -> Tensor:
+    """x (N, C) or (N, C, H, W) with the labels behind its channels, at every position (mnist/train_cond_dcgan.py)."""
+    if one_hot is None:
+        return x
+    one_hot = one_hot.to(x.dtype)
+    if x.ndim == 4:  # channels last in memory, as x is in training: else the result is not
+        one_hot = one_hot[:, None, None].expand(-1, *x.shape[2:], -1).contiguous().permute(0, 3, 1, 2)
+    return torch.cat([x, one_hot], 1)  # (N, C + classes, …)
 
 
 class Generator(nn.Module):
     """z → image: a dense layer to a small grid, then up-convolutions that double it (paper section 3, figure 1).
 
-    No biases before or without batch norm, no batch norm on the output, as released.
+    No biases before or without batch norm, no batch norm on the output, as released. With `arch.classes` the label
+    joins the input of every layer as that many more channels of 0 and 1.
     """
 
     def __init__(self, arch: Architecture):
         super().__init__()
         self.arch = arch
-        inputs, grid, width = arch.latent_dim, arch.sizes[-1], arch.widths[-1]
-        self.dense, inputs = _dense_hidden(arch, inputs, arch.generator_activation)
-        self.project = nn.Linear(inputs, width * grid * grid, bias=False)
+        grid, width = arch.sizes[-1], arch.widths[-1]
+        self.dense, inputs = _dense_hidden(arch, arch.latent_dim, arch.generator_activation)
+        self.project = nn.Linear(inputs + arch.classes, width * grid * grid, bias=False)
         self.project_norm = _norm(arch, width * (grid * grid if arch.dense_norm == "unit" else 1), arch.dense_norm)
         self.project_activation = ACTIVATIONS[arch.generator_activation]()
         # Layer i undoes the discriminator's layer i, the innermost first.
@@ -99,7 +133,7 @@ class Generator(nn.Module):
 
     def _block(self, i: int) -> nn.Sequential:
         arch, last = self.arch, i == 0
-        width_in, width_out = arch.widths[i], arch.channels if last else arch.widths[i - 1]
+        width_in, width_out = arch.widths[i] + arch.classes, arch.channels if last else arch.widths[i - 1]
         small, large, stride = arch.sizes[i + 1], arch.sizes[i], arch.layer_strides[i]
         if arch.upsample == "nearest" and stride == 2:
             up = [
@@ -123,27 +157,37 @@ class Generator(nn.Module):
             return nn.Sequential(*up, ACTIVATIONS[arch.output_activation]())
         return nn.Sequential(*up, _norm(arch, width_out), ACTIVATIONS[arch.generator_activation]())
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """latent (N, latent_dim) → images (N, channels, image_size, image_size) in [-1, 1] (behind tanh).
 
-        Raises ValueError for another shape.
+        `labels` (N,), int64 from 0 to classes - 1, belong to an architecture with classes and to no other. Behind a
+        sigmoid pictures are in [0, 1]; with `arch.unit_range` they are stretched to [-1, 1].
+        Raises ValueError for another shape and for labels that do not fit (values are looked at on the CPU only).
         """
         arch, grid = self.arch, self.arch.sizes[-1]
         if latent.ndim != 2 or latent.shape[1] != arch.latent_dim:
             raise ValueError(f"expected latents (N, {arch.latent_dim}), got {tuple(latent.shape)}")
-        x = self.project(self.dense(latent))  # (N, width * grid * grid)
+        one_hot = _one_hot(labels, latent.shape[0], arch)  # len() would fix N in an export
+        x = _joined(latent, one_hot)
+        if arch.dense_units:
+            x = _joined(self.dense(x), one_hot)
+        x = self.project(x)  # (N, width * grid * grid)
         if arch.dense_norm == "unit":
             x = self.project_norm(x).unflatten(1, (-1, grid, grid))  # (N, width, grid, grid)
         else:
             x = self.project_norm(x.unflatten(1, (-1, grid, grid)))
         x = self.project_activation(x)
         for block in self.blocks:
-            x = block(x)  # doubles the side (stride 2) and narrows the channels
-        return x
+            x = block(_joined(x, one_hot))  # doubles the side (stride 2) and narrows the channels
+        return 2 * x - 1 if arch.unit_range else x
 
 
 class Discriminator(nn.Module):
-    """image → logit of 'real': strided convolutions with LeakyReLU, no batch norm on the first (paper section 3)."""
+    """image → logit of 'real': strided convolutions with LeakyReLU, no batch norm on the first (paper section 3).
+
+    With `arch.classes` the label joins the input of every layer, as in the generator. With `arch.unit_range` the first
+    convolution sees (images + 1) / 2, so that its padding is black.
+    """
 
     def __init__(self, arch: Architecture):
         super().__init__()
@@ -152,7 +196,8 @@ class Discriminator(nn.Module):
         width_in = arch.channels
         for i, (width, stride) in enumerate(zip(arch.widths, arch.layer_strides, strict=True)):
             pooled = stride == 2 and arch.downsample != "stride"
-            convolution = Conv2d(width_in, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False)
+            inputs = width_in + arch.classes
+            convolution = Conv2d(inputs, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False)
             norm = _norm(arch, width, "none" if i == 0 else "channel")
             self.blocks.append(nn.Sequential(convolution, norm, ACTIVATIONS[arch.discriminator_activation]()))
             pool = nn.MaxPool2d if arch.downsample == "max_pool" else nn.AvgPool2d
@@ -160,34 +205,37 @@ class Discriminator(nn.Module):
             width_in = width
         inputs = width_in * arch.sizes[-1] ** 2
         self.dense, inputs = _dense_hidden(arch, inputs, arch.discriminator_activation)
-        self.head = nn.Linear(inputs, 1, bias=False)
+        self.head = nn.Linear(inputs + arch.classes, 1, bias=False)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """images (N, channels, image_size, image_size) in [-1, 1] → logits (N,); sigmoid(logit) is D's probability.
 
-        Raises ValueError for another shape, integers, or values far outside the range (looked at on the CPU only).
+        `labels` (N,), int64 from 0 to classes - 1, belong to an architecture with classes and to no other.
+        Raises ValueError for another shape, integers, values far outside the range and labels that do not fit (values
+        are looked at on the CPU only).
         """
-        return self._run(images)[0]
+        return self._run(images, labels)[0]
 
-    def feature_maps(self, images: Tensor) -> list[Tensor]:
+    def feature_maps(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The activations after each LeakyReLU: (N, width, side, side) a convolution, from the image inwards.
 
         A dense hidden layer, where the architecture has one, adds a last (N, dense_units).
         """
-        return self._run(images)[1]
+        return self._run(images, labels)[1]
 
-    def _run(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _run(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         self._check(images)
-        maps, x = [], images
+        one_hot = _one_hot(labels, images.shape[0], self.arch)
+        maps, x = [], (images + 1) / 2 if self.arch.unit_range else images
         for block, pool in zip(self.blocks, self.pools, strict=True):
-            x = block(x)  # halves the side where strided
+            x = block(_joined(x, one_hot))  # halves the side where strided
             maps.append(x)
             x = pool(x)  # halves it where pooled instead
         x = x.flatten(1)  # (N, width * grid * grid)
         if self.arch.dense_units:
-            x = self.dense(x)  # (N, dense_units)
+            x = self.dense(_joined(x, one_hot))  # (N, dense_units)
             maps.append(x)
-        return self.head(x).squeeze(1), maps  # (N,)
+        return self.head(_joined(x, one_hot)).squeeze(1), maps  # (N,)
 
     def _check(self, images: Tensor) -> None:
         arch = self.arch
@@ -204,7 +252,12 @@ class Discriminator(nn.Module):
 
 
 def classifier(arch: str | Architecture, outputs: int, dropout: float = 0.0, seed: int | None = None) -> Discriminator:
-    """D with a linear layer to `outputs` in place of the one to 'real': images (N, C, H, W) → logits (N, outputs)."""
+    """D with a linear layer to `outputs` in place of the one to 'real': images (N, C, H, W) → logits (N, outputs).
+
+    Raises ValueError for an architecture with classes, whose D has to be told what is to be found.
+    """
+    if architecture(arch).classes:
+        raise ValueError("a classifier cannot be told the class: take an architecture with classes=0")
     _, network = build(arch, seed=seed)
     network.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(network.head.in_features, outputs))
     initialise(network.head, torch.Generator().manual_seed(torch.seed() if seed is None else seed))
@@ -226,26 +279,45 @@ def sample_latent(n: int, arch: str | Architecture, seed: int | torch.Generator 
     if not isinstance(arch, (str, Architecture)):
         raise TypeError(f"expected an Architecture or its name, got {type(arch).__name__}: a network has it as .arch")
     shape = checks.whole(n, "n", 0), architecture(arch).latent_dim
-    if isinstance(seed, torch.Generator):
-        rng = seed
-        if rng.device.type != "cpu":
-            raise ValueError(f"latents are drawn on the CPU, got a torch.Generator on {rng.device}")
-    else:
-        rng = torch.Generator().manual_seed(checks.whole(seed, "seed", -(2**63), 2**64 - 1))
+    rng = _rng(seed)
     if architecture(arch).prior == "normal":
         return torch.randn(shape, generator=rng)
     return torch.rand(shape, generator=rng) * 2 - 1
 
 
+def sample_labels(n: int, classes: int, seed: int | torch.Generator = 0) -> Tensor:
+    """Draw n labels (n,), int64 from 0 to classes - 1, each as likely as the others, on the CPU.
+
+    For as many of each class: `torch.arange(n) % classes`. Raises as `sample_latent`.
+    """
+    size = (checks.whole(n, "n", 0),)
+    return torch.randint(checks.whole(classes, "classes", 1), size, generator=_rng(seed))
+
+
+def _rng(seed: int | torch.Generator) -> torch.Generator:
+    if not isinstance(seed, torch.Generator):
+        return torch.Generator().manual_seed(checks.whole(seed, "seed", -(2**63), 2**64 - 1))
+    if seed.device.type != "cpu":
+        raise ValueError(f"latents and labels are drawn on the CPU, got a torch.Generator on {seed.device}")
+    return seed
+
+
 @torch.no_grad()
-def sample(generator: Generator, latent: Tensor, statistics: str = "running", batch_size: int = 128) -> Tensor:
+def sample(
+    generator: Generator,
+    latent: Tensor,
+    statistics: str = "running",
+    batch_size: int = 128,
+    labels: Tensor | None = None,
+) -> Tensor:
     """Images (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, latent_dim), in near-equal batches.
 
+    A generator of an architecture with classes also takes `labels` (N,), int64.
     `statistics` says what batch norm uses: "running" averages, so that a picture depends on its z and on nothing else,
     or those of the "batch", as the released code does, so that it also depends on its neighbours: then no batch has
     fewer than 2. Weights and modes stay as they were.
     Raises TypeError for what is no generator or no tensor, ValueError for latents of another shape or with NaN, a
-    `batch_size` that `statistics` cannot have, and weights that give NaN.
+    `batch_size` that `statistics` cannot have, labels that do not fit, and weights that give NaN.
     """
     if not isinstance(generator, nn.Module) or isinstance(generator, Discriminator):
         raise TypeError(f"expected a Generator, got {type(generator).__name__}: checkpoints.load(…)[0] is one")
@@ -256,6 +328,8 @@ def sample(generator: Generator, latent: Tensor, statistics: str = "running", ba
         raise ValueError(f"expected float latents (N, latent_dim), got {latent.dtype} {tuple(latent.shape)}")
     if not torch.isfinite(latent).all():
         raise ValueError("the latents hold NaN or infinite numbers")
+    if isinstance(generator, Generator):
+        _one_hot(labels.cpu() if isinstance(labels, Tensor) else labels, len(latent), generator.arch)  # all at once
     by_batch = statistics == "batch"
     checks.whole(batch_size, f"batch_size with {statistics} statistics", 2 if by_batch else 1)
     if by_batch and len(latent) < 2:
@@ -266,9 +340,12 @@ def sample(generator: Generator, latent: Tensor, statistics: str = "running", ba
     weight = next(generator.parameters())
     modes = {m: m.training for m in generator.modules()}
     kept = {k: v.clone() for k, v in generator.named_buffers()}
+    inputs = [(z.to(weight.device, weight.dtype),) for z in latent.tensor_split(chunks)]
+    if labels is not None:
+        inputs = [(*z, y.to(weight.device)) for z, y in zip(inputs, labels.tensor_split(chunks), strict=True)]
     generator.train(by_batch)
     try:
-        parts = [generator(z.to(weight.device, weight.dtype)).float().cpu() for z in latent.tensor_split(chunks)]
+        parts = [generator(*batch).float().cpu() for batch in inputs]
     finally:
         for module, training in modes.items():
             module.training = training
@@ -284,6 +361,7 @@ def sample(generator: Generator, latent: Tensor, statistics: str = "running", ba
 def calibrate(network: nn.Module, batches) -> None:
     """Set batch norm's running statistics to the plain mean of those of `batches` (inputs of the network).
 
+    A batch is a tensor, or a tuple of the network's inputs: (latent or images, labels).
     The averages kept while training trail the weights; the released SVHN script averages over one pass with the
     weights at rest, as here.
     Raises ValueError, and leaves the statistics as they were, for no batches or where the averages become NaN.
@@ -301,7 +379,7 @@ def calibrate(network: nn.Module, batches) -> None:
     count, done = 0, False
     try:
         for batch in batches:
-            network(batch)
+            network(*batch) if isinstance(batch, tuple) else network(batch)
             count += 1
         if not count:
             raise ValueError("expected batches to calibrate with, got none")
@@ -339,7 +417,9 @@ def shapes(network: Generator | Discriminator) -> list[tuple[str, str, tuple[int
     training = network.training
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(shape, device=next(network.parameters()).device))
+            where = next(network.parameters()).device
+            labels = torch.zeros(2, dtype=torch.int64, device=where) if arch.classes else None
+            network.eval()(torch.zeros(shape, device=where), labels)
     finally:
         network.train(training)
         for handle in handles:

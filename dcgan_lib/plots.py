@@ -1,13 +1,15 @@
 """Every figure of the book. Functions take tensors, arrays and statistics and return a matplotlib Figure.
 
-Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C), drawn pixel by pixel without smoothing.
+Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C), drawn pixel by pixel without smoothing. pyplot does
+not know these figures, so no window opens, none piles up in memory and a notebook draws each once: where it is the last
+value of a cell or goes through `display`. In a script, `figure.savefig("sheet.png")`.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,6 +22,18 @@ from .sheets import Images, pixels, tile
 BLUE, ORANGE, GREY = "#1f6fb4", "#d9661f", "#8a8f98"  # D or real, G or generated, neither
 
 
+class _Figure(Figure):
+    """A Figure that a notebook can draw although pyplot, which would tell it how, does not know it."""
+
+    def __init__(self, width: float, height: float):
+        super().__init__(figsize=(width, height), layout="constrained")
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", bbox_inches="tight")
+        return file.getvalue()
+
+
 def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:
     ax.imshow(tile(images, columns), interpolation="nearest")
     ax.set_title(title, fontsize=10)
@@ -28,9 +42,9 @@ def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:
 
 def image_grid(images: Images, columns: int = 8, title: str = "", width: float = 6.0) -> Figure:
     """A sheet of pictures, `width` inches wide."""
-    rows = -(-len(images) // columns)
-    fig, ax = plt.subplots(figsize=(width, width * rows / columns + 0.3 * bool(title)), layout="constrained")
-    _show(ax, images, columns, title)
+    height, wide = tile(images, columns, gap=0).shape[:2]
+    fig = _Figure(width, width * height / wide + 0.3 * bool(title))
+    _show(fig.subplots(), images, columns, title)
     return fig
 
 
@@ -38,8 +52,9 @@ def real_against_fake(
     real: Images, fake: Images, columns: int = 8, width: float = 9.0, titles: tuple[str, str] = ("real", "generated")
 ) -> Figure:
     """Two sheets side by side; take as many of each."""
-    rows = -(-len(real) // columns)
-    fig, axes = plt.subplots(1, 2, figsize=(width, width / 2 * rows / columns + 0.3), layout="constrained")
+    height, wide = tile(real, columns, gap=0).shape[:2]
+    fig = _Figure(width, width / 2 * height / wide + 0.3)
+    axes = fig.subplots(1, 2)
     for ax, images, title in zip(axes, (real, fake), titles, strict=True):
         _show(ax, images, columns, title)
     return fig
@@ -63,7 +78,8 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Figure:
     """Left the losses of D and G, right D(x) and D(G(z)): pale as logged, dark as a moving mean over `window` lines."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    fig = _Figure(9, 3)
+    left, right = fig.subplots(1, 2)
     curves = (
         (left, "loss_d", "D: on real + on generated", BLUE),
         (left, "loss_g", "G", ORANGE),
@@ -90,9 +106,8 @@ def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 1
     if len(frames) != len(labels):
         raise ValueError(f"expected a label for each of the {len(frames)} frames, got {len(labels)}")
     frames = [pixels(frame)[:columns] for frame in frames]
-    fig, axes = plt.subplots(
-        len(frames), 1, figsize=(width, width * len(frames) / columns), layout="constrained", squeeze=False
-    )
+    fig = _Figure(width, width * len(frames) / columns)
+    axes = fig.subplots(len(frames), 1, squeeze=False)
     for ax, frame, label in zip(axes[:, 0], frames, labels, strict=True):
         _show(ax, frame, columns)
         ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=9)
@@ -101,7 +116,8 @@ def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 1
 
 def bars(values: Sequence[float], labels: Sequence[str], ylabel: str, level: float | None = None) -> Figure:
     """A bar a label, with a dotted line at `level` (what an even share would be, say)."""
-    fig, ax = plt.subplots(figsize=(6, 2.4), layout="constrained")
+    fig = _Figure(6, 2.4)
+    ax = fig.subplots()
     ax.bar(labels, values, color=BLUE, width=0.7)
     if level is not None:
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
@@ -119,7 +135,8 @@ def accuracies(
 ) -> Figure:
     """A dot a row with its interval, best at the top; `ours` are blue, what others report grey. Values from 0 to 1."""
     order = np.argsort(values, kind="stable")
-    fig, ax = plt.subplots(figsize=(8, 0.34 * len(names) + 0.7), layout="constrained")
+    fig = _Figure(8, 0.34 * len(names) + 0.7)
+    ax = fig.subplots()
     for y, i in enumerate(order):
         colour = BLUE if ours[i] else GREY
         if intervals[i] is not None:
@@ -139,7 +156,8 @@ def confusion(matrix, names: Sequence[str], width: float = 5.6) -> Figure:
     """Rows are the true classes, columns the guesses; counts, coloured by their part of the row."""
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    fig, ax = plt.subplots(figsize=(width, width), layout="constrained")
+    fig = _Figure(width, width)
+    ax = fig.subplots()
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(*matrix.shape):
         if matrix[i, j]:
@@ -162,7 +180,8 @@ def curves(
     """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named at the right.
 
     x runs logarithmically unless `log` is False."""
-    fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+    fig = _Figure(6.5, 3)
+    ax = fig.subplots()
     for (name, (x, y, spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
         low, high = np.array(spread).T
         ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -190,9 +209,8 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: fl
     if len(drawn) != len(labels):
         raise ValueError(f"expected a label for each of the {len(drawn)} pictures, got {len(labels)}")
     rows = -(-len(drawn) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(width, rows * (width / columns + 0.35)), layout="constrained", squeeze=False
-    )
+    fig = _Figure(width, rows * (width / columns + 0.35))
+    axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, picture, label in zip(axes.flat, drawn, labels, strict=False):
@@ -205,7 +223,8 @@ def histograms(
     edges: Sequence[float], shares: dict[str, Sequence[float]], xlabel: str, line: float | None = None
 ) -> Figure:
     """Overlaid histograms of the same bins: edges (B + 1,), shares (B,) by name (up to four); dotted at `line`."""
-    fig, ax = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
+    fig = _Figure(6.5, 2.6)
+    ax = fig.subplots()
     for (name, values), colour in zip(shares.items(), (ORANGE, BLUE, GREY, "#2c8f5a"), strict=False):
         ax.stairs(values, edges, color=colour, fill=True, alpha=0.35)
         ax.stairs(values, edges, color=colour, label=name, linewidth=1.5)
@@ -225,7 +244,7 @@ def arithmetic(terms: Sequence[tuple[str, str, Images]], results: Images, result
     """
     if len(results) != 9 or any(len(pictures) != 4 for _, _, pictures in terms):
         raise ValueError("expected 4 pictures a term (three exemplars and their mean) and 9 results")
-    fig = plt.figure(figsize=(width, width * 0.42), layout="constrained")
+    fig = _Figure(width, width * 0.42)
     grid = fig.add_gridspec(1, 2 * len(terms) + 1, width_ratios=[0.25, 1] * len(terms) + [3.4])
     for i, (sign, name, pictures) in enumerate(terms):
         fig.add_subplot(grid[2 * i]).set_axis_off()
@@ -248,7 +267,8 @@ def rates(training: dict[str, dict], width: float = 7.0) -> Figure:
     `training` is what benchmarks/speed.py measures: network → {"plain", "ours": {"median", "smallest", "largest"},
     "ratio": …, "fastest_possible": …}. The dotted mark is the rate of large matrix products.
     """
-    fig, axes = plt.subplots(1, len(training), figsize=(width, 2.6), layout="constrained", squeeze=False)
+    fig = _Figure(width, 2.6)
+    axes = fig.subplots(1, len(training), squeeze=False)
     for ax, (name, row) in zip(axes[0], training.items(), strict=True):
         for x, (key, colour) in enumerate((("plain", GREY), ("ours", BLUE))):
             r = row[key]
@@ -264,9 +284,8 @@ def rates(training: dict[str, dict], width: float = 7.0) -> Figure:
 
 def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = 9.0) -> Figure:
     """Small matrices (H, W) side by side, each with its own colour scale and its range in the title."""
-    fig, axes = plt.subplots(
-        1, len(maps), figsize=(width, width / len(maps) + 0.4), layout="constrained", squeeze=False
-    )
+    fig = _Figure(width, width / len(maps) + 0.4)
+    axes = fig.subplots(1, len(maps), squeeze=False)
     for ax, values, title in zip(axes[0], maps, titles, strict=True):
         values = np.asarray(values)
         ax.imshow(values, cmap="viridis", interpolation="nearest", vmin=0)
@@ -279,7 +298,8 @@ def draw_architecture(arch: Architecture, width: float = 10.0) -> Figure:
     """Both networks as rows of blocks: height is the side in pixels, depth the channels (the paper's figure 1)."""
     sides, channels = list(arch.sizes), [arch.channels, *arch.widths]
     kernel = f"{arch.kernel_size}×{arch.kernel_size}"
-    fig, axes = plt.subplots(2, 1, figsize=(width, 0.48 * width), layout="constrained")
+    fig = _Figure(width, 0.48 * width)
+    axes = fig.subplots(2, 1)
     for ax, name in zip(axes, ("Generator", "Discriminator"), strict=True):
         up = name == "Generator"
         turn = slice(None, None, -1 if up else 1)

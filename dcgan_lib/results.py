@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from . import checkpoints
@@ -16,7 +17,12 @@ from .device import versions
 
 
 def folder() -> Path:
-    """results/ of the repository, or the copy inside an installed package (Colab)."""
+    """DCGAN_RESULTS, else results/ of the repository, else the copy inside an installed package (Colab).
+
+    Experiments at scale 'fast' set DCGAN_RESULTS, so that what they write never lies over the recorded results.
+    """
+    if "DCGAN_RESULTS" in os.environ:
+        return Path(os.environ["DCGAN_RESULTS"])
     repository = Path(__file__).parents[1] / "results"
     return repository if repository.is_dir() else Path(__file__).parent / "_results"
 
@@ -31,10 +37,12 @@ def record(
     images: ImageSet,
     device: str,
     claims: dict[str, dict] | None = None,
+    machines: list[dict] | None = None,
 ) -> Path:
     """Write results/<name>.json: what was measured, by which command, with which settings, seed, versions and data.
 
     `claims` maps a claim's number ("C1") to {"ours": text, "verdict": text} for the claims table.
+    `machines` lists every device and precision that took part, where there may be several.
     """
     text = json.dumps(
         {
@@ -51,6 +59,7 @@ def record(
             },
             "versions": versions(),
             "device": device,
+            **({"machines": machines} if machines else {}),
             "measured": measured,
             "claims": claims or {},
         },
@@ -61,10 +70,23 @@ def record(
 
 def load(name: str) -> dict:
     """What `record` wrote. Raises ValueError, naming the near ones, when there is no such file."""
-    known = [path.stem for path in folder().glob("*.json")]
-    return json.loads((folder() / f"{choose(name, known, 'results file')}.json").read_text())
+    return json.loads(_file(name).read_text())
 
 
 def digest(name: str) -> str:
-    """SHA-256 of results/<name>.json, shortened: what a colophon says of the numbers it shows."""
-    return hashlib.sha256((folder() / f"{name}.json").read_bytes()).hexdigest()[:16]
+    """SHA-256 of what results/<name>.json measured and how, shortened: what a colophon says of the numbers it shows.
+
+    The claims' words and the command's name are not in it: a rule that is put otherwise makes no figure stale.
+    """
+    said = {
+        key: value for key, value in json.loads(_file(name).read_text()).items() if key not in ("claims", "command")
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _file(name: str) -> Path:
+    """In `folder()`; else among the recorded results, for a step that needs an earlier one's."""
+    here = Path(__file__).parent
+    places = (here / "_results", here.parent / "results", folder())
+    known = {path.stem: path for place in places for path in place.glob("*.json")}
+    return known[choose(name, known, "results file")]

@@ -1,11 +1,16 @@
 """Pixels: pictures side by side, cut out of a sheet again, or one after the other. `plots` draws figures with axes.
 
+Files are written whole or not at all, and their folders are made.
+
 Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C).
 """
 
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +18,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from . import checkpoints
+from . import checkpoints, models
 from .data import to_uint8
+from .data.image_set import whole_number
 
 Images = Tensor | np.ndarray
+FILMS = (".gif", ".mp4")
 
 
 def pixels(images: Images) -> np.ndarray:
@@ -31,7 +38,7 @@ def pixels(images: Images) -> np.ndarray:
 
 def tile(images: Images, columns: int = 8, gap: int = 2) -> np.ndarray:
     """Pictures side by side on white: uint8 (H', W', 3)."""
-    drawn = pixels(images)
+    drawn, columns = pixels(images), whole_number("columns", columns, 1)
     n, height, width = drawn.shape[:3]
     if not n:
         raise ValueError("expected at least one picture, got none")
@@ -55,7 +62,7 @@ def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarra
 
 
 def save(path: str | Path, sheet: np.ndarray) -> Path:
-    """Write a sheet (H, W, 3) or a picture (H, W) as .png, .jpg, .webp …, whole or not at all; folders are made.
+    """Write a sheet (H, W, 3) or a picture (H, W) as .png, .jpg, .webp, .gif, .bmp or .tif.
 
     Raises ValueError for a suffix that names no kind of picture.
     """
@@ -68,11 +75,112 @@ def save(path: str | Path, sheet: np.ndarray) -> Path:
     return checkpoints.write_bytes(path, file.getvalue())
 
 
-def animation(frames: Sequence[Images], path: str | Path, columns: int = 8, milliseconds: int = 250) -> Path:
-    """Write a looping GIF, a sheet of pictures a frame; the last one stays longer."""
-    sheets = [Image.fromarray(tile(frame, columns)) for frame in frames]
-    if not sheets:
+def animation(
+    frames: Sequence[Images] | Images | str | Path,
+    path: str | Path,
+    generator: models.Generator | None = None,
+    columns: int = 8,
+    milliseconds: int = 250,
+    magnify: int = 1,
+    last: int = 8,
+) -> Path:
+    """Write a film as .gif, which loops, or as .mp4, which needs ffmpeg.
+
+    `frames` are one of: a sequence of frames, each some pictures; pictures, one a frame; latents for `generator`, as
+    `latent.interpolate` gives them, (n, latent_dim) or several walks side by side (n, N, latent_dim); a run's folder,
+    whose samples/ are shown in the order of its steps. Each frame has `columns` pictures in a row, every pixel
+    `magnify` pixels wide, and stays for so many `milliseconds`; the last one `last` times as long.
+    Raises ValueError for no frames, frames of several sizes, latents without a generator or of another width, another
+    suffix; FileNotFoundError for a folder without samples; ImportError where there is no ffmpeg.
+    """
+    path = check_film(path)  # before the work
+    milliseconds, magnify = whole_number("milliseconds", milliseconds, 10), whole_number("magnify", magnify, 1)
+    last = whole_number("last", last, 1)
+    if isinstance(frames, (str, Path)):
+        frames = run_frames(frames)
+    elif isinstance(frames, Tensor) and frames.ndim in (2, 3):
+        frames = _drawn(frames, generator)
+    elif isinstance(frames, (Tensor, np.ndarray)) and frames.ndim == 4:  # (n, …) pictures, one a frame
+        frames = pixels(frames)[:, None]
+    drawn = [tile(frame, columns).repeat(magnify, 0).repeat(magnify, 1) for frame in frames]
+    if not drawn:
         raise ValueError("expected at least one frame, got none")
-    times = [milliseconds] * (len(sheets) - 1) + [8 * milliseconds]
-    sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=times, loop=0)
-    return Path(path)
+    if len(sizes := {sheet.shape for sheet in drawn}) > 1:
+        raise ValueError(f"expected frames of one size, got {', '.join(f'{w}×{h}' for h, w, _ in sorted(sizes))}")
+    if path.suffix.lower() == ".mp4":
+        return checkpoints.write_bytes(path, _mp4([*drawn, *drawn[-1:] * (last - 1)], 1000 / milliseconds))
+    first, *others = map(Image.fromarray, drawn)
+    file = io.BytesIO()
+    times = [milliseconds] * len(others) + [last * milliseconds]
+    first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
+    return checkpoints.write_bytes(path, file.getvalue())
+
+
+def check_film(path: str | Path) -> Path:
+    """The path, unless `animation` could not write such a file: ValueError for its suffix, ImportError for ffmpeg."""
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in FILMS:
+        raise ValueError(f"{path} names no kind of film that can be written: take .gif or .mp4")
+    if path.suffix.lower() == ".mp4":
+        _ffmpeg()
+    return path
+
+
+def run_frames(run: str | Path) -> list[np.ndarray]:
+    """The grids of a run's samples/, oldest first, each as pictures uint8 (64, H, W, 3).
+
+    Raises FileNotFoundError where there are none.
+    """
+    files = sorted((Path(run).expanduser() / "samples").glob("step_*.png"))
+    if not files:
+        raise FileNotFoundError(f"no samples/step_….png in {run}: it is no run's folder, or one that has not begun")
+    frames = []
+    for file in files:
+        with Image.open(file, formats=["PNG"]) as sheet:
+            grid = np.asarray(sheet.convert("RGB"))
+        frames.append(untile(grid, size=grid.shape[1] // 8))  # training draws eight a row, without a gap
+    return frames
+
+
+def _drawn(latents: Tensor, generator: models.Generator | None) -> list[Tensor]:
+    """Pictures of a walk (n, latent_dim) or of several at once (n, N, latent_dim), a batch (N, C, H, W) a frame."""
+    if generator is None:
+        raise ValueError(f"latents {tuple(latents.shape)} become pictures by a generator: animation(…, generator=G)")
+    if latents.shape[-1] != (wide := generator.arch.latent_dim):
+        raise ValueError(f"expected latents of width {wide} for this generator, got {tuple(latents.shape)}")
+    if not len(latents):
+        return []
+    return list(models.sample(generator, latents.reshape(-1, wide)).unflatten(0, (len(latents), -1)))
+
+
+def _ffmpeg() -> str:
+    """The program that writes .mp4: the system's, else that of the package imageio-ffmpeg."""
+    if found := shutil.which("ffmpeg"):
+        return found
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return get_ffmpeg_exe()
+    except (ImportError, RuntimeError) as error:  # not installed, or without its binary
+        raise ImportError("an .mp4 needs ffmpeg: pip install imageio-ffmpeg, or write a .gif") from error
+
+
+def _mp4(frames: list[np.ndarray], rate: float) -> bytes:
+    """H.264 of frames (H, W, 3), `rate` of them a second."""
+    frames = [_even(frame) for frame in frames]
+    height, width = frames[0].shape[:2]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "film.mp4"
+        call = [_ffmpeg(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+        call += ["-r", f"{rate:g}", "-i", "-", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-y", str(file)]
+        done = subprocess.run(call, input=b"".join(frame.tobytes() for frame in frames), capture_output=True)
+        if done.returncode or not file.is_file():
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["without a word"]
+            raise OSError(f"ffmpeg wrote no film: {said[-1]}")
+        return file.read_bytes()
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    """With a white row or column more where a side is odd: H.264 stores colour at half the size."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), constant_values=255)

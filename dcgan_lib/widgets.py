@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import ipywidgets
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -48,19 +50,23 @@ class _Widget(ipywidgets.VBox):
 class _Drawing(_Widget):
     """Draws with one generator."""
 
+    labels: Tensor | None = None  # (1,), where the generator has classes
+
     def __init__(self, generator: models.Generator):
         self.generator = generator
         super().__init__()
 
     def _image(self, z: Tensor, side: int = SIDE) -> bytes:
-        return _png(models.sample(self.generator, z.reshape(-1, self.generator.arch.latent_dim)), side)
+        z = z.reshape(-1, self.generator.arch.latent_dim)
+        return _png(models.sample(self.generator, z, labels=self.labels), side)
 
 
 class LatentExplorer(_Drawing):
     """One picture and a slider for each direction: `latent` is where it stands now, (1, latent_dim).
 
     `directions` are unit vectors (latent_dim,) by name; None takes the generator's principal axes. Buttons: another
-    picture (a new seed), sliders to 0, save as PNG (into `folder`).
+    picture (a new seed), sliders to 0, save as PNG (into `folder`). A generator with classes adds a menu of them;
+    `labels` (1,) is what it shows, None without classes.
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class LatentExplorer(_Drawing):
             )
             for name in directions
         }
+        classes = generator.arch.classes
+        self.label = ipywidgets.Dropdown(options=list(range(classes)), description="class") if classes else None
         self.random = ipywidgets.Button(description="Another one", icon="random")
         self.reset = ipywidgets.Button(description="Sliders to 0", icon="undo")
         self.save = ipywidgets.Button(description="Save the picture", icon="download")
@@ -85,9 +93,10 @@ class LatentExplorer(_Drawing):
         self._quiet = False
         super().__init__(generator)
         buttons = ipywidgets.HBox([self.random, self.reset, self.save])
-        controls = ipywidgets.VBox([*self.sliders.values(), self.seed, buttons, self.message])
+        menu = [self.label] if classes else []
+        controls = ipywidgets.VBox([*menu, *self.sliders.values(), self.seed, buttons, self.message])
         self.children = [ipywidgets.HBox([self.picture, controls], layout={"flex_flow": "row wrap"})]
-        for slider in (*self.sliders.values(), self.seed):
+        for slider in (*menu, *self.sliders.values(), self.seed):
             slider.observe(self._draw, "value")
         self.random.on_click(lambda _: setattr(self.seed, "value", int(np.random.default_rng().integers(2**31 - 1))))
         self.reset.on_click(self._to_zero)
@@ -98,6 +107,10 @@ class LatentExplorer(_Drawing):
     def latent(self) -> Tensor:
         z = models.sample_latent(1, self.generator.arch, self.seed.value)
         return z + sum(slider.value * self.directions[name] for name, slider in self.sliders.items())
+
+    @property
+    def labels(self) -> Tensor | None:
+        return torch.tensor([self.label.value]) if self.label else None
 
     def still(self) -> bytes:
         return self.picture.value
@@ -116,8 +129,8 @@ class LatentExplorer(_Drawing):
     def _save(self, _) -> None:
         path = self.folder / f"dcgan_{self.seed.value}.png"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_png(models.sample(self.generator, self.latent), self.generator.arch.image_size))
+            image = models.sample(self.generator, self.latent, labels=self.labels)
+            checkpoints.write_bytes(path, _png(image, self.generator.arch.image_size))
             self.message.value = f"saved {path}"
         except OSError as error:
             self.message.value = f"not saved: {error}"
@@ -207,16 +220,18 @@ class BoxLabeller(_Widget):
     `images` are (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C). The file, which may be there already, holds
     {"label": …, "boxes": {"0": [[top, bottom, left, right], …], …}} in pixels, ends not counted; a picture that was
     looked at and does not show the object has an empty list. `inspection.box_masks` reads it.
+
+    Several may label one file at once: for each change the file is read again and written under a lock. A save that
+    fails is said until one succeeds; what it should have written goes with the next one.
+    Raises ValueError for a file that holds something else.
     """
 
     def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str):
         self.images, self.path, self.label = sheets.pixels(images), Path(path), label
-        self.boxes: dict[str, list] = {}
-        if self.path.exists():
-            there = json.loads(self.path.read_text())
-            if there["label"] != label:
-                raise ValueError(f"{path} holds boxes of {there['label']!r}, expected {label!r}: choose another file")
-            self.boxes = there["boxes"]
+        self._text = json.dumps({"label": label, "boxes": {}})  # of the file, as last seen
+        self.boxes = self._read()
+        self.unsaved: list[tuple[str, Callable[[list], object]]] = []  # picture, what to do to its boxes in the file
+        self._problem = ""
         height, width = self.images.shape[1:3]
         self.picture = ipywidgets.Image(format="png", layout={"width": f"{1.5 * SIDE:.0f}px"})
         self.at = ipywidgets.BoundedIntText(min=0, max=len(self.images) - 1, description="picture")
@@ -236,8 +251,8 @@ class BoxLabeller(_Widget):
         self.children = [row, self.columns, self.at, buttons, self.message]
         for control in (self.at, self.rows, self.columns):
             control.observe(self._draw, "value")
-        self.add.on_click(lambda _: self._change(lambda boxes: boxes.append(self._box())))
-        self.undo.on_click(lambda _: self._change(lambda boxes: boxes and boxes.pop()))
+        self.add.on_click(self._add)
+        self.undo.on_click(self._undo)
         self.next.on_click(self._next)
         unseen = [i for i in range(len(self.images)) if str(i) not in self.boxes]
         self.at.value = unseen[0] if unseen else len(self.images) - 1
@@ -251,23 +266,50 @@ class BoxLabeller(_Widget):
         height = self.images.shape[1]
         return [height - high, height - low, left, right]  # a vertical slider counts from below
 
-    def _change(self, change) -> None:
-        change(self.boxes.setdefault(str(self.at.value), []))
-        self._save()
-        self._draw()
+    def _read(self) -> dict[str, list]:
+        """Boxes by picture as the file has them now; as it had them last where it is gone."""
+        try:
+            text = self.path.read_text() if self.path.exists() else self._text
+            there = json.loads(text)
+            label = there["label"]
+            boxes = {str(int(k)): [[int(v) for v in box] for box in found] for k, found in there["boxes"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.path} is no file of boxes ({error!r}): choose another file") from error
+        if label != self.label:
+            raise ValueError(f"{self.path} holds boxes of {label!r}, expected {self.label!r}: choose another file")
+        self._text = text
+        return boxes
+
+    def _add(self, _) -> None:
+        box = self._box()
+        self._change(lambda boxes: boxes.append(box))
+
+    def _undo(self, _) -> None:
+        if boxes := self.boxes.get(str(self.at.value)):
+            last = boxes[-1]
+            self._change(lambda boxes: last in boxes and boxes.remove(last))
 
     def _next(self, _) -> None:
-        self.boxes.setdefault(str(self.at.value), [])  # looked at
-        self._save()
+        self._change(lambda boxes: None)  # looked at
         self.at.value = min(self.at.value + 1, len(self.images) - 1)
-        self._draw()
 
-    def _save(self) -> None:
-        ordered = {k: self.boxes[k] for k in sorted(self.boxes, key=int)}
+    def _change(self, change: Callable[[list], object]) -> None:
+        """Do it to the boxes of this picture, in the file and here."""
+        self.unsaved.append((str(self.at.value), change))
         try:
-            checkpoints.write_bytes(self.path, json.dumps({"label": self.label, "boxes": ordered}).encode())
-        except OSError as error:
-            self.message.value = f"not saved: {error}"
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=5):
+                boxes = self._read()
+                for picture, todo in self.unsaved:
+                    todo(boxes.setdefault(picture, []))
+                boxes = {k: boxes[k] for k in sorted(boxes, key=int)}
+                text = json.dumps({"label": self.label, "boxes": boxes})
+                checkpoints.write_bytes(self.path, text.encode())
+            self.boxes, self._text, self.unsaved, self._problem = boxes, text, [], ""
+        except (OSError, ValueError) as error:  # a lock that is never free is an OSError, too
+            change(self.boxes.setdefault(str(self.at.value), []))
+            self._problem = f"NOT SAVED, {len(self.unsaved)} changes wait for the next save: {error}"
+        self._draw()
 
     def _draw(self, _=None) -> None:
         i, scale = self.at.value, 6
@@ -282,7 +324,7 @@ class BoxLabeller(_Widget):
         picture.save(file, "PNG")
         self.picture.value = file.getvalue()
         with_boxes = sum(bool(v) for v in self.boxes.values())
-        self.message.value = (
+        self.message.value = self._problem or (
             f"{self.label}: {len(self.boxes)} of {len(self.images)} pictures looked at, {with_boxes} show it, "
             f"{sum(map(len, self.boxes.values()))} boxes"
         )

@@ -391,7 +391,8 @@ TABLE = [
 
 
 @pytest.mark.parametrize("call, error, words", TABLE)
-def test_is_refused(call, error, words, s):
+def test_is_refused(call, error, words, s, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where no runs/ is
     started = time.monotonic()
     with pytest.raises(error) as caught:
         call(s)

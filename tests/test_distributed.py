@@ -60,6 +60,14 @@ def test_two_processes_end_with_the_weights_of_one(runs):
     assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
 
 
+def test_two_processes_with_labels_end_with_the_weights_of_one(tmp_path):
+    for name, processes in (("one", 1), ("two", 2)):
+        done = train(tmp_path / name, processes, 6, "--set", "classes=10")
+        assert done.returncode == 0, done.stderr[-2000:]
+    apart = (weights(tmp_path / "one") - weights(tmp_path / "two")).abs()
+    assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
+
+
 def test_running_statistics_are_those_of_whole_minibatches(runs):
     """Of the checkpoint: those in the weights file are set anew after training."""
     found = []
@@ -113,6 +121,40 @@ def test_a_stopped_pair_ends_where_it_stands(runs, tmp_path):
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):
     done = train(tmp_path / "run", 2, 2, "--batch-size", "31")
     assert done.returncode and "does not divide into 2 equal parts" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("if rank == 1: data.load = fails", "the disk of process 1 is gone"),
+        ("settings['seed'] = rank", "the processes differ in settings, steps or pictures"),
+        ("settings['steps'] = 5 + rank", "the processes differ in settings, steps or pictures"),
+        ("settings['batch_size'] = 15 if rank else 16", "the processes differ in settings"),
+    ],
+    ids=["a set fails on one", "seeds", "steps", "batch sizes"],
+)
+def test_what_differs_between_processes_ends_all_at_once(tmp_path, fault, said):
+    """Nobody is left waiting for one that is gone."""
+    (tmp_path / "script.py").write_text(f"""
+import os
+from dcgan_lib import data, training
+
+def fails(*_, **__):
+    raise OSError("the disk of process 1 is gone")
+
+rank = int(os.environ["RANK"])
+settings = dict(arch="tiny32", out={str(tmp_path / "run")!r}, steps=5, batch_size=16, device="cpu", progress=False)
+{fault}
+training.train("digits", **settings)
+""")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    started = time.monotonic()
+    done = subprocess.run(
+        [*launcher, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=120, env=ENVIRONMENT
+    )
+    assert done.returncode and said in done.stderr, done.stderr[-2000:]
+    assert time.monotonic() - started < 100
+    assert not (tmp_path / "run" / "run.json").exists()  # nothing was begun
 
 
 def test_no_picture_is_lost_or_seen_twice(monkeypatch):

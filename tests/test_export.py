@@ -23,13 +23,26 @@ BUILT = ROOT / "_build" / "html"
 
 def calibrated(name, **changes):
     generator, _ = models.build(name, seed=0, **changes)
-    models.calibrate(generator, [models.sample_latent(32, generator.arch, s) for s in range(3)])
+    arch = generator.arch
+    labels = torch.arange(32) % arch.classes if arch.classes else None
+    models.calibrate(generator, [(models.sample_latent(32, arch, s), labels) for s in range(3)])
     return generator.eval()
 
 
-def run_layers(layers, z):
-    """The lab's layers by torch's own transposed convolution: what the kernel has to compute."""
+def run_layers(layers, z, one_hot=None):
+    """The lab's layers by torch's own transposed convolution: what the kernel has to compute.
+
+    `one_hot` (classes,) belongs behind the latent, and into the biases of the outputs without weights.
+    """
     x = z
+    if one_hot is not None:
+        x = torch.cat([z, one_hot.expand(len(z), -1)], 1)
+        layers = [dict(layer) for layer in layers]
+        for layer in layers[:-1]:
+            bias = layer["bias"].reshape(-1, layer["width"] + len(one_hot))
+            assert (bias[:, layer["width"] :] == 0).all()
+            told = np.broadcast_to(one_hot.numpy(), (len(bias), len(one_hot)))
+            layer["bias"] = np.concatenate([bias[:, : layer["width"]], told], 1).ravel()
     for i, layer in enumerate(layers):
         weight = torch.from_numpy(layer["weight"].astype(np.float32) * layer.get("scale", np.float32(1)))
         if "kernel" not in layer:
@@ -62,6 +75,22 @@ def test_folded_layers_equal_the_generator(name):
     torch.testing.assert_close(run_layers(export.folded(generator), z), models.sample(generator, z), atol=2e-5, rtol=0)
 
 
+CONDITIONAL = {
+    "mnist28_conditional": {"widths": (6, 12), "dense_units": 20, "latent_dim": 9},  # sigmoid, pixels in [0, 1]
+    "tiny32": {"widths": (4, 6, 9), "classes": 3},  # no hidden layer, batch norm per channel, odd widths
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_folded_layers_equal_the_generator_that_is_told_the_class(name):
+    generator = calibrated(name, **CONDITIONAL[name])
+    z, classes = models.sample_latent(5, generator.arch, 4), generator.arch.classes
+    for label in (0, classes - 1):
+        expected = models.sample(generator, z, labels=torch.full((5,), label))
+        found = run_layers(export.folded(generator), z, torch.eye(classes)[label])
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+
+
 def test_quantised_layers_stay_close():
     layers = export.folded(checkpoints.load("faces")[0])
     small = export.quantised(layers)
@@ -75,6 +104,8 @@ def test_quantised_layers_stay_close():
 def test_what_the_lab_cannot_run_is_named():
     with pytest.raises(ValueError, match="only generators with generator_activation 'relu', got 'elu'"):
         export.folded(calibrated("tiny32", generator_activation="elu"))
+    with pytest.raises(ValueError, match="only generators with output_activation 'sigmoid', got 'tanh'"):
+        export.folded(calibrated("tiny32", unit_range=True))
 
 
 @pytest.mark.parametrize("name", ["tiny32", "mnist28", "imagenet32"])
@@ -181,8 +212,9 @@ def open_lab(chromium):
         page.close()
 
 
-def in_page(page, z, arch):
-    values = page.evaluate("z => Array.from(window.DCGAN_LAB.draw(Float32Array.from(z)))", z.tolist())
+def in_page(page, z, arch, label=0):
+    call = "([z, label]) => Array.from(window.DCGAN_LAB.draw(Float32Array.from(z), label))"
+    values = page.evaluate(call, [z.tolist(), label])
     return torch.tensor(values).view(arch.image_size, arch.image_size, arch.channels).permute(2, 0, 1)
 
 
@@ -197,6 +229,26 @@ def test_kernel_equals_torch(name, open_lab, tmp_path):
     for latent, image in zip(z, expected, strict=True):
         torch.testing.assert_close(in_page(page, latent, generator.arch), image, atol=1e-4, rtol=0)
     assert not page.errors
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_kernel_and_menu_of_classes(name, open_lab, tmp_path):
+    generator = calibrated(name, **CONDITIONAL[name])
+    arch, layers = generator.arch, export.quantised(export.folded(generator))
+    page = open_lab(export.lab(generator, tmp_path))
+    z = models.sample_latent(1, arch, 8)
+    for label in (1, 0, arch.classes - 1):
+        expected = run_layers(layers, z, torch.eye(arch.classes)[label])[0]
+        torch.testing.assert_close(in_page(page, z[0], arch, label), expected, atol=1e-4, rtol=0)
+    parts = ("Sliders", "Walk between two pictures", "Arithmetic")
+    before = [canvas(page, part) for part in parts]
+    menu = page.get_by_role("combobox", name="class")
+    assert menu.locator("option").all_inner_texts() == [str(c) for c in range(arch.classes)]
+    menu.select_option("2")
+    assert all(canvas(page, part) != old for part, old in zip(parts, before, strict=True))
+    menu.select_option("0")
+    assert [canvas(page, part) for part in parts] == before and not page.errors
 
 
 @pytest.fixture

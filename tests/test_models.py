@@ -46,10 +46,11 @@ def test_feature_count(name, count):
 def test_every_architecture_runs(name):
     generator, discriminator = models.build(name, seed=0)
     arch = generator.arch
-    images = generator(models.sample_latent(2, arch))
+    labels = torch.tensor([0, 1]) if arch.classes else None
+    images = generator(models.sample_latent(2, arch), labels)
     assert images.shape == (2, arch.channels, arch.image_size, arch.image_size)
     assert images.abs().max() <= 1
-    assert discriminator(images).shape == (2,)
+    assert discriminator(images, labels).shape == (2,)
 
 
 @pytest.mark.parametrize("base", ["tiny32", "svhn32", "imagenet32"])  # kernels 4, 5, 3

@@ -1,4 +1,8 @@
-"""Figures show the pixels that they were given; numbers about pictures equal plain arithmetic."""
+"""Figures show the pixels that they were given."""
+
+import io
+import os
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,15 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan_lib import data, metrics, models, plots, sheets
+from dcgan_lib import data, latent, models, plots, sheets
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def pictures(n=5, size=8, channels=3):
@@ -71,11 +69,100 @@ def test_smooth_is_a_moving_mean():
     np.testing.assert_allclose(plots.smooth(values[:1], 15), values[:1])
 
 
+def test_figures_are_drawn_once_and_are_nobody_elses(tmp_path):
+    figure = plots.image_grid(pictures(8), columns=4)
+    assert plt.get_fignums() == []  # neither a window nor a second drawing at the end of a notebook's cell
+    shown = Image.open(io.BytesIO(figure._repr_png_()))
+    figure.savefig(tmp_path / "sheet.png", bbox_inches="tight")
+    assert (np.asarray(shown) == np.asarray(Image.open(tmp_path / "sheet.png"))).all() and np.asarray(shown).std() > 5
+
+
+def gif(path) -> np.ndarray:
+    """Frames (n, H, W, 3) of a film."""
+    with Image.open(path) as film:
+        frames = []
+        for i in range(film.n_frames):
+            film.seek(i)
+            frames.append(np.asarray(film.convert("RGB")))
+    return np.stack(frames)
+
+
 def test_animation_has_every_frame(tmp_path):
     frames = [pictures(4) for _ in range(5)]
-    path = sheets.animation(frames, tmp_path / "film.gif", columns=2)
-    with Image.open(path) as gif:
-        assert gif.n_frames == 5 and gif.size == (18, 18) and gif.info["loop"] == 0
+    path = sheets.animation(frames, tmp_path / "new" / "film.gif", columns=2)
+    with Image.open(path) as film:
+        assert film.n_frames == 5 and film.size == (18, 18) and film.info["loop"] == 0
+    assert [p.name for p in path.parent.iterdir()] == ["film.gif"]
+    larger = sheets.animation(frames, tmp_path / "large.gif", columns=2, magnify=3)
+    assert gif(larger).shape == (5, 54, 54, 3)
+
+
+def test_a_walk_goes_into_an_animation(tmp_path):
+    generator, _ = models.build("tiny32", seed=0)
+    walk = latent.interpolate(models.sample_latent(2, generator.arch, 0), 5)
+    drawn = data.to_uint8(models.sample(generator, walk))
+    film = gif(sheets.animation(walk, tmp_path / "walk.gif", generator))
+    assert film.shape == (5, 32, 8 * 34 - 2, 3) and abs(film[:, :, :32].astype(int) - drawn).mean() < 8  # 256 colours
+    pair = torch.stack([walk, walk.flip(0)], 1)  # (5, 2, latent_dim)
+    film = gif(sheets.animation(pair, tmp_path / "walks.gif", generator, columns=2))
+    assert abs(film[:, :, 34:].astype(int) - drawn[::-1]).mean() < 8
+    film = gif(sheets.animation(drawn, tmp_path / "pictures.gif", columns=1))
+    assert film.shape == (5, 32, 32, 3) and abs(film.astype(int) - drawn).mean() < 8
+    with pytest.raises(ValueError, match=r"latents \(5, \d+\) become pictures by a generator"):
+        sheets.animation(walk, tmp_path / "x.gif")
+    with pytest.raises(ValueError, match="expected latents of width"):
+        sheets.animation(walk[:, :-1], tmp_path / "x.gif", generator)
+    with pytest.raises(ValueError, match="at least one frame"):
+        sheets.animation(walk[:0], tmp_path / "x.gif", generator)
+    assert not (tmp_path / "x.gif").exists()
+
+
+def test_a_runs_folder_becomes_a_film(tmp_path):
+    moments = [pictures(16) for _ in range(3)]
+    for step, few in zip((0, 90, 1000), moments, strict=True):
+        sheets.save(tmp_path / "run" / "samples" / f"step_{step:07d}.png", sheets.tile(few, 8, gap=0))
+    film = gif(sheets.animation(tmp_path / "run", tmp_path / "film.gif", columns=4))
+    assert film.shape == (3, 38, 38, 3)
+    for frame, few in zip(film, moments, strict=True):
+        assert abs(frame.astype(int) - sheets.tile(few, 4)).mean() < 16  # 256 colours
+    with pytest.raises(FileNotFoundError, match=r"no samples/step_….png in .*no run's folder"):
+        sheets.animation(tmp_path, tmp_path / "film.gif")
+
+
+def test_films_that_cannot_be_written(tmp_path, monkeypatch):
+    frames = [pictures(4), pictures(4)]
+    for name in ("film", "film.psd", "film.webm"):
+        with pytest.raises(ValueError, match=r"film.* names no kind of film .*\.gif or \.mp4"):
+            sheets.animation(frames, tmp_path / name)
+    with pytest.raises(ValueError, match="frames of one size, got 8×8, 16×16"):
+        sheets.animation([pictures(1), pictures(1, size=16)], tmp_path / "x.gif", columns=1)
+    with pytest.raises(ValueError, match="columns must be a whole number"):
+        sheets.animation(frames, tmp_path / "film.gif", columns=0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(ImportError, match=r"pip install imageio-ffmpeg, or write a \.gif"):
+        sheets.animation(frames, tmp_path / "film.mp4")
+    for name in ("sheet", "sheet.psd", "sheet.eps"):
+        with pytest.raises(ValueError, match="names no kind of picture"):
+            sheets.save(tmp_path / name, sheets.tile(frames[0]))
+
+
+def test_mp4_gets_every_frame_through_ffmpeg(tmp_path, monkeypatch):
+    """A stand-in takes what ffmpeg is given: raw pixels of each frame, the size and the rate."""
+    program = tmp_path / "ffmpeg"
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho "$@" > "$0.call"\ncat > "$last"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
+    frames = [pictures(2, size=7), pictures(2, size=7)]
+    path = sheets.animation(frames, tmp_path / "new" / "film.mp4", columns=2, milliseconds=40, last=3)
+    assert "-s 16x8 -r 25 -i -" in (tmp_path / "ffmpeg.call").read_text()
+    film = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 8, 16, 3)
+    np.testing.assert_array_equal(film[:, :7], [sheets.tile(f, 2) for f in (*frames, frames[1], frames[1])])
+    assert (film[:, 7] == 255).all()  # an even height
+    program.write_text("#!/bin/sh\ncat > /dev/null; echo no such codec >&2\nexit 1\n")
+    with pytest.raises(OSError, match="no such codec"):
+        sheets.animation(frames, tmp_path / "other.mp4")
+    assert not (tmp_path / "other.mp4").exists()
 
 
 @pytest.mark.parametrize("name", ["paper64", "imagenet32", "mnist28"])
@@ -99,23 +186,6 @@ def test_bars_and_heat_maps():
     assert len(plots.bars([0.1, 0.9], ["a", "b"], "share", level=0.5).axes[0].patches) == 2
     figure = plots.heat_maps([models.overlap(4), models.overlap(5)], ["4", "5"])
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), models.overlap(5).numpy())
-
-
-def test_class_report_against_counting():
-    p = np.array([[0.95, 0.05, 0], [0.6, 0.4, 0], [0.02, 0.98, 0], [0.92, 0.08, 0]])
-    report = metrics.class_report(p)
-    assert report["shares"] == [0.75, 0.25, 0]
-    assert report["classes"] == 2 and report["confident"] == 0.75
-    assert report["perplexity"] == pytest.approx(np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))))
-    assert metrics.class_report(np.eye(10))["perplexity"] == pytest.approx(10)
-    with pytest.raises(ValueError, match="rows that sum to 1"):
-        metrics.class_report(p * 2)
-
-
-def test_spread():
-    assert metrics.spread(torch.ones(4, 3, 8, 8)) == 0
-    x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4)
-    assert metrics.spread(x) == pytest.approx(2**0.5)
 
 
 def test_accuracies_are_sorted_dots_with_their_intervals():

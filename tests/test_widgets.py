@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -149,6 +151,91 @@ def test_labelling_saves_each_box(tmp_path):
     assert json.loads(path.read_text())["boxes"].keys() == {"0", "1"}
     bundle = again._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == again.picture.value
+
+
+def labeller(path, n=4):
+    return widgets.BoxLabeller(np.zeros((n, 32, 32, 3), np.uint8), path, "window")
+
+
+def test_two_who_label_one_file_lose_nothing(tmp_path):
+    path = tmp_path / "windows.json"
+    one, two = labeller(path), labeller(path)
+    one.add.click()  # picture 0, the box [8, 24, 8, 24]
+    two.columns.value = (2, 6)
+    two.add.click()  # the same picture, of which this one has not yet seen the first box
+    assert json.loads(path.read_text())["boxes"] == {"0": [[8, 24, 8, 24], [8, 24, 2, 6]]}
+    two.at.value = 2
+    two.next.click()
+    one.undo.click()  # takes its own box away, not the other's
+    assert json.loads(path.read_text())["boxes"] == {"0": [[8, 24, 2, 6]], "2": []} == one.boxes
+    assert one.message.value == "window: 2 of 4 pictures looked at, 1 show it, 1 boxes"
+
+
+def test_many_processes_that_label_one_file_lose_nothing(tmp_path):
+    path, each = tmp_path / "windows.json", 12
+    script = (
+        "import sys, numpy as np; from dcgan_lib import widgets\n"
+        "me = int(sys.argv[2])\n"
+        "tool = widgets.BoxLabeller(np.zeros((2, 32, 32, 3), np.uint8), sys.argv[1], 'window')\n"
+        "tool.at.value, tool.rows.value = 1, (0, 32)\n"
+        f"for i in range({each}):\n"
+        "    tool.columns.value = (i, 16 + me)\n"
+        "    tool.add.click()\n"
+        "assert not tool.unsaved, tool.message.value"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", script, str(path), str(me)]) for me in range(2)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    boxes = json.loads(path.read_text())["boxes"]["1"]
+    assert sorted(boxes) == sorted([0, 32, i, 16 + me] for me in range(2) for i in range(each))
+
+
+def test_a_failed_save_is_said_until_one_succeeds(tmp_path, monkeypatch):
+    (tmp_path / "folder").write_text("in the way")
+    path = tmp_path / "folder" / "windows.json"
+    tool = labeller(path)
+    tool.add.click()
+    assert tool.message.value.startswith("NOT SAVED, 1 changes wait")
+    tool.at.value = 1  # draws anew
+    assert tool.message.value.startswith("NOT SAVED, 1 changes wait")
+    tool.next.click()
+    assert tool.message.value.startswith("NOT SAVED, 2 changes wait") and tool.boxes == {"0": [[8, 24, 8, 24]], "1": []}
+    (tmp_path / "folder").unlink()
+    tool.add.click()
+    assert tool.message.value == "window: 3 of 4 pictures looked at, 2 show it, 2 boxes"
+    assert json.loads(path.read_text())["boxes"] == {"0": [[8, 24, 8, 24]], "1": [], "2": [[8, 24, 8, 24]]}
+    monkeypatch.setattr(checkpoints, "write_bytes", full_disk)
+    before = path.read_bytes()
+    tool.undo.click()
+    assert "No space left" in tool.message.value and path.read_bytes() == before
+    monkeypatch.undo()
+    tool.next.click()
+    assert json.loads(path.read_text())["boxes"]["2"] == []
+    before = json.loads(path.read_text())
+    path.rename(tmp_path / "moved.json")
+    tool.next.click()
+    assert json.loads(path.read_text()) == {**before, "boxes": {**before["boxes"], "3": []}}
+
+
+def full_disk(path, data):
+    raise OSError(28, f"No space left on device: {path}")
+
+
+def test_a_file_that_changes_its_label_or_breaks_is_not_overwritten(tmp_path):
+    path = tmp_path / "windows.json"
+    tool = labeller(path)
+    for text in (
+        '{"label": "tree", "boxes": {}}',
+        '{"label": "window", "boxes"',
+        "[1]",
+        '{"label": "window", "boxes": 3}',
+    ):
+        path.write_text(text)
+        tool.add.click()
+        assert tool.message.value.startswith("NOT SAVED") and path.read_text() == text
+    for text in ("", "null", '{"label": "window", "boxes": {"a": []}}', '{"label": "window", "boxes": {"0": [["x"]]}}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"windows\.json is no file of boxes"):
+            labeller(path)
 
 
 def test_a_face_is_redrawn_within_a_tenth_of_a_second():

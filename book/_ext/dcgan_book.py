@@ -1,13 +1,17 @@
 """Sphinx directives that read the numbers when the book is built: nothing measured is typed into a page.
 
 `{claims-table}` joins book/claims.yml (what the paper and others say) with results/*.json (what we measured),
-`{data-cards}` shows dcgan_lib.data.CARDS, `{speed-table}` results/bench_*.json, and the role {result}`file path format`
-puts one number into prose.
+`{data-cards}` shows dcgan_lib.data.CARDS, `{speed-table}` results/bench_*.json, `{library} models data` the public
+names of two modules, and the role {result}`file path format` puts one number into prose.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import inspect
 import json
+import re
 from functools import reduce
 from pathlib import Path
 
@@ -106,9 +110,10 @@ class DataCards(_Generated):
             if card.torchvision:
                 ways.append("torchvision" + ("" if card.downloads else " (from files of your own)"))
             if card.hub:
-                ways.append(
-                    f"Hugging Face [{card.hub.repository}](https://huggingface.co/datasets/{card.hub.repository})"
-                )
+                page = f"https://huggingface.co/datasets/{card.hub.repository}"
+                also = f", configuration `{card.hub.config}`" if card.hub.config else ""
+                also += f" ({card.hub.gated})" if card.hub.gated else ""
+                ways.append(f"Hugging Face [{card.hub.repository}]({page}){also}")
             ways = ways or [f"hand: a folder, a .zip or {name}.npz in DCGAN_DATA"]
             source = f"<{card.source}>" if card.source.startswith("http") and " " not in card.source else card.source
             lines += [
@@ -129,6 +134,54 @@ class DataCards(_Generated):
                 "",
             ]
         return "\n".join(lines)
+
+
+class Library(_Generated):
+    """The public names of some modules, from their docstrings (autodoc)."""
+
+    depends = ("dcgan_lib/**/*.py",)
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def text(self) -> str:
+        lines = []
+        for name in (f"dcgan_lib.{room}" for room in self.arguments[0].split()):
+            room = importlib.import_module(name)
+            passed_on = [n for n in vars(room) if not getattr(vars(room)[n], "__module__", name).startswith(name)]
+            lines += [f"### `{name}`", "", "```{eval-rst}", f".. automodule:: {name}"]
+            lines += ["   :members:", f"   :exclude-members: {', '.join(passed_on)}", "```", ""]
+        return "\n".join(lines)
+
+
+def plain(app, what, name, obj, options, lines: list[str]) -> None:
+    """Docstrings are prose with `code` in it, no markup: what reStructuredText would read otherwise is escaped."""
+    for i, line in enumerate(lines):
+        parts = line.split("`")
+        if len(parts) % 2:  # quotes are closed
+            code = [f"``{part}``" if part.strip() == part and part else part for part in parts[1::2]]
+            lines[i] = "".join(a + b for a, b in zip(map(escaped, parts[::2]), [*code, ""], strict=True))
+        else:
+            lines[i] = escaped(line)
+    if what == "class" and dataclasses.is_dataclass(obj):
+        told = [(field.name, field.metadata["help"]) for field in dataclasses.fields(obj) if field.metadata.get("help")]
+        lines += ["", *(f"- ``{name}``: {escaped(text)}" for name, text in told), ""]
+
+
+def foreign(app, what, name, obj, skip, options) -> bool | None:
+    """Leave out what a class has of scikit-learn's machinery."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
+def own_signature(app, what, name, obj, options, signature, returns):
+    """Of a widget: what its `__init__` takes, not what any ipywidget takes."""
+    if what == "class" and signature and signature.startswith("(*args"):
+        shown = inspect.signature(obj.__init__)
+        return str(shown.replace(parameters=list(shown.parameters.values())[1:])).replace("'", ""), returns
+    return None
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"([*|\\`]|_\b)", r"\\\1", text)
 
 
 class SpeedTable(_Generated):
@@ -155,7 +208,7 @@ class SpeedTable(_Generated):
                 row = record["measured"]["training"][name]
                 lines += _row(
                     [
-                        record["device"] + (", AVX2 alone" if file.endswith("avx2") else ""),
+                        record["device"] + (", AVX2 only" if file.endswith("avx2") else ""),
                         name,
                         *(
                             "{median:.0f} ({smallest:.0f} to {largest:.0f})".format(**row[key])
@@ -182,5 +235,9 @@ def setup(app) -> dict:
     app.add_directive("claims-table", ClaimsTable)
     app.add_directive("data-cards", DataCards)
     app.add_directive("speed-table", SpeedTable)
+    app.add_directive("library", Library)
+    app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-process-signature", own_signature)
+    app.connect("autodoc-skip-member", foreign)
     app.add_role("result", Result())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -62,6 +62,13 @@ class ImageSet:
         return self.images.shape[3]
 
     @property
+    def classes(self) -> int:
+        """How many classes the labels tell apart: those with a name, else the largest label and 1; 0 without labels."""
+        if self.labels is None:
+            return 0
+        return len(self.class_names) if self.class_names is not None else int(self.labels.max()) + 1
+
+    @property
     def card(self) -> Card | None:
         return CARDS.get(self.name)
 

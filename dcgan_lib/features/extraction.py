@@ -44,8 +44,9 @@ def discriminator_features(
     `precision` "bfloat16" runs the convolutions in half precision, "auto" where the device is fast at it. The result
     is written to `out` (.npy) as a memory map, or to a temporary one when it would take more than half of the free
     memory; with `progress`, more than 1 GB is announced.
-    Raises TypeError for what is no discriminator or no array of pictures; ValueError for pictures of another shape,
-    none, a batch_size below 1, an unknown `statistics` or `precision`, weights or features that are not finite;
+    Raises TypeError for what is no discriminator or no array of pictures; ValueError for a discriminator that is told
+    the class, pictures of another shape, none, a batch_size below 1, an unknown `statistics` or `precision`, weights or
+    features that are not finite;
     OSError where the features do not fit on the disk.
     Source: paper section 5.1; svhn/svhn_semisup_analysis.py.
     """
@@ -113,6 +114,11 @@ def check_room(place: Path, size: int) -> None:
 def _copy(discriminator: models.Discriminator, running: bool = False) -> models.Discriminator:
     if not isinstance(discriminator, models.Discriminator):
         raise TypeError(f"expected a models.Discriminator, got {type(discriminator).__name__}")
+    if discriminator.arch.classes:
+        raise ValueError(
+            "features of a discriminator that is told the class say nothing about what it found: take one "
+            "trained without classes"
+        )
     used = discriminator.state_dict() if running else dict(discriminator.named_parameters())
     for name, value in used.items():
         if value.is_floating_point() and not torch.isfinite(value).all():

@@ -61,7 +61,7 @@
     let top = 131072;
     const take = (floats) => { const p = top; top += 4 * pad4(floats); return p; };
     for (const layer of layers) { layer.w = take(layer.weight.length); layer.b = take(layer.wide); }
-    const input = take(net.latentDim);
+    const input = take(net.layers[0].inputs);  // the latent, and behind it the label's one-hot
     layers.forEach((layer, i) => {
       const next = layers[i + 1], last = layer.kernel === undefined && (!next || next.kernel === undefined);
       if (last) { layer.y = take(layer.wide); return; }
@@ -78,9 +78,18 @@
     for (const layer of layers) { heap.set(layer.weight, layer.w / 4); heap.set(layer.bias, layer.b / 4); delete layer.weight; }
     const final = layers[layers.length - 1];
 
-    // latent → Float32Array (size * size * channels), channels last, in [-1, 1]
-    return (latent) => {
+    // A generator with classes: outputs without weights, whose bias is the label's one-hot, join the next layer's input.
+    const setLabel = (label) => {
+      for (let c = 0; c < net.classes; c++) heap[input / 4 + net.latentDim + c] = c === label ? 1 : 0;
+      for (const { b, width, outputs } of layers.filter((layer) => layer.width))
+        for (let o = width; o < outputs; o += width + net.classes)
+          for (let c = 0; c < net.classes; c++) heap[b / 4 + o + c] = c === label ? 1 : 0;
+    };
+
+    // latent → Float32Array (size * size * channels), channels last, in [-1, 1]; of the class `net.label` unless given
+    return (latent, label = net.label || 0) => {
       heap.set(latent, input / 4);
+      setLabel(label);
       let x = input, before = null;
       for (const layer of layers) {
         if (layer.kernel === undefined) {
@@ -205,7 +214,7 @@
           button("Save the picture", save),
           make("label", {}, "No. ", number))));
     show();
-    return { node, latent, name: () => `No. ${number.value}` };
+    return { node, latent, redraw: show, name: () => `No. ${number.value}` };
   }
 
   function walker(net, draw, say, explored) {
@@ -245,8 +254,9 @@
       make("div", {}, canvas),
       make("div", { class: "lab-controls" }, make("div", { class: "lab-ends" }, end(0, "A"), end(1, "B")),
         make("label", { class: "lab-slider" }, make("span", {}, "A to B"), position), make("div", { class: "lab-buttons" }, play)));
-    ends.forEach(showEnd);
-    return { node };
+    const redraw = () => ends.forEach(showEnd);
+    redraw();
+    return { node, redraw };
   }
 
   function arithmetic(net, draw, say) {
@@ -300,7 +310,20 @@
     if (net.presets.length) presets[0].click();
     stock();
     show();
-    return { node };
+    const redraw = () => { slots.forEach((slot) => paint(slot.canvas, net, draw(slot.latent))); stock(); show(); };
+    return { node, redraw };
+  }
+
+  // One menu for all pictures of the page; none for a generator without classes.
+  function classMenu(net, say, parts) {
+    if (!net.classes) return [];
+    const options = Array.from({ length: net.classes }, (_, c) => make("option", { value: c }, String(c)));
+    const menu = make("select", { "aria-label": "class", onchange: () => {
+      net.label = Number(menu.value);
+      parts.forEach((part) => part.redraw());
+      say(`class ${menu.value}`);
+    } }, ...options);
+    return [make("label", {}, "class ", menu)];
   }
 
   async function mount(root, net) {
@@ -318,11 +341,12 @@
     const level = root.dataset.level || 2;  // of its headings
     const status = make("p", { class: "lab-status", role: "status", "aria-live": "polite" });
     const say = (text) => { status.textContent = text; };
-    const explored = explorer(net, draw, say);
+    const explored = explorer(net, draw, say), walk = walker(net, draw, say, explored), sum = arithmetic(net, draw, say);
     root.replaceChildren(
+      ...classMenu(net, say, [explored, walk, sum]),
       make(`h${level}`, {}, "Sliders"), explored.node,
-      make(`h${level}`, {}, "A walk between two"), walker(net, draw, say, explored).node,
-      make(`h${level}`, {}, "A − B + C"), arithmetic(net, draw, say).node, status);
+      make(`h${level}`, {}, "A walk between two"), walk.node,
+      make(`h${level}`, {}, "A − B + C"), sum.node, status);
     root.dataset.ready = "yes";
     window.DCGAN_LAB = { draw, latentOf: (n) => latentOf(net, n), net };  // for tests and for the curious
   }

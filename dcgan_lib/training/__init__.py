@@ -24,7 +24,7 @@ from ..config import TrainConfig
 from . import streams
 from .folder import RunFolder, read_stats, settings_of
 from .interrupts import finish_step_first
-from .minibatches import Minibatches
+from .minibatches import Minibatches, check_labels
 from .trainer import Trainer
 from .watch import Watch
 
@@ -80,6 +80,9 @@ def train(
     word as long as they were not trained yet. `switch` lets a run go on in another precision or on another kind of
     device; run.json lists each such stretch.
 
+    With `conditional`, or an architecture with classes, both networks are told the labels, of which every picture must
+    have one.
+
     Raises ValueError when the folder holds a run with other settings or other pictures (naming what differs), or when
     another process trains there; TrainingDiverged when numbers become NaN; OSError when the disk is full (the earlier
     checkpoint stays) or the folder was moved. Warns in words when training looks collapsed.
@@ -94,6 +97,8 @@ def train(
         with distributed.together(where):  # an error in one process ends all, instead of leaving them waiting
             images = _pictures(config, images)
             arch = architecture(architecture(config.arch), channels=images.channels)
+            if config.conditional or arch.classes:
+                arch = replace(arch, classes=check_labels(images, arch.classes or None))
             steps = config.steps or max(1, round(config.epochs * len(images) / config.batch_size))
             folder, settings = RunFolder(config.out), settings_of(config, arch, images)
             if writer:
@@ -128,7 +133,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     sample_every = config.sample_every or max(1, steps // 24)
     watch = Watch(images) if writer else None
     if done == 0 and writer:
-        folder.save_sheet(trainer.draw_fixed(), 0)
+        folder.save_sheet(trainer.draw_fixed(), 0, trainer.columns)
 
     def save(step: int) -> None:
         """The checkpoint first, then weights to sample from: where only one is written, nothing is lost."""
@@ -172,7 +177,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 if not checkpoints.parameters_finite(trainer.generator):
                     raise _diverged(step, folder.path)
                 drawn = trainer.draw_fixed()
-                folder.save_sheet(drawn, step)
+                folder.save_sheet(drawn, step, trainer.columns)
                 watch.samples(drawn, step)
             if writer and config.keep_every and step % config.keep_every == 0 and not folder.kept(step).exists():
                 folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)

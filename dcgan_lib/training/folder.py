@@ -26,7 +26,9 @@ except ImportError:  # Windows
     fcntl = None
 
 # Where the pictures lie, how the arithmetic is spelt and how long it goes on are compared in other ways.
-NOT_COMPARED = (*OPERATIONAL, "arch", "out", "data", "limit", "steps", "epochs", "device", "precision")
+NOT_COMPARED = (*OPERATIONAL, "arch", "conditional", "out", "data", "limit", "steps", "epochs", "device", "precision")
+# What runs that were begun before these settings existed have.
+LATER = {"classes": 0, "unit_range": False}
 
 
 def settings_of(config: TrainConfig, arch: Architecture, images: data.ImageSet) -> dict:
@@ -68,6 +70,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file: a run's `out` is a folder")
+        made = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         if fcntl is None:
             yield
@@ -84,6 +87,9 @@ class RunFolder:
             yield
         finally:
             os.close(handle)
+            if made:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()  # only where it is still empty: the call was refused
 
     def still_here(self) -> None:
         """Raises OSError when the folder was moved, replaced or deleted since it was locked."""
@@ -118,7 +124,7 @@ class RunFolder:
             return there
         except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{self.run} is damaged ({error}): delete that file alone and the checkpoint's own settings count, or "
+                f"{self.run} is damaged ({error}): delete that file, and the checkpoint's own settings count, or "
                 "choose another folder"
             ) from error
 
@@ -128,6 +134,7 @@ class RunFolder:
         for part, now in settings.items():
             before = there.get(part)
             before = before if isinstance(before, dict) else {}
+            before = LATER | before if part == "architecture" else before
             differ += [(k, before.get(k), v) for k, v in now.items() if before.get(k) != v]
         if differ:
             listed = "\n".join(f"  {k}: {before!r} there, {now!r} now" for k, before, now in differ)
@@ -172,7 +179,7 @@ class RunFolder:
         """Where `keep_every` leaves the weights of a step."""
         return self.path / "kept" / f"step_{step:07d}.safetensors"
 
-    def save_sheet(self, images: Tensor, step: int) -> None:
+    def save_sheet(self, images: Tensor, step: int, columns: int = 8) -> None:
         """The fixed latents' pictures (64, C, H, W) as samples/step_….png."""
         self.still_here()
-        sheets.save(self.path / "samples" / f"step_{step:07d}.png", sheets.tile(images, 8, gap=0))
+        sheets.save(self.path / "samples" / f"step_{step:07d}.png", sheets.tile(images, columns, gap=0))

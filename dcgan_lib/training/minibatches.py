@@ -12,6 +12,33 @@ from .. import data, distributed
 from . import streams
 
 
+def check_labels(images: np.ndarray | data.ImageSet, classes: int | None = None) -> int:
+    """The number of classes of a set whose every picture has a label, as training with labels needs it.
+
+    Raises ValueError for one without labels, with another number than `classes`, or where some have no class.
+    """
+    found = images.classes if isinstance(images, data.ImageSet) else 0
+    if not found:
+        what = images.name if isinstance(images, data.ImageSet) else "this array"
+        raise ValueError(
+            f"training with classes needs labels, and {what} has none: take a labelled set, or a folder with a "
+            "subfolder a class"
+        )
+    if classes not in (None, found):
+        raise ValueError(
+            f"{images.name} has {found} classes, the architecture {classes}: give it classes={found}, or classes=0 and "
+            "conditional=True (--conditional), which takes the set's number"
+        )
+    labels = np.asarray(images.labels)
+    outside = int(((labels < 0) | (labels >= found)).sum())
+    if outside:
+        raise ValueError(
+            f"{outside:,} of {len(images):,} pictures of {images.name} belong to none of its {found} classes: leave "
+            "them out (ImageSet.select), or train without classes"
+        )
+    return found
+
+
 class Minibatches:
     """Minibatch k of an endless row of shuffles of the data: every picture once an epoch, every batch full.
 

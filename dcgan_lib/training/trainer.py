@@ -13,9 +13,10 @@ from .. import checkpoints, data, device, distributed, models
 from ..architecture import Architecture
 from ..config import TrainConfig
 from . import streams
-from .minibatches import Minibatches
+from .minibatches import Minibatches, check_labels
 
 FIXED = 64  # latents that are drawn again and again while training goes on
+COLUMNS = 8  # of their sheet
 CALIBRATION_BATCHES = 10
 
 
@@ -27,8 +28,9 @@ class Trainer:
     ...     losses = trainer.step(k)
     >>> generator, discriminator = trainer.finished()
 
-    Raises ValueError where the batch does not divide into equal parts of the processes, or `config.start` holds
-    networks of another architecture.
+    `arch.classes` decides whether both networks are told the labels, which `images` then must have (ImageSet).
+    Raises ValueError where the batch does not divide into equal parts of the processes, `config.start` holds networks
+    of another architecture, or the labels do not fit.
     """
 
     def __init__(self, config: TrainConfig, arch: Architecture, images: np.ndarray | data.ImageSet):
@@ -39,6 +41,8 @@ class Trainer:
             raise ValueError(
                 f"batch_size {config.batch_size} does not divide into {distributed.world_size()} equal parts"
             )
+        if arch.classes:
+            check_labels(images, arch.classes)
         if self.device.type == "cpu":
             device.keep_freed_memory()
         labels = images.labels if isinstance(images, data.ImageSet) else None
@@ -57,6 +61,11 @@ class Trainer:
             self.generator, self.discriminator = map(distributed.synchronise, (self.generator, self.discriminator))
         self.optimisers = [self._adam(self.generator), self._adam(self.discriminator)]
         self.fixed = models.sample_latent(FIXED, arch, streams.generator(config.seed, streams.FIXED_NOISE, 0))
+        self.columns, self.fixed_labels = COLUMNS, None  # of the sheet of fixed latents: 8, or one a class
+        if arch.classes:
+            self.columns = arch.classes if 2 <= arch.classes <= FIXED // 2 else COLUMNS
+            self.fixed = self.fixed[: FIXED // self.columns * self.columns]  # whole rows
+            self.fixed_labels = torch.arange(len(self.fixed)) % arch.classes
 
     def _start_from(self, name) -> None:
         """The weights of a file in place of random ones; a network that it lacks starts anew."""
@@ -86,29 +95,37 @@ class Trainer:
         z = models.sample_latent(self.config.batch_size, self.arch, streams.generator(self.config.seed, stream, k))
         return z[self.batches.part].to(self.device, non_blocking=True)
 
+    def labels(self, k: int) -> Tensor | None:
+        """This process's part of minibatch k's labels, (batch_size / processes,); None without classes.
+
+        As released, its latents take them too: G draws what the real pictures beside its own show.
+        """
+        return self.batches.labels(k) if self.arch.classes else None
+
     def step(self, k: int, log: bool = False) -> dict[str, Tensor]:
         """Train on minibatch k, counted from 0. Returns the losses and, with `log`, what `stats.jsonl` holds."""
+        labels = self.labels(k)
         if self.config.schedule == "alternate":
-            # As released: each minibatch feeds one network only, the generator first; G's minibatch goes unused.
+            # As released: each minibatch feeds one network only, the generator first; of G's, the pictures go unused.
             if k % 2 == 0:
                 with self.autocast():
-                    fake = self.generator(self.latent(k))
-                return self._generator_step(fake, log)
+                    fake = self.generator(self.latent(k), labels)
+                return self._generator_step(fake, labels, log)
             with torch.no_grad(), self.autocast():
-                fake = self.generator(self.latent(k))
-            return self._discriminator_step(self.batches[k], fake, log)
+                fake = self.generator(self.latent(k), labels)
+            return self._discriminator_step(self.batches[k], fake, labels, log)
         # The usual port: one minibatch feeds both. D learns from G's pictures without a gradient to G, then G learns
         # from the D that this step has already changed; the pictures are drawn once.
         with self.autocast():
-            fake = self.generator(self.latent(k))
-        d = self._discriminator_step(self.batches[k], fake.detach(), log)
-        return d | self._generator_step(fake, log)
+            fake = self.generator(self.latent(k), labels)
+        d = self._discriminator_step(self.batches[k], fake.detach(), labels, log)
+        return d | self._generator_step(fake, labels, log)
 
-    def _discriminator_step(self, real: Tensor, fake: Tensor, log: bool) -> dict[str, Tensor]:
+    def _discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None, log: bool) -> dict[str, Tensor]:
         optimiser = self.optimisers[1]
         optimiser.zero_grad(set_to_none=True)
         with self.autocast():  # two passes: real and generated pictures have batch statistics of their own
-            on_real, on_fake = self.discriminator(real), self.discriminator(fake)
+            on_real, on_fake = self.discriminator(real, labels), self.discriminator(fake, labels)
         on_real, on_fake = on_real.float(), on_fake.float()
         # -log D(x) - log(1 - D(G(z))) on logits. The sum of the two parts, not their mean, as released.
         loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
@@ -125,12 +142,12 @@ class Trainer:
             }
         return out
 
-    def _generator_step(self, fake: Tensor, log: bool) -> dict[str, Tensor]:
+    def _generator_step(self, fake: Tensor, labels: Tensor | None, log: bool) -> dict[str, Tensor]:
         optimiser = self.optimisers[0]
         optimiser.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)  # its gradients would be thrown away
         with self.autocast():
-            on_fake = self.discriminator(fake)
+            on_fake = self.discriminator(fake, labels)
         loss = F.softplus(-on_fake.float()).mean()  # non-saturating: -log D(G(z))
         loss.backward()
         self.discriminator.requires_grad_(True)
@@ -186,9 +203,13 @@ class Trainer:
         return out.train(network.training)
 
     def draw_fixed(self) -> Tensor:
-        """Pictures (64, C, H, W) of the fixed latents with batch statistics, as the released code samples."""
+        """Pictures (64, C, H, W) of the fixed latents with batch statistics, as the released code samples.
+
+        With classes, one a column of the sheet, of as many as make whole rows.
+        """
         with self.autocast():
-            return models.sample(self.local(self.average or self.generator), self.fixed, "batch", FIXED)
+            generator = self.local(self.average or self.generator)
+            return models.sample(generator, self.fixed, "batch", FIXED, self.fixed_labels)
 
     @torch.no_grad()
     def snapshot(self) -> tuple[models.Generator, models.Discriminator]:
@@ -211,8 +232,9 @@ class Trainer:
         part, ahead = self.batches.part, self.batches.ahead
         self.batches.whole()
         with self.autocast():
-            models.calibrate(generator, (self.latent(i, streams.CALIBRATION) for i in range(CALIBRATION_BATCHES)))
-            models.calibrate(discriminator, (self.batches[i] for i in range(CALIBRATION_BATCHES)))
+            batches = range(CALIBRATION_BATCHES)
+            models.calibrate(generator, ((self.latent(i, streams.CALIBRATION), self.labels(i)) for i in batches))
+            models.calibrate(discriminator, ((self.batches[i], self.labels(i)) for i in batches))
         self.batches.part, self.batches.ahead = part, ahead
         return generator.cpu().eval(), discriminator.cpu().eval()
 

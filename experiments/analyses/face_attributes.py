@@ -1,6 +1,6 @@
 """The eye that looks at faces for C5, C8 and C9: a small network that learns CelebA's 40 attributes from labels.
 
-    python experiments/training_face_attributes.py
+    python -m experiments face_attributes
 
 The tutorial's discriminator with half the widths and 40 outputs, on the 9,000 faces that G is trained on too; the
 1,000 held-out faces say how often it is right. Some minutes on two CPU cores. Writes
@@ -12,10 +12,12 @@ from dataclasses import asdict
 import numpy as np
 import torch
 from sklearn.metrics import balanced_accuracy_score
-from training_faces import FACES, HELD_OUT
 
 from dcgan_lib import checkpoints, data, device, features, models, results
 from dcgan_lib.features import supervised
+
+from .. import scale
+from ..studies.faces import FACES, HELD_OUT
 
 ARCH = models.architecture("tutorial64", widths=(32, 64, 128, 256))
 SETTINGS = supervised.Settings(learning_rate=1e-3, weight_decay=0.05, dropout=0.5, epochs=20, mirror=True)
@@ -23,7 +25,7 @@ SEED = 0
 
 
 def main() -> None:
-    faces = data.load("celeba", limit=FACES + HELD_OUT)
+    faces = data.load("celeba").select(range(FACES + HELD_OUT))
     network = supervised.train_classifier(
         ARCH, faces.images[:FACES], faces.attributes[:FACES], SETTINGS, SEED, progress=True
     )
@@ -40,7 +42,7 @@ def main() -> None:
         for i, name in enumerate(faces.attribute_names)
     }
     checkpoints.save_classifier(
-        checkpoints.HERE / "classifiers" / "face_attributes.safetensors",
+        scale.weights("classifiers/face_attributes.safetensors"),
         network,
         {"names": faces.attribute_names, "result": "results/training_face_attributes.json"},
         torch.float16,
@@ -48,7 +50,7 @@ def main() -> None:
     results.record(
         "training_face_attributes",
         {"trained_on": FACES, "held_out": HELD_OUT, "attributes": attributes},
-        command="python experiments/training_face_attributes.py",
+        command="python -m experiments face_attributes",
         settings=asdict(SETTINGS) | {"architecture": ARCH.to_dict()},
         seed=SEED,
         images=faces,

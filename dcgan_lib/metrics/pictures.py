@@ -1,12 +1,11 @@
-"""Numbers about pictures and sets of pictures. These functions know arrays and tensors, not models."""
+"""Numbers about pictures themselves and about what a classifier says of them."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from .data import to_uint8
+from ..data import to_uint8
 
 
 def class_report(probabilities: np.ndarray, confident: float = 0.9) -> dict:
@@ -32,40 +31,6 @@ def class_report(probabilities: np.ndarray, confident: float = 0.9) -> dict:
 def spread(images: Tensor) -> float:
     """Standard deviation over the pictures (N, C, H, W), averaged over pixels: near 0 when all are alike."""
     return float(images.std(0).mean()) if len(images) > 1 else 0.0
-
-
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Fréchet distance between Gaussians fitted to two sets of feature vectors (N, F) and (M, F); 0 for equal ones.
-
-    |mean difference|² + trace(A + B - 2 sqrt(AB)) of the covariances A and B. With Inception's features this is FID
-    (Heusel et al., 2017); with others only values in the same features compare. Fewer vectors give larger values.
-    Raises ValueError for fewer than 2 vectors or features of different lengths.
-    """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(f"expected features (N, F) and (M, F), at least 2 each, got {a.shape} and {b.shape}")
-    A, B = (np.atleast_2d(np.cov(v, rowvar=False)) for v in (a, b))
-    # The eigenvalues of AB are those of the symmetric sqrt(A) B sqrt(A), so no complex square root is needed.
-    values, vectors = np.linalg.eigh(A)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ B @ root).clip(0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(A + B) - 2 * cross)
-
-
-def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
-    """For each query (N, F) the k nearest of the references (M, F): indices (N, k) and Euclidean distances (N, k).
-
-    Nearest first. Compares in chunks of queries, so that memory stays at chunk times M.
-    Raises ValueError when k is not between 1 and M.
-    """
-    queries, references = (torch.as_tensor(np.asarray(v, np.float32)) for v in (queries, references))
-    if not 1 <= k <= len(references):
-        raise ValueError(f"k must be from 1 to the {len(references)} references, got {k}")
-    rows = [torch.cdist(part, references).topk(k, largest=False) for part in queries.split(chunk)]
-    indices = torch.cat([r.indices for r in rows])
-    # cdist takes the difference of squares for long vectors; the distances of the few that matter are exact.
-    distances = torch.stack([(queries - references[indices[:, j]]).norm(dim=1) for j in range(k)], 1)
-    return indices.numpy(), distances.numpy()
 
 
 def head_turn(images: Tensor | np.ndarray) -> np.ndarray:

@@ -1,14 +1,15 @@
 """C6: does D learn a hierarchy of features? Selectivity of its maps, layer by layer, trained against random weights.
 
-    python experiments/inspection_filters.py
+    python -m experiments inspection_filters
 
 The discriminator of Tiny ImageNet (imagenet32, shipped) looks at CIFAR-10's test pictures, which it never saw. For each
 map the twenty pictures that excite it most are taken: how mixed are their classes (entropy in bits; about 2.95 is what
 any pictures give)? And how well does one map alone tell its best class from the rest (area under the ROC curve)? The
 same for three networks of random weights, with batch norm set on the same pictures.
 
-C6 predicts, fixed before the run: in the last convolution the trained maps' classes are less mixed than the random
-ones' (intervals over maps apart), and for the trained network selectivity grows from the first convolution to the last.
+The rule is `verdicts.c6`, fixed before the run: in the last convolution the trained maps' classes are less mixed than
+the random ones' (intervals over maps apart), and for the trained network selectivity grows from the first convolution
+to the last.
 
 The sanity check of Adebayo et al. (2018): does guided backpropagation look different for trained weights than for
 random ones, or is it the picture's edges either way? Rank correlations say, of its size with Sobel edges, of its size
@@ -25,6 +26,7 @@ from scipy.ndimage import sobel
 from scipy.stats import rankdata, spearmanr
 
 from dcgan_lib import checkpoints, data, device, features, inspection, models, results
+from experiments import verdicts
 
 SEED, SEEDS = 0, (1, 2, 3)  # of the random networks
 TOP = 20
@@ -145,10 +147,7 @@ def main() -> None:
     found = inspection.Excitation(0, tuple(range(2000)), np.zeros_like(chance), chance, np.zeros((*chance.shape, 2)))
     measured |= {"top": TOP, "chance_entropy": float(inspection.class_entropy(found, labels).mean())}
     measured["guided"] = guided(every, images)
-    first, last = measured["trained"][0], measured["trained"][-1]
-    random = measured["random"][-1]
-    apart = last["entropy"]["interval"][1] < random["entropy"]["interval"][0]
-    grows = last["area"]["interval"][0] > first["area"]["interval"][1]
+    first, last, random = measured["trained"][0], measured["trained"][-1], measured["random"][-1]
     claims = {
         "C6": {
             "ours": f"Classes of the {TOP} pictures that excite a map of the last convolution most: "
@@ -156,17 +155,13 @@ def main() -> None:
             f"({measured['chance_entropy']:.2f} any pictures). One map tells its best class apart with an area of "
             f"{last['area']['mean']:.3f} (first convolution {first['area']['mean']:.3f}; random weights "
             f"{random['area']['mean']:.3f} and {measured['random'][0]['area']['mean']:.3f}).",
-            "verdict": "holds on this set"
-            if apart and grows
-            else "holds in part"
-            if apart or grows
-            else "does not hold",
+            "verdict": str(verdicts.c6(measured["trained"], measured["random"])),
         }
     }
     results.record(
         "inspection_filters",
         measured,
-        command="python experiments/inspection_filters.py",
+        command="python -m experiments inspection_filters",
         settings={"discriminator": "results/training_imagenet32.json", "random_seeds": SEEDS, "pictures": PICTURES},
         seed=SEED,
         images=test,

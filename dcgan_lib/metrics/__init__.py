@@ -1,0 +1,38 @@
+"""Numbers about pictures and sets of pictures. These functions know arrays and tensors, not generators.
+
+A measure is f(real features (N, F), generated features (M, F)) → float; `MEASURES` lists them. `extractors` makes
+features of pictures, `intervals` says how sure a measure is, `controls` what a measure must be able to refuse.
+"""
+
+from .controls import controls
+from .distances import frechet_distance, kernel_distance, kernel_distances
+from .extractors import EXTRACTORS, efficientnet_features, face_attribute_features, inception_fid
+from .intervals import samples_needed, with_interval
+from .neighbours import coverage, density, nearest, precision, recall
+from .pictures import class_report, head_turn, spread
+
+MEASURES = {
+    measure.__name__: measure for measure in (frechet_distance, kernel_distance, precision, recall, density, coverage)
+}
+
+__all__ = [
+    "EXTRACTORS",
+    "MEASURES",
+    "class_report",
+    "controls",
+    "coverage",
+    "density",
+    "efficientnet_features",
+    "face_attribute_features",
+    "frechet_distance",
+    "head_turn",
+    "inception_fid",
+    "kernel_distance",
+    "kernel_distances",
+    "nearest",
+    "precision",
+    "recall",
+    "samples_needed",
+    "spread",
+    "with_interval",
+]

@@ -1,0 +1,106 @@
+"""Nearest neighbours, and the measures that take a set for the balls around its members.
+
+A ball reaches from a member to its k-th nearest fellow. Fidelity (precision, density) asks whether generated pictures
+lie in the balls of real ones; diversity (recall, coverage) whether real ones are reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checks import whole
+from .pairs import feature_pair
+
+BLOCK = 512  # rows compared at a time: memory is BLOCK times the other set
+
+
+def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
+    """For each query (N, F) the k nearest of the references (M, F): indices (N, k) and Euclidean distances (N, k).
+
+    Nearest first. Compares in chunks of queries, so that memory stays at chunk times M.
+    Raises ValueError when k is not between 1 and M.
+    """
+    queries, references = (torch.as_tensor(np.asarray(v, np.float32)) for v in (queries, references))
+    if not 1 <= k <= len(references):
+        raise ValueError(f"k must be from 1 to the {len(references)} references, got {k}")
+    rows = [torch.cdist(part, references).topk(k, largest=False) for part in queries.split(chunk)]
+    indices = torch.cat([r.indices for r in rows])
+    # cdist takes the difference of squares for long vectors; the distances of the few that matter are exact.
+    distances = torch.stack([(queries - references[indices[:, j]]).norm(dim=1) for j in range(k)], 1)
+    return indices.numpy(), distances.numpy()
+
+
+def precision(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:
+    """The part of the generated features (M, F) that lies in a ball of the real ones (N, F).
+
+    Improved precision of Kynkäänniemi et al. (2019), k = 3 as theirs. One outlier among the real pictures has a large
+    ball: `density` gives it no more weight than others.
+    Raises ValueError for features of different lengths, not finite, or no more than k of them in a set.
+    """
+    real, generated = _pair(real, generated, k)
+    return _share_inside(generated, real, k)
+
+
+def recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:
+    """The part of the real features (N, F) that lies in a ball of the generated ones (M, F): precision, the other way.
+
+    Improved recall of Kynkäänniemi et al. (2019). Noise has large balls, so that a bad generator may have a high
+    recall: `coverage` cannot be had so. Errors as `precision`.
+    """
+    real, generated = _pair(real, generated, k)
+    return _share_inside(real, generated, k)
+
+
+def density(real: np.ndarray, generated: np.ndarray, k: int = 5) -> float:
+    """In how many balls of real features (N, F) a generated one (M, F) lies, over the k expected; it may exceed 1.
+
+    Naeem et al., Reliable fidelity and diversity metrics for generative models (2020), k = 5 as theirs.
+    Errors as `precision`.
+    """
+    real, generated = _pair(real, generated, k)
+    return float(sum(int(inside.sum()) for inside in _inside(generated, real, k)) / (k * len(generated)))
+
+
+def coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> float:
+    """The part of the real features (N, F) whose ball holds a generated one (M, F).
+
+    Naeem et al. (2020). For two samples of the same pictures, as many of each, about 1 - 1 / 2^k. Fewer generated
+    pictures reach fewer balls: compare equal numbers. Errors as `precision`.
+    """
+    real, generated = _pair(real, generated, k)
+    reached = torch.zeros(len(real), dtype=torch.bool)
+    for inside in _inside(generated, real, k):
+        reached |= inside.any(0)
+    return float(reached.double().mean())
+
+
+def _pair(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
+    real, generated = feature_pair(real, generated, whole(k, "k", 1) + 1)
+    real, generated = (torch.from_numpy(np.array(features, np.float64)) for features in (real, generated))
+    centre = real.mean(0)  # distances stay, and the rounding of the products below shrinks
+    return real - centre, generated - centre
+
+
+def _share_inside(queries: Tensor, centres: Tensor, k: int) -> float:
+    return float(torch.cat([inside.any(1) for inside in _inside(queries, centres, k)]).double().mean())
+
+
+def _inside(queries: Tensor, centres: Tensor, k: int) -> Iterator[Tensor]:
+    """Which queries lie in the ball around which centre, bool (BLOCK, centres) a time."""
+    kth = [squared.topk(k + 1, largest=False).values[:, -1] for squared in _squared(centres, centres)]  # itself is one
+    radius = torch.cat(kth)
+    # A ball's surface belongs to it (there lies its own k-th neighbour, and a copy's copy): rounding must not decide.
+    slack = 1e-12 * centres.square().sum(1)
+    for squared, part in zip(_squared(queries, centres), queries.split(BLOCK), strict=True):
+        yield squared <= radius + slack + 1e-12 * part.square().sum(1, keepdim=True)
+
+
+def _squared(a: Tensor, b: Tensor) -> Iterator[Tensor]:
+    """Squared distances of the rows of a to all of b, BLOCK rows a time."""
+    norms = b.square().sum(1)
+    for part in a.split(BLOCK):
+        yield torch.addmm(norms[None], part, b.T, alpha=-2).add_(part.square().sum(1, keepdim=True)).clamp_(min=0)

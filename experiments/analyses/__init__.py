@@ -1,0 +1,115 @@
+"""What is not 'train and compare', one a module; each has `main()`, which writes its file of results/."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A module of this room. `needs` are studies whose runs it reads; `fast` its constants at scale 'fast'.
+
+    `main()` may return {part: why it was left out}; one that takes `arguments` has options of its own. `not_run` says
+    why there is no results file.
+    """
+
+    name: str
+    says: str
+    needs: tuple[str, ...] = ()
+    result: str = ""
+    fast: dict = field(default_factory=dict)
+    not_run: str = ""
+
+    @property
+    def file(self) -> str:
+        return self.result or self.name
+
+    def run(self, fast: bool = False, arguments: Sequence[str] = ()) -> dict[str, str]:
+        """Run it; return what it left out and why. Raises ValueError for arguments that it does not take."""
+        module = importlib.import_module(f"{__name__}.{self.name}")
+        if fast:
+            for constant, value in self.fast.items():
+                if not hasattr(module, constant):
+                    raise AttributeError(f"analysis {self.name} has no constant {constant} for scale 'fast'")
+                setattr(module, constant, value)
+        if "arguments" in inspect.signature(module.main).parameters:
+            return module.main(list(arguments)) or {}
+        if arguments:
+            raise ValueError(f"{self.name} has no options, got {' '.join(arguments)}")
+        return module.main() or {}
+
+
+_LISTED = (
+    Analysis(
+        "face_attributes",
+        "the eye for C5, C8 and C9: a classifier of CelebA's 40 attributes; minutes on two CPU cores",
+        result="training_face_attributes",
+    ),
+    Analysis(
+        "features_cifar10",
+        "C2: a linear SVM on D's features of CIFAR-10, beside its baselines; an hour on two CPU cores",
+        needs=("imagenet32", "cifar10"),
+        fast={
+            "VALIDATION": 60,
+            "CALIBRATION": 128,
+            "CENTROIDS": 16,
+            "LABELS": (3, 10),
+            "SHORT": {"train": 60, "validation": 30, "test": 60},
+        },
+    ),
+    Analysis(
+        "features_svhn",
+        "C3 and C4: SVHN with 1,000 labels, and the same network on the labels only; a quarter of an hour",
+        needs=("imagenet32", "svhn"),
+        fast={
+            "PER_CLASS": 8,
+            "LABELS": (4, 8),
+            "CENTROIDS": 16,
+            "DRAWS": {"released": (2, 3), "baselines": (2, 2), "curve": (1, 2)},
+            "TRIALS": 2,
+            "RETRAINED": 1,
+        },
+    ),
+    Analysis(
+        "latent_faces",
+        "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generator; minutes",
+        fast={
+            "POOL": 400,
+            "SEEDS": (11,),
+            "REPETITIONS": 1,
+            "NEAR": 30,
+            "PAIRS": 2,
+            "STEPS": 5,
+            "MOVED": 10,
+            "TURNED": 4,
+        },
+    ),
+    Analysis(
+        "inspection_filters",
+        "C6: what excites the maps of D, trained against random weights; minutes",
+        fast={"PICTURES": 100, "CALIBRATION": 100, "SEEDS": (1, 2)},
+    ),
+    Analysis(
+        "inspection_forgetting",
+        "C7 on faces: a smile forgotten by dropping maps of G; minutes",
+        fast={"POOL": 480, "TESTED": 240, "LABELLED": 50, "MOST": 30, "RANDOM": 2, "DOSES": (0.5,), "DOSE_RANDOM": 1},
+    ),
+    Analysis(
+        "near_duplicates",
+        "C5, its data half: near duplicates by an autoencoder's code, against perceptual hashes; minutes",
+        fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 100},
+        not_run="not run to its end yet: its rehearsal is, and the labels of its pairs",
+    ),
+    Analysis(
+        "nearest_digits",
+        "C10's measure: a nearest neighbour among real and deformed digits; a minute",
+        fast={"BATCH": 100, "REAL": (100, 300), "DEFORMED": (100, 300)},
+    ),
+    Analysis(
+        "inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"
+    ),
+)
+ANALYSES: dict[str, Analysis] = {analysis.name: analysis for analysis in _LISTED}

@@ -1,0 +1,400 @@
+"""What is measured of a trained run. One signature: a function of (run, real, rng, settings) that returns a dict.
+
+`run` holds the networks and statistics, `real` the pictures that it was trained on, `rng` decides every draw. A measure
+carries a version, to be raised whenever its code would give another number, its settings, and what else it looks at
+(a labelled set, a classifier); all of it is part of a row's key, so an older row is measured anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.neural_network import MLPClassifier
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, training
+
+LINES = 300  # of a run's statistics that go into results/
+FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60}
+MEASURES: dict[str, Measure] = {}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure with its settings. `depends(settings)` returns fingerprints of what it looks at besides the run."""
+
+    name: str
+    version: int
+    function: Callable[..., dict]
+    settings: dict = field(default_factory=dict)
+    depends: Callable[[dict], dict] = dict
+
+    def __call__(self, run: training.Run, real: data.ImageSet, rng: np.random.Generator) -> dict:
+        return self.function(run, real, rng, **self.settings)
+
+    def set(self, **settings) -> Measure:
+        """The measure with other settings. Raises ValueError for one that it does not have."""
+        if unknown := sorted(set(settings) - set(self.settings)):
+            raise ValueError(
+                f"measure {self.name} has no setting {', '.join(unknown)}: known are {', '.join(self.settings)}"
+            )
+        return replace(self, settings=self.settings | settings)
+
+    def small(self) -> Measure:
+        """For scale 'fast'."""
+        few = {k: min(v, FAST[k]) for k, v in self.settings.items() if k in FAST}
+        return replace(self, settings=self.settings | few)
+
+    def key(self) -> dict:
+        """All that a value depends on besides the run and its pictures."""
+        return {
+            "measure": self.name,
+            "version": self.version,
+            "settings": self.settings,
+            "depends": self.depends(self.settings),
+        }
+
+
+def measure(version: int, depends: Callable[[dict], dict] = lambda settings: {}):
+    """Register a function as a measure; its keyword arguments with their defaults are the settings."""
+
+    def register(function) -> Measure:
+        found = Measure(function.__name__, version, function, dict(function.__kwdefaults__ or {}), depends)
+        MEASURES[found.name] = found
+        return found
+
+    return register
+
+
+# ---- helpers -------------------------------------------------------------------------------------------------------
+
+
+def drawn(generator: models.Generator, n: int, rng: np.random.Generator) -> torch.Tensor:
+    """n pictures (n, C, H, W) in [-1, 1]; with classes, as many of each as n allows."""
+    classes = generator.arch.classes
+    labels = torch.arange(n) % classes if classes else None
+    return models.sample(generator, models.sample_latent(n, generator.arch, seed_of(rng)), labels=labels)
+
+
+def seed_of(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+def some(real: data.ImageSet, n: int, rng: np.random.Generator) -> np.ndarray:
+    """At most n of the pictures, drawn without replacement."""
+    return np.asarray(real.images[np.sort(rng.choice(len(real), min(n, len(real)), replace=False))])
+
+
+@functools.lru_cache(maxsize=4)
+def classifier(eye: str) -> models.Discriminator:
+    """The network that looks: a name of weights/classifiers or a file."""
+    return checkpoints.load_classifier(eye)[0]
+
+
+def seen_by(eye: str, images) -> np.ndarray:
+    """Features (N, F) of uint8 (N, H, W, C) or float (N, C, H, W) pictures of any size and any number of channels."""
+    network = classifier(eye)
+    size, channels = network.arch.image_size, network.arch.channels
+    rows = []
+    for part in data.batches(images, 256):
+        if part.shape[1] != channels:
+            part = part.expand(-1, channels, -1, -1) if channels == 3 else part.mean(1, keepdim=True)
+        if part.shape[2] != size:
+            part = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        rows.append(features.deep_features(network, part))
+    return np.concatenate(rows)
+
+
+def digest_of(array) -> str | None:
+    """SHA-256 of an array's bytes and shape, shortened; None for None."""
+    if array is None:
+        return None
+    array = np.ascontiguousarray(array)
+    return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()[:16]
+
+
+def fingerprints(images: data.ImageSet) -> dict:
+    """What names a set: its pixels, and labels and attributes, which its fingerprint does not cover."""
+    return {
+        "pictures": images.fingerprint,
+        "labels": digest_of(images.labels),
+        "attributes": digest_of(images.attributes),
+    }
+
+
+def _eye(settings: dict) -> dict:
+    return {"eye": checkpoints.digest(classifier(settings["eye"]))}
+
+
+def _labelled_set(settings: dict) -> dict:
+    return {"train": fingerprints(data.load(settings["labelled_set"]))}
+
+
+def _both_splits(settings: dict) -> dict:
+    return _labelled_set(settings) | {"test": fingerprints(data.load(settings["labelled_set"], split="test"))}
+
+
+# ---- the run itself ------------------------------------------------------------------------------------------------
+
+
+@measure(version=1)
+def statistics(run, real, rng) -> dict:
+    """Means and lowest losses, speed, and at most LINES lines for the curves."""
+    rows = run.stats
+    late = rows[-max(1, len(rows) // 5) :]
+    names = ("loss_d", "loss_g", "d_real", "d_fake", "accuracy_d")
+    stretches = training.RunFolder(run.out).recorded()["stretches"]
+    losses = {n: [r[n] for r in rows if n in r] for n in ("loss_d", "loss_g")}
+    return {
+        "finite": checkpoints.parameters_finite(run.generator, run.discriminator),
+        "steps": rows[-1]["step"],
+        "epochs": rows[-1]["epoch"],
+        "late_means": {n: mean([r[n] for r in late if n in r]) for n in names},
+        "mean_losses": {n: mean(v) for n, v in losses.items()},
+        "lowest_losses": {n: min(v, default=None) for n, v in losses.items()},
+        "images_per_second_median": float(np.median([r["images_per_second"] for r in rows])),
+        "precision": ", ".join(dict.fromkeys(s["precision"] for s in stretches)),
+        "stats": thinned(rows),
+    }
+
+
+def mean(values) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def thinned(rows: list[dict]) -> list[dict]:
+    """Means of neighbouring lines, so that no peak is picked or lost by chance."""
+    size = -(-len(rows) // LINES)
+    blocks = [rows[i : i + size] for i in range(0, len(rows), size)]
+    names = [n for n in rows[0] | rows[-1] if n.startswith(("loss", "d_", "accuracy", "gradient"))]
+    return [
+        {"step": block[-1]["step"]}
+        | {n: float(f"{np.mean([r[n] for r in block if n in r]):.4g}") for n in names if any(n in r for r in block)}
+        for block in blocks
+    ]
+
+
+@measure(version=1)
+def statistics_difference(run, real, rng, *, draws=16) -> dict:
+    """How far one z's picture moves with its neighbours (batch statistics) and how far that is from running ones.
+
+    Mean absolute differences in grey levels of 255, over 8 latents, each sampled in `draws` batches of 128.
+    """
+    generator = run.generator
+    own = models.sample_latent(8, generator.arch, seed_of(rng))
+    running = models.sample(generator, own)
+    batches = []
+    for _ in range(draws):
+        others = models.sample_latent(120, generator.arch, seed_of(rng))
+        batches.append(models.sample(generator, torch.cat([own, others]), "batch")[:8])
+    batches = torch.stack(batches)  # (draws, 8, C, H, W)
+    level = 127.5
+    return {
+        "statistics": {
+            "neighbours": float((batches - batches.mean(0)).abs().mean() * level),
+            "running_against_batch": float((batches.mean(0) - running).abs().mean() * level),
+        }
+    }
+
+
+@measure(version=1)
+def cost(run, real, rng, *, steps=10, warm=2, batch_size=64) -> dict:
+    """One training step of this architecture: seconds (median), multiplications, parameters, memory on a GPU."""
+    config = training.TrainConfig(data=real.name, out=run.out, arch=run.generator.arch, batch_size=batch_size, steps=1)
+    trainer = training.Trainer(config, run.generator.arch, real)
+    with FlopCounterMode(display=False) as counter:
+        trainer.step(0)
+    on_gpu = trainer.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    times = []
+    for k in range(1, warm + steps + 1):
+        start = time.perf_counter()
+        trainer.step(k)
+        if on_gpu:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    networks = (run.generator, run.discriminator)
+    return {
+        "seconds_a_step": float(np.median(times[warm:])),
+        "multiplications_a_step": counter.get_total_flops() // 2,
+        "parameters": [models.parameter_count(network) for network in networks],
+        "peak_memory": torch.cuda.max_memory_allocated() if on_gpu else None,
+        "device": device.device_name(trainer.device),
+        "cost_precision": trainer.precision,
+    }
+
+
+# ---- samples -------------------------------------------------------------------------------------------------------
+
+
+@measure(version=1)
+def spread(run, real, rng, *, samples=2_000) -> dict:
+    """How much samples vary, and how much real pictures do: near 0 when all are alike."""
+    generated = drawn(run.generator, samples, rng)
+    return {
+        "samples": samples,
+        "spread": metrics.spread(generated),
+        "real_spread": metrics.spread(data.to_float(some(real, samples, rng))),
+    }
+
+
+@measure(version=1, depends=_both_splits)
+def class_report(run, real, rng, *, labelled_set="mnist", samples=10_000) -> dict:
+    """What a classifier of real digits, which never saw a generated one, makes of samples."""
+    judge, test = digits_judge(labelled_set)
+    generated = data.to_uint8(drawn(run.generator, samples, rng))
+    return {
+        "judge_accuracy": judge.score(flat(test.images), test.labels),
+        "real": metrics.class_report(judge.predict_proba(flat(test.images))),
+        **metrics.class_report(judge.predict_proba(flat(generated))),
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def digits_judge(name: str):
+    """A small perceptron fitted to the training part, and the test part."""
+    train, test = data.load(name), data.load(name, split="test")
+    judge = MLPClassifier((256,), early_stopping=True, random_state=0)
+    return judge.fit(flat(train.images), train.labels), test
+
+
+def flat(pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(pixels, np.float32).reshape(len(pixels), -1) / 255
+
+
+@measure(version=1, depends=_eye)
+def frechet(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
+    """Fréchet distance of samples to training pictures in an eye's features, beside those of what is no sample.
+
+    `frechet_real` is that of other training pictures. `controls`, of as many pictures, are what a stable training must
+    lie below: white noise, ten of the pictures repeated, the pictures blurred to an eighth of their size, their pixels
+    shuffled.
+    """
+    found = some(real, 2 * samples, rng)
+    order = rng.permutation(len(found))
+    reference, others = found[order[::2]], data.to_float(found[order[1::2]])
+    vectors = seen_by(eye, reference)
+    n, channels, size, _ = others.shape
+    small = F.interpolate(others, size=(max(1, size // 8),) * 2, mode="area")
+    shuffle = torch.from_numpy(np.stack([rng.permutation(size * size) for _ in range(n)]))[:, None]
+    pixels = others.flatten(2).gather(2, shuffle.expand(-1, channels, -1))
+    controls = {
+        "noise": torch.from_numpy(rng.uniform(-1, 1, tuple(others.shape)).astype(np.float32)),
+        "ten copied": others[torch.arange(n) % 10],
+        "blurred": F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False),
+        "shuffled": pixels.reshape(others.shape),
+    }
+
+    def distance(images) -> float:
+        return metrics.frechet_distance(seen_by(eye, images), vectors)
+
+    return {
+        "frechet": distance(drawn(run.generator, n, rng)),
+        "frechet_real": distance(others),
+        "controls": {name: distance(images) for name, images in controls.items()},
+        "distance_of": n,
+    }
+
+
+@measure(version=1, depends=_eye)
+def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
+    """The distance and the spread at every step whose weights were kept, from the same latents."""
+    vectors = seen_by(eye, real.images)
+    z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
+    rows = []
+    for path in sorted((Path(run.out) / "kept").glob("step_*.safetensors")):
+        images = models.sample(checkpoints.load(path)[0], z)
+        distance = metrics.frechet_distance(seen_by(eye, images), vectors)
+        rows.append({"step": int(path.stem.split("_")[1]), "frechet": distance, "spread": metrics.spread(images)})
+    return {"stages": rows}
+
+
+def _eye_and_set(settings: dict) -> dict:
+    return _eye(settings) | {"set": fingerprints(data.load(settings["whole_set"]))}
+
+
+@measure(version=1, depends=_eye_and_set)
+def held_out(run, real, rng, *, eye="face_attributes", whole_set="celeba", first=9_000) -> dict:
+    """The distance to the training pictures of real ones that were held out: those of the whole set from `first` on."""
+    others = data.load(whole_set, image_size=real.image_size).images[first:]
+    return {"frechet_held_out": metrics.frechet_distance(seen_by(eye, others), seen_by(eye, real.images))}
+
+
+@measure(version=1, depends=_eye)
+def memorised(run, real, rng, *, eye="face_attributes", samples=1_000) -> dict:
+    """The share of samples that are nearer to a training picture than 99 % of training pictures are to another one."""
+    vectors = seen_by(eye, real.images)
+    among = metrics.nearest(vectors[rng.choice(len(vectors), min(samples, len(vectors)), False)], vectors, k=2)[1][:, 1]
+    generated = metrics.nearest(seen_by(eye, drawn(run.generator, samples, rng)), vectors)[1][:, 0]
+    return {
+        "memorised": float((generated < np.quantile(among, 0.01)).mean()),
+        "nearest_median": float(np.median(generated)),
+        "real_nearest_median": float(np.median(among)),
+    }
+
+
+@measure(version=1, depends=_eye)
+def walks(run, real, rng, *, eye="face_attributes", pairs=100, steps=10, samples=2_000) -> dict:
+    """Walks of `steps` pictures between random latents in an eye's features, and how many dimensions samples fill.
+
+    `effective_dimension` is the participation ratio of the samples' covariance: (sum of eigenvalues)² over the sum of
+    their squares.
+    """
+    generator = run.generator
+    ends = models.sample_latent(2 * pairs, generator.arch, seed_of(rng)).view(pairs, 2, -1)
+    rows = [
+        latent.path_report(seen_by(eye, models.sample(generator, latent.interpolate(pair, steps)))) for pair in ends
+    ]
+    covariance = np.cov(seen_by(eye, drawn(generator, samples, rng)), rowvar=False)
+    return {
+        "walks": {name: mean([row[name] for row in rows]) for name in rows[0]},
+        "effective_dimension": float(np.trace(covariance) ** 2 / (covariance**2).sum()),
+    }
+
+
+# ---- what D learnt -------------------------------------------------------------------------------------------------
+
+
+@measure(version=1, depends=_labelled_set)
+def d_worth(
+    run,
+    real,
+    rng,
+    *,
+    labelled_set="cifar10",
+    attribute=None,
+    labelled=2_000,
+    tested=2_000,
+    candidates=(1e-5, 1e-4, 1e-3, 1e-2),
+    tol=1e-2,
+) -> dict:
+    """Accuracy of a linear SVM on D's features of a labelled set: what the discriminator is worth (section 5).
+
+    `labelled` pictures, a fifth of which choose C, `tested` others; classes are the set's labels or an attribute.
+    """
+    arch = run.discriminator.arch
+    pictures = data.load(labelled_set, image_size=arch.image_size, channels=arch.channels)
+    classes = pictures.labels
+    if attribute is not None:
+        classes = pictures.attributes[:, list(pictures.attribute_names).index(attribute)]
+    order = rng.permutation(len(pictures))[: labelled + tested]
+    x, y = np.asarray(pictures.images[np.sort(order)]), np.asarray(classes)[np.sort(order)]
+    shuffle = rng.permutation(len(x))
+    x, y = x[shuffle], y[shuffle]
+    cut = min(labelled, len(x) // 2)
+    vectors = features.discriminator_features(run.discriminator, x, calibrate_on=x[:cut], progress=False)
+    fitted = cut - cut // 5
+    parts = (vectors[:fitted], y[:fitted], vectors[fitted:cut], y[fitted:cut])
+    model, _ = features.choose_C(*parts, candidates, tol=tol)
+    model.set_params(warm_start=False).fit(vectors[:cut], y[:cut])
+    right = model.predict(vectors[cut:]) == y[cut:]
+    return {"d_worth": float(right.mean()), "d_worth_interval": list(features.interval(right)), "d_worth_C": model.C}

@@ -1,0 +1,139 @@
+"""What the studies predict, as pure functions of their rows: each makes a rule, rows → Verdict.
+
+The rules of the paper's claims are `verdicts`'; these say what a comparison of variants shows. A difference counts when
+it is larger than what seeds make: every training of one variant lies on one side of every training of the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+from .verdicts import SEEDS, Outcome, Verdict, c1
+
+Rows = Sequence[Mapping]
+Rule = Callable[[Rows], Verdict]
+
+
+def distances(rows: Rows, variant: str) -> list[float]:
+    """The Fréchet distance of each of a variant's trainings; infinite for one that diverged."""
+    return [row.get("frechet", math.inf) for row in rows if row["variant"] == variant]
+
+
+def larger(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether every one of a lies above every one of b."""
+    return min(a) > max(b)
+
+
+def few(rows: Rows, variants: Sequence[str]) -> Verdict | None:
+    """UNDECIDED where a variant has fewer trainings than a rule asks for."""
+    count = {v: len(distances(rows, v)) for v in variants}
+    short = {v: n for v, n in count.items() if n < SEEDS}
+    if short:
+        return Verdict(Outcome.UNDECIDED, f"at least {SEEDS} seeds each are needed, there are {short}")
+    return None
+
+
+def stable(*variants: str) -> Rule:
+    """C1's rule on these variants' trainings, all where none is named. One that diverged counts as not stable."""
+
+    def rule(rows: Rows) -> Verdict:
+        rows = [row for row in rows if not variants or row["variant"] in variants]
+        controls = next((row["controls"] for row in rows if "controls" in row), None)
+        trainings = [
+            {
+                "finite": row["finite"],
+                "distance": row.get("frechet", math.inf),
+                "controls": row.get("controls", controls),
+            }
+            for row in rows
+        ]
+        return c1(trainings)
+
+    return rule
+
+
+def every_worse(base: str, *variants: str) -> Rule:
+    """Every variant has a larger distance than the base.
+
+    Holds: all of them do. In part: some do. Does not hold: none does. Undecided: fewer than three seeds of one.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, (base, *variants)):
+            return short
+        ours = distances(rows, base)
+        worse = [v for v in variants if larger(distances(rows, v), ours)]
+        better = [v for v in variants if larger(ours, distances(rows, v))]
+        alike = [v for v in variants if v not in worse and v not in better]
+        named = {"worse": worse, "better": better, "no difference beyond seeds": alike}
+        words = "; ".join(f"{what}: {', '.join(names)}" for what, names in named.items() if names)
+        if len(worse) == len(variants):
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if worse else Outcome.NOT, words)
+
+    return rule
+
+
+def no_gain(*pairs: tuple[str, str]) -> Rule:
+    """The second variant of each pair is not better than the first.
+
+    Holds: none has a smaller distance. Does not hold: all have. In part: some. Undecided: fewer than three seeds.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, [variant for pair in pairs for variant in pair]):
+            return short
+        gains = [pair for pair in pairs if larger(distances(rows, pair[0]), distances(rows, pair[1]))]
+        words = "; ".join(
+            f"{a} {median(distances(rows, a)):.3g}, {b} {median(distances(rows, b)):.3g}"
+            f" ({'a gain' if (a, b) in gains else 'no gain beyond seeds'})"
+            for a, b in pairs
+        )
+        if not gains:
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.NOT if len(gains) == len(pairs) else Outcome.IN_PART, words)
+
+    return rule
+
+
+def time_ratios(base: str, expected: Mapping[str, float], within: float = 1.5) -> Rule:
+    """A step takes as many times the base's time as expected, within a factor.
+
+    Holds: all do. In part: some. Does not hold: none. Undecided: a variant was not measured, or on different devices.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        seconds = {v: [r["seconds_a_step"] for r in rows if r["variant"] == v and "seconds_a_step" in r] for v in
+                   (base, *expected)}  # fmt: skip
+        machines = {(r["device"], r["cost_precision"]) for r in rows if "seconds_a_step" in r}
+        if not all(seconds.values()) or len(machines) > 1:
+            return Verdict(Outcome.UNDECIDED, "every variant must be measured on one device")
+        found = {v: median(seconds[v]) / median(seconds[base]) for v in expected}
+        right = [v for v, ratio in found.items() if 1 / within <= ratio / expected[v] <= within]
+        words = ", ".join(f"{v} {ratio:.1f} times (expected {expected[v]:g})" for v, ratio in found.items())
+        if len(right) == len(expected):
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if right else Outcome.NOT, words)
+
+    return rule
+
+
+def degrades(by: float = 0.1) -> Rule:
+    """The last distance of a run lies above its lowest one by a part of it.
+
+    Holds: in every training. In part: in some. Does not hold: in none. Undecided: fewer than three trainings.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        curves = [[stage["frechet"] for stage in row["stages"]] for row in rows if row.get("stages")]
+        if len(curves) < SEEDS:
+            return Verdict(Outcome.UNDECIDED, f"{len(curves)} of at least {SEEDS} trainings")
+        worse = sum(curve[-1] > (1 + by) * min(curve) for curve in curves)
+        words = f"in {worse} of {len(curves)} trainings the last distance is {by:.0%} above the lowest"
+        if worse == len(curves):
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if worse else Outcome.NOT, words)
+
+    return rule

@@ -1,0 +1,41 @@
+"""C2, first part: the paper's network for 32x32 ImageNet, trained on Tiny ImageNet's 100,000 pictures at 32x32.
+
+CIFAR-10 is never seen. The paper trained on 1.28 million pictures of ImageNet-1k, in batches of 128; batches of 64 give
+twice the steps in the same time. The recorded run had 2,400 steps, an afternoon on two CPU cores; STAGES are ten points
+on a logarithmic axis to 20,000, for the curve of accuracy against training, BEYOND what a longer run adds. A run that
+starts from earlier weights says so in `start`, and its rows count the pictures that those had seen. Ships the
+discriminator (9 MB).
+"""
+
+from dcgan_lib import training
+
+from .. import measures
+from ..study import Study, Variant, config_of, film, measured_of, ship, stages_of
+
+STAGES = (40, 80, 160, 320, 640, 1_250, 2_500, 5_000, 10_000, 20_000)
+BEYOND: tuple[int, ...] = ()
+
+
+def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
+    """As results/training_imagenet32.json has it."""
+    config = config_of(study, study.variants[0], 0)
+    measured = measured_of(rows[0]) | {
+        "stages": stages_of(study),
+        "film_steps": film(config.out, study.file, config.arch.image_size, (0, 1, 2, 4, 8, -1)),
+    }
+    ship("imagenet32", config, study.file, parts=("discriminator",))
+    return measured, {}
+
+
+STUDY = Study(
+    "imagenet32",
+    "the paper's 32-pixel network on Tiny ImageNet, for the features of C2; an hour for 2,400 steps on two CPU cores",
+    training.TrainConfig(
+        data="tinyimagenet", out="runs/imagenet32", arch="imagenet32", batch_size=64, steps=STAGES[-1], sample_every=250
+    ),
+    (Variant("imagenet32", {"out": "runs/imagenet32"}),),
+    measures=(measures.spread, measures.statistics),
+    stages=STAGES + BEYOND,
+    report=report,
+    result="training_imagenet32",
+)

@@ -1,0 +1,454 @@
+"""How an experiment is written: variants of one training, seeds, what is measured, and what would count as holding.
+
+`run` trains each variant with each seed, measures it and writes one file of results/. Everything may be stopped and
+started again: training goes on from its checkpoint, and a row that is there is kept as long as all that it depends on
+(settings, architecture, pictures and labels, measures with their versions, weights) is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcgan_lib import checkpoints, data, results, sheets, training
+from dcgan_lib.architecture import Architecture, architecture
+from dcgan_lib.checks import choose
+from dcgan_lib.config import OPERATIONAL
+
+from . import scale
+from .measures import Measure, fingerprints
+from .rules import Rule
+
+SHEET = 10  # pictures of a variant on a study's sheet
+BOOKKEEPING = ("variant", "seed", "note", "data", "machines")  # of a row: all but what was measured
+WHERE = ("out", "device", *OPERATIONAL)  # of a configuration: what changes no number, or is named as a machine
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train: what differs from the study's base, in the configuration and in the architecture."""
+
+    name: str
+    config: dict = field(default_factory=dict)
+    arch: dict = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What would count as holding, said before the run: in words, and as a rule, rows → Verdict."""
+
+    says: str
+    rule: Rule
+    claim: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Trainings that are compared.
+
+    `images(config)` gives the pictures where they are not simply `config.data`. Weights of `stages` (steps) are kept.
+    `report(study, rows)` returns what the results file calls measured, and the claims; without one these are the rows.
+    `result` names the file of results/, `not_run` says why there is none. `by_name_only` says why a run of everything
+    leaves the study out.
+    """
+
+    name: str
+    says: str
+    base: training.TrainConfig
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...] = (0,)
+    measures: tuple[Measure, ...] = ()
+    predicts: tuple[Prediction, ...] = ()
+    images: Callable[[training.TrainConfig], data.ImageSet] | None = None
+    stages: tuple[int, ...] = ()
+    report: Callable[[Study, list[dict]], tuple[dict, dict]] | None = None
+    result: str = ""
+    not_run: str = ""
+    by_name_only: str = ""
+
+    def __post_init__(self):
+        names = [variant.name for variant in self.variants]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"study {self.name} needs variants with different names, got {names}")
+        if not self.seeds:
+            raise ValueError(f"study {self.name} needs at least one seed")
+        for variant in self.variants:
+            config_of(self, variant, self.seeds[0])  # a slip in a field's name or value shows at once
+
+    @property
+    def file(self) -> str:
+        return self.result or self.name
+
+
+# ---- what a study asks for -----------------------------------------------------------------------------------------
+
+
+def config_of(study: Study, variant: Variant, seed: int) -> training.TrainConfig:
+    """The whole configuration of one training; small, and in a folder of its own, at scale 'fast'."""
+    arch = architecture(variant.config.get("arch", study.base.arch), **variant.arch)
+    changes = {k: v for k, v in variant.config.items() if k != "arch"}
+    if {"steps", "epochs"} & set(changes):
+        changes = {"steps": None, "epochs": None} | changes
+    out = Path(changes.pop("out", Path(study.base.out) / variant.name))
+    out = out if seed == 0 else out.with_name(f"{out.name}_seed{seed}")
+    config = replace(study.base, **changes, arch=arch, seed=seed, out=out)
+    return small(config) if scale.fast() else config
+
+
+def small(config: training.TrainConfig) -> training.TrainConfig:
+    """A few steps of a narrow network of the same kind."""
+    arch = replace(config.arch, widths=tuple(max(4, width // 16) for width in config.arch.widths))
+    return replace(
+        config,
+        arch=replace(arch, dense_units=arch.dense_units and 16),
+        out=scale.runs(str(Path(config.out).relative_to("runs"))),
+        steps=scale.STEPS,
+        epochs=None,
+        batch_size=scale.BATCH,
+        start=None,
+        keep_every=config.keep_every and scale.STEPS // 2,
+        limit=config.limit and min(config.limit, 4 * scale.BATCH),
+        sample_every=1,
+        log_every=1,
+        progress=False,
+    )
+
+
+def stages_of(study: Study) -> tuple[int, ...]:
+    """Steps whose weights are kept."""
+    return (scale.STEPS // 2, scale.STEPS) if scale.fast() and study.stages else study.stages
+
+
+def measures_of(study: Study) -> tuple[Measure, ...]:
+    return tuple(m.small() for m in study.measures) if scale.fast() else study.measures
+
+
+def seeds_of(study: Study) -> tuple[int, ...]:
+    return study.seeds[:1] if scale.fast() else study.seeds
+
+
+def pictures(study: Study, config: training.TrainConfig) -> data.ImageSet:
+    """The training pictures, before `config.limit`. Raises NotAvailable."""
+    if study.images:
+        return study.images(config)
+    size = config.arch.image_size
+    name, prepared = str(config.data), data.data_root() / f"{config.data}.npz"
+    if name not in data.CARDS and not Path(name).exists():
+        if not prepared.exists():
+            raise data.NotAvailable(f"{name} is no set that the library fetches: put {prepared.name} into DCGAN_DATA")
+        return data.load(prepared, image_size=size)
+    return data.load(config.data, image_size=size)
+
+
+def chosen(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = None) -> list[tuple[Variant, int]]:
+    """The trainings of a call: some variants, some seeds, every n-th of them. Shards part the work without overlap.
+
+    Raises ValueError for an unknown variant or a shard that is not one of its number.
+    """
+    names = [variant.name for variant in study.variants]
+    only = [choose(name, names, f"variant of {study.name}") for name in only or names]
+    jobs = [(v, seed) for seed in seeds or seeds_of(study) for v in study.variants if v.name in only]
+    if shard is None:
+        return jobs
+    i, n = shard
+    if not 0 <= i < n:
+        raise ValueError(f"shard must be I/N with I from 0 to N - 1, got {i}/{n}")
+    return jobs[i::n]
+
+
+# ---- train and measure ---------------------------------------------------------------------------------------------
+
+
+def run(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = None, fresh: bool = False) -> dict:
+    """Train and measure what was asked for, then write the results file of all rows that are there.
+
+    `fresh` deletes what earlier calls left of these trainings. Returns {variant: why it was left out}; NotAvailable
+    where nothing at all could be had.
+    """
+    left_out = {}
+    jobs = chosen(study, only, seeds, shard)
+    for variant, seed in jobs:
+        config = config_of(study, variant, seed)
+        if fresh:
+            shutil.rmtree(config.out, ignore_errors=True)
+        try:
+            print(f"{study.name}: {variant.name}, seed {seed}", flush=True)
+            row(study, variant, seed)
+        except (data.NotAvailable, ImportError) as error:
+            left_out[variant.name] = first_line(error)
+    if jobs and len(left_out) == len({variant.name for variant, _ in jobs}):
+        raise data.NotAvailable(f"{study.name}: {next(iter(left_out.values()))}")
+    collect(study, left_out)
+    return left_out
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def row(study: Study, variant: Variant, seed: int) -> dict:
+    """What one training gave, trained and measured now where it is not there yet."""
+    config = config_of(study, variant, seed)
+    images = pictures(study, config)
+    try:
+        finished = train(config, images, stages_of(study))
+    except training.TrainingDiverged as error:
+        finished, message = None, first_line(error)
+    key = key_of(study, variant, seed, images)
+
+    def measured() -> dict:
+        about = {"variant": variant.name, "seed": seed, "note": variant.note, "data": images.name}
+        if finished is None:
+            return about | {"finite": False, "diverged": message}
+        about |= origin(config, finished.out)
+        for m in measures_of(study):
+            rng = np.random.default_rng((seed, zlib.crc32(m.name.encode())))
+            about |= m(finished, images, rng)
+        return about
+
+    return once(row_file(config), key, measured)
+
+
+def train(config: training.TrainConfig, images: data.ImageSet, stages: tuple[int, ...] = ()) -> training.Run:
+    """Train to the end, or to the last stage, and keep the weights at each. Goes on where it stopped."""
+    folder = training.RunFolder(config.out)
+    last = stages[-1] if stages else None
+    for step in stages:
+        kept = folder.kept(step)
+        by_itself = config.keep_every and step % config.keep_every == 0
+        if step == last or by_itself or kept.exists() or step < steps_done(folder):
+            continue
+        found = training.train(replace(config, steps=step, epochs=None), images, extend=True)
+        keep(found.out / checkpoints.FILE, kept)
+    config = replace(config, steps=last, epochs=None) if stages else config
+    found = training.train(config, images, extend=True)
+    if stages and not folder.kept(last).exists():
+        keep(found.out / checkpoints.FILE, folder.kept(last))
+    return found
+
+
+def keep(source: Path, kept: Path) -> None:
+    checkpoints.write_bytes(kept, source.read_bytes())
+
+
+def steps_done(folder: training.RunFolder) -> int:
+    """The checkpoint's step, 0 without one."""
+    return checkpoints.load_state(folder.state)[0]["step"] if folder.state.exists() else 0
+
+
+def origin(config: training.TrainConfig, out: Path) -> dict:
+    """Where a row comes from: the machines and precisions that took part, and how many pictures its networks saw.
+
+    `pictures_seen_before` counts those of the weights that the run was started from (`config.start`).
+    """
+    folder = training.RunFolder(out)
+    before = seen(config.start) if config.start else 0
+    return {
+        "start": config.start and str(Path(config.start).name),
+        "pictures_seen_before": before,
+        "pictures_seen": before + folder.finished_at() * config.batch_size,
+        "machines": [
+            {k: s.get(k) for k in ("from_step", "device", "precision", "processes", "versions")}
+            for s in folder.recorded()["stretches"]
+        ],
+    }
+
+
+def seen(weights: str | Path) -> int:
+    """Pictures that the networks of a file have seen, as it says of itself, and those of the file it started from."""
+    about = checkpoints.info(weights)["about"]
+    config = about.get("config", {})
+    start = config.get("start")
+    return about.get("step", 0) * config.get("batch_size", 0) + (seen(start) if start else 0)
+
+
+# ---- rows that may be trusted --------------------------------------------------------------------------------------
+
+
+def key_of(study: Study, variant: Variant, seed: int, images: data.ImageSet) -> dict:
+    """All that a row depends on."""
+    config = config_of(study, variant, seed)
+    folder = training.RunFolder(config.out)
+    settings = {k: v for k, v in asdict(config).items() if k not in (*WHERE, "arch")}
+    return {
+        "config": settings | {"data": Path(config.data).name, "start": config.start and str(config.start)},
+        "architecture": config.arch.to_dict(),
+        "note": variant.note,
+        "stages": stages_of(study),
+        "pictures": {"images": len(images), **fingerprints(images)},
+        "measures": [m.key() for m in measures_of(study)],
+        # Weights that other hands or another machine made give other numbers.
+        "weights": file_digest(folder.weights) if folder.weights.exists() else None,
+    }
+
+
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def row_file(config: training.TrainConfig) -> Path:
+    return Path(config.out) / "row.json"
+
+
+def once(path: Path, key: dict, measure: Callable[[], dict]) -> dict:
+    """What `measure()` returns, kept as JSON: a command that was stopped does not measure it again.
+
+    `key` says all that it depends on (fingerprints, digests, settings, versions); with another key it is measured anew.
+    """
+    key = json.loads(json.dumps(key))
+    there = kept_under(path, key)
+    if there is None:
+        checkpoints.write_bytes(path, json.dumps({"key": key, "value": measure()}).encode())
+        there = kept_under(path, key)
+    return there
+
+
+def kept_under(path: Path, key: dict) -> dict | None:
+    """What `once` kept under this very key, or None; a damaged file counts as none."""
+    try:
+        there = json.loads(path.read_text())
+        return there["value"] if there["key"] == json.loads(json.dumps(key)) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None]]:
+    """Every (variant, seed) of the study with its row, or None where it was not trained and measured as it stands."""
+    for variant, seed in chosen(study):
+        config = config_of(study, variant, seed)
+        try:
+            images = pictures(study, config)
+        except (data.NotAvailable, ImportError):
+            yield variant, seed, None
+            continue
+        yield variant, seed, kept_under(row_file(config), key_of(study, variant, seed, images))
+
+
+# ---- the results file ----------------------------------------------------------------------------------------------
+
+
+def collect(study: Study, left_out: dict[str, str]) -> Path | None:
+    """Write the results file of all rows that are there. A study with a `report` waits until none is missing."""
+    found = list(rows_there(study))
+    rows = [r for _, _, r in found if r is not None]
+    missing = [[variant.name, seed] for variant, seed, r in found if r is None]
+    if not rows or (study.report and missing):
+        print(f"{study.name}: {len(rows)} of {len(found)} rows are there, no results file yet")
+        return None
+    if study.report:
+        measured, claims = study.report(study, rows)
+    else:
+        measured, claims = compared(study, rows, missing, left_out)
+    variant, seed = next((v, s) for v, s, r in found if r is not None)
+    config = config_of(study, variant, seed)
+    images = pictures(study, config)
+    images = images if config.limit is None else images.take(config.limit, seed=config.seed)
+    machines = list({json.dumps(m, sort_keys=True): m for r in rows for m in r.get("machines", [])}.values())
+    return results.record(
+        study.file,
+        measured,
+        command=f"python -m experiments {study.name}",
+        settings=settings_of(config),
+        seed=seed,
+        images=images,
+        device="; ".join(dict.fromkeys(m["device"] for m in machines)),
+        claims=claims,
+        machines=machines,
+    )
+
+
+def settings_of(config: training.TrainConfig) -> dict:
+    """A configuration as results files show it."""
+    values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items() if k not in ("arch", "out")}
+    values["data"] = Path(values["data"]).stem if "/" in values["data"] else values["data"]
+    values["start"] = config.start and Path(config.start).name
+    return values | {"architecture": config.arch.to_dict()}
+
+
+def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, str]) -> tuple[dict, dict]:
+    """The measured part of a study of several variants, and its claims: the rows and what became of the predictions."""
+    predictions, claims = [], {}
+    for prediction in study.predicts:
+        verdict = prediction.rule(rows)
+        predictions.append({"predicts": prediction.says, "verdict": str(verdict.outcome), "words": verdict.words})
+        if prediction.claim and not missing:
+            claims[prediction.claim] = {"ours": f"{study.name}: {verdict.words}.", "verdict": str(verdict.outcome)}
+    variants = [
+        {"name": v.name, "note": v.note, "config": {k: shown(x) for k, x in v.config.items()}, "arch": v.arch}
+        for v in study.variants
+    ]
+    measured = {
+        "variants": variants,
+        "seeds": seeds_of(study),
+        "rows": rows,
+        "missing": missing,
+        "left_out": left_out,
+        "predictions": predictions,
+        "sheet": sheet(study, rows),
+    }
+    return measured, claims
+
+
+def measured_of(row: dict) -> dict:
+    """A row without its bookkeeping: what the results file of a single training calls measured."""
+    return {k: v for k, v in row.items() if k not in BOOKKEEPING}
+
+
+def shown(value):
+    """A setting as JSON can hold it."""
+    return value.to_dict() if isinstance(value, Architecture) else str(value) if isinstance(value, Path) else value
+
+
+def film(out: Path, name: str, image_size: int, frames: tuple[int, ...], columns: int = 10) -> list[int]:
+    """Write results/<name>_film.png, the first latents' pictures, a row a moment; return the moments' steps."""
+    found = sorted((out / "samples").glob("step_*.png"))
+    moments = [found[min(i, len(found) - 1)] for i in frames]
+    rows = [sheets.untile(path, image_size)[:columns] for path in moments]
+    path = results.folder() / f"{name}_film.png"
+    Image.fromarray(sheets.tile(np.concatenate(rows), columns, gap=0)).save(path, optimize=True)
+    return [int(p.stem.split("_")[1]) for p in moments]
+
+
+def sheet(study: Study, rows: list[dict], side: int = 64) -> list[str]:
+    """Write results/<file>_samples.png: the last pictures of each variant's first seed, a row a variant; its names."""
+    names, tiles = [], []
+    for variant in study.variants:
+        seed = next((r["seed"] for r in rows if r["variant"] == variant.name and "diverged" not in r), None)
+        if seed is None:
+            continue
+        config = config_of(study, variant, seed)
+        last = sorted((Path(config.out) / "samples").glob("step_*.png"))[-1]
+        for picture in sheets.untile(last, config.arch.image_size)[:SHEET]:
+            picture = Image.fromarray(picture.squeeze()).convert("RGB").resize((side, side), Image.Resampling.NEAREST)
+            tiles.append(np.asarray(picture))
+        names.append(variant.name)
+    if tiles:
+        path = results.folder() / f"{study.file}_samples.png"
+        Image.fromarray(sheets.tile(np.stack(tiles), SHEET, gap=0)).save(path, optimize=True)
+    return names
+
+
+def ship(
+    name: str,
+    config: training.TrainConfig,
+    result: str,
+    parts: tuple[str, ...] = ("generator", "discriminator"),
+    source: Path | None = None,
+) -> None:
+    """Ship a run's weights in half precision, or some `parts` of them; `source` is a kept file instead of the end's."""
+    import torch
+
+    source = source or Path(config.out) / checkpoints.FILE
+    networks = dict(zip(("generator", "discriminator"), checkpoints.load(source), strict=True))
+    about = {"result": f"results/{result}.json", **checkpoints.info(source)["about"]}
+    target = scale.weights(f"{name}.safetensors")
+    checkpoints.save(target, *(networks[p] if p in parts else None for p in networks), about, torch.float16)

@@ -1,0 +1,192 @@
+import csv
+
+import imagehash
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.spatial.distance import pdist, squareform
+from sklearn.datasets import load_sample_images
+
+from dcgan_lib import deduplication
+from dcgan_lib.data import ImageSet
+from dcgan_lib.deduplication import KINDS, find_duplicates, plant
+
+N, COPIES = 300, 40
+
+
+@pytest.fixture(scope="module")
+def crops():
+    """Photographs cut into crops of 32x32 side by side, the 300 with most detail (not sky and blur): (N, 32, 32, 3)."""
+    cut = [
+        p[y : y + 32, x : x + 32]
+        for p in load_sample_images().images
+        for y in range(0, 390, 32)
+        for x in range(0, 600, 32)
+    ]
+    detail = [np.abs(np.diff(c.astype(float), axis=0)).mean() for c in cut]
+    return np.stack(cut)[np.sort(np.argsort(detail)[-N:])]
+
+
+@pytest.fixture(scope="module")
+def planted(crops):
+    """The crops with 40 copies of each kind behind them, and kind → pairs."""
+    rng, parts, pairs = np.random.default_rng(1), [crops], {}
+    for k, kind in enumerate(KINDS):
+        copies, originals = plant(crops[k * 50 : k * 50 + 50], kind, COPIES, rng)
+        first = N + k * COPIES
+        pairs[kind] = {(int(o) + k * 50, first + i) for i, o in enumerate(originals)}
+        parts.append(copies)
+    return np.concatenate(parts), pairs
+
+
+def as_set(pairs):
+    return {tuple(pair) for pair in pairs.tolist()}
+
+
+@pytest.fixture(scope="module")
+def found(planted):
+    pictures, _ = planted
+    return {m: find_duplicates(pictures, mirrored=m, steps=400, progress=False) for m in (False, True)}
+
+
+def test_planted_copies_are_found_and_others_are_not(planted, found):
+    _, pairs = planted
+    ours = as_set(found[False].pairs)
+    for kind, least in {"exact": 1, "resized": 0.9, "recompressed": 0.9, "brightness": 0.9}.items():
+        assert len(ours & pairs[kind]) >= least * COPIES, kind
+    assert len(ours & pairs["mirrored"]) <= 0.1 * COPIES
+    wrong = ours - set.union(*pairs.values())
+    assert len(wrong) <= 0.01 * len(ours), wrong
+    mirrored = as_set(found[True].pairs)
+    assert len(mirrored & pairs["mirrored"]) == COPIES
+    assert len(mirrored - set.union(*pairs.values())) <= 0.01 * len(mirrored)
+
+
+def test_the_papers_way_is_exact_and_misses_what_a_perceptual_hash_finds(planted):
+    """Equal codes only: pairs are right; of recompressed copies `imagehash` (4 bits of 64) finds more."""
+    pictures, pairs = planted
+    paper = as_set(find_duplicates(pictures, radius=0, tolerance=np.inf, steps=400, progress=False).pairs)
+    assert pairs["exact"] <= paper
+    assert len(paper - set.union(*pairs.values())) <= 0.01 * len(paper)
+    hashes = [imagehash.phash(Image.fromarray(picture)) for picture in pictures]
+    theirs = sum(hashes[a] - hashes[b] <= 4 for a, b in pairs["recompressed"])
+    assert len(paper & pairs["recompressed"]) < theirs
+
+
+def test_one_seed_one_answer_and_grey_pictures_and_sets_are_taken(crops):
+    pictures = np.concatenate([crops[:60], crops[:5]])
+    first, again = (find_duplicates(pictures, steps=200, progress=False) for _ in range(2))
+    assert np.array_equal(first.pairs, again.pairs) and np.array_equal(first.distances, again.distances)
+    of_set = find_duplicates(ImageSet("own", "train", pictures, "0"), steps=200, progress=False)
+    assert np.array_equal(of_set.pairs, first.pairs)
+    grey = find_duplicates(pictures[..., :1], steps=200, progress=False)
+    for duplicates in (first, grey):
+        assert {(i, 60 + i) for i in range(5)} <= as_set(duplicates.pairs)
+
+
+def test_the_autoencoder_learns_to_redraw(crops):
+    x = deduplication.crops(crops)
+    errors = []
+    for steps in (1, 400):
+        network = deduplication.fit(crops, steps=steps, progress=False)
+        errors.append((network(x, torch.Generator().manual_seed(0)) - x).square().mean().item())
+    assert errors[1] < 0.6 * errors[0]
+    assert [tuple(p.shape) for p in network.parameters()] == [(128, 3072), (128,), (3072, 128), (3072,)]
+    assert network.hash(x).shape == (N, 16)
+    assert torch.allclose(x.mean(1), torch.zeros(N), atol=1e-4) and torch.allclose(x.std(1), torch.ones(N), atol=1e-3)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, 7])
+def test_candidates_are_all_pairs_within_the_radius(radius):
+    rng = np.random.default_rng(radius)
+    bits = rng.integers(0, 2, (300, 64), np.uint8)
+    for copy, original in zip(range(150, 300), range(150), strict=True):  # 0 to 11 bits away
+        bits[copy] = bits[original]
+        bits[copy, rng.permutation(64)[: rng.integers(0, 12)]] ^= 1
+    apart = squareform(pdist(bits, "hamming") * 64).round()
+    expected = {(int(a), int(b)) for a, b in np.argwhere(apart <= radius) if a < b}
+    pairs, hamming = deduplication.candidates(np.packbits(bits, axis=1), radius, window=299)
+    assert as_set(pairs) == expected and len(pairs) == len(expected) > 5
+    assert np.array_equal(hamming, apart[tuple(pairs.T)])
+    with pytest.raises(ValueError, match="0 to 7"):
+        deduplication.candidates(np.packbits(bits, axis=1), 8)
+
+
+def test_a_large_bucket_costs_a_window_a_picture_and_stays_one_cluster():
+    hashes = np.zeros((5_000, 16), np.uint8)
+    pairs, _ = deduplication.candidates(hashes, 0, window=4)
+    assert len(pairs) == 4 * 5_000 - (1 + 2 + 3 + 4)
+    assert (deduplication.clusters(pairs, 5_000) == 0).all()
+
+
+def test_clusters_hang_together_and_all_but_their_first_are_redundant(tmp_path):
+    pairs = np.array([[1, 6], [2, 3], [3, 5], [0, 8]])
+    found = deduplication.Duplicates(9, pairs, np.array([0, 1, 2, 3]), np.array([0, 0.1, 0.2, 0.3]))
+    assert found.clusters.tolist() == [0, 1, 2, 2, -1, 2, 1, -1, 0]
+    assert found.redundant.tolist() == [3, 5, 6, 8]
+    none = deduplication.Duplicates(3, np.empty((0, 2), int), np.empty(0, int), np.empty(0))
+    assert none.clusters.tolist() == [-1, -1, -1] and not len(none.redundant)
+    names = [f"of a, {i}.png" for i in range(9)]
+    with deduplication.write_csv(found, tmp_path / "list.csv", names).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["cluster"] for row in rows] == ["0", "1", "2", "2"]
+    assert rows[0] == {
+        "cluster": "0", "first": names[0], "second": names[8], "hamming": "3", "distance": "0.3000",
+    }  # fmt: skip
+    assert deduplication.write_csv(none, tmp_path / "none.csv").read_text().count("\n") == 1
+    with pytest.raises(ValueError, match="9 names"):
+        deduplication.write_csv(found, tmp_path / "list.csv", names[:2])
+
+
+def test_distance_sees_through_small_shifts_and_mirrors(crops):
+    small = np.stack([np.asarray(Image.fromarray(c).resize((36, 36))) for c in crops[:50]])
+    shifted = np.concatenate([small[:, 2:34, 2:34], small[:, 3:35, 1:33], small[:, 2:34, 2:34][:, :, ::-1]])
+    rows = np.arange(50)
+    pairs = {
+        "equal": np.stack([rows, rows], 1),
+        "shifted": np.stack([rows, rows + 50], 1),
+        "mirrored": np.stack([rows, rows + 100], 1),
+        "others": np.stack([rows, (rows + 1) % 50], 1),
+    }
+    apart = {name: deduplication.distance(shifted, p) for name, p in pairs.items()}
+    assert not apart["equal"].any()
+    assert np.quantile(apart["shifted"], 0.9) < 0.5 < apart["others"].min()
+    assert apart["mirrored"].mean() > 0.5
+    assert deduplication.distance(shifted, pairs["mirrored"], mirrored=True).max() < 1e-3
+    assert np.quantile(deduplication.distance(shifted, pairs["shifted"], shift=0), 0.9) > 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_are_of_their_kind(crops, kind):
+    copies, originals = plant(crops, kind, 30, np.random.default_rng(5))
+    again, _ = plant(crops, kind, 30, np.random.default_rng(5))
+    source = crops[originals]
+    assert copies.shape == source.shape and copies.dtype == np.uint8 and np.array_equal(copies, again)
+    assert len(set(originals.tolist())) == 30
+    if kind == "exact":
+        assert np.array_equal(copies, source)
+        return
+    assert (copies != source).any((1, 2, 3)).all()
+    if kind == "mirrored":
+        assert np.array_equal(copies[:, :, ::-1], source)
+    elif kind == "shifted":
+        for copy, picture in zip(copies, source, strict=True):
+            by = [(y, x) for y in (-2, -1, 1, 2) for x in (-2, -1, 1, 2)]
+            inner = [np.array_equal(copy[2:-2, 2:-2], np.roll(picture, s, (0, 1))[2:-2, 2:-2]) for s in by]
+            assert sum(inner) >= 1
+    else:
+        assert np.abs(copies.astype(float) - source).mean((1, 2, 3)).max() < 60
+    one, _ = plant(crops[..., :1], kind, 3, np.random.default_rng(0))
+    assert one.shape == (3, 32, 32, 1)
+
+
+def test_wrong_input_is_named(crops):
+    with pytest.raises(ValueError, match="unknown kind of copy 'turned'"):
+        plant(crops, "turned", 1, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="from 1 to the 300"):
+        plant(crops, "exact", 301, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"at least 2 pictures.*\(1, 32"):
+        find_duplicates(crops[:1], progress=False)
+    with pytest.raises(ValueError, match="float32"):
+        find_duplicates(crops.astype(np.float32), progress=False)

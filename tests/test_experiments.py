@@ -1,0 +1,474 @@
+"""Experiments: rows are kept as long as all they depend on is the same; shards, rules, every registered name."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dcgan_lib import checkpoints, data, results, training
+from dcgan_lib.architecture import architecture
+from experiments import __main__ as command
+from experiments import measures, rules, scale
+from experiments import study as studies
+from experiments.analyses import ANALYSES
+from experiments.measures import Measure
+from experiments.studies import STUDIES
+from experiments.study import Prediction, Study, Variant
+from experiments.verdicts import CONTROLS, Outcome
+
+ROOT = Path(__file__).parents[1]
+TINY = architecture("tiny32", channels=1, widths=(4, 8, 16))
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path, monkeypatch):
+    """Runs and results of a test are its own; each test starts at the scale of the reference runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("DCGAN_SCALE", raising=False)
+    (tmp_path / "results").mkdir()
+
+
+def counted(calls: list, version: int = 1, **settings) -> Measure:
+    """A measure that notes who was measured."""
+
+    def function(run, real, rng, **settings) -> dict:
+        calls.append(run.out.name)
+        return {"number": float(rng.random()), "seen": len(real)} | settings
+
+    return Measure("counted", version, function, settings)
+
+
+def two(*found: Measure, **changes) -> Study:
+    base = training.TrainConfig(
+        data="digits", out="runs/two", arch=TINY, batch_size=8, steps=4, checkpoint_seconds=0, progress=False
+    )
+    variants = (Variant("fast", {"learning_rate": 1e-3}), Variant("wide", arch={"widths": (8, 8, 16)}, note="wider"))
+    return Study("two", "a test", base, variants, **{"seeds": (0,), "measures": found} | changes)
+
+
+def steps_taken(monkeypatch) -> list[int]:
+    """The steps that any trainer takes from here on."""
+    taken, step = [], training.Trainer.step
+    monkeypatch.setattr(training.Trainer, "step", lambda self, k, log=False: taken.append(k) or step(self, k, log))
+    return taken
+
+
+# ---- a study from nothing to its results file ------------------------------------------------------------------------
+
+
+def test_a_study_ends_in_one_file_that_names_the_machines():
+    calls = []
+    assert studies.run(two(counted(calls))) == {}
+    found = results.load("two")
+    rows = found["measured"]["rows"]
+    assert [(r["variant"], r["seed"], r["seen"]) for r in rows] == [("fast", 0, 1797), ("wide", 0, 1797)]
+    assert found["measured"]["missing"] == [] and found["command"] == "python -m experiments two"
+    assert rows[0]["pictures_seen"] == 4 * 8 and rows[0]["pictures_seen_before"] == 0
+    (machine,) = found["machines"]
+    assert machine["device"] == found["device"] and machine["precision"] in ("float32", "bfloat16")
+    assert found["measured"]["variants"][1]["arch"] == {"widths": [8, 8, 16]}
+    assert found["measured"]["sheet"] == ["fast", "wide"] and (results.folder() / "two_samples.png").exists()
+
+
+def test_a_second_call_trains_and_measures_nothing(monkeypatch):
+    calls = []
+    studies.run(two(counted(calls)))
+    before, taken = results.digest("two"), steps_taken(monkeypatch)
+    studies.run(two(counted(calls)))
+    assert calls == ["fast", "wide"] and taken == [] and results.digest("two") == before
+
+
+def test_killed_in_a_training_it_goes_on_from_there(monkeypatch):
+    calls, step = [], training.Trainer.step
+
+    def killed(self, k, log=False):
+        if k == 2 and self.arch.widths == (8, 8, 16):
+            raise KeyboardInterrupt
+        return step(self, k, log)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.Trainer, "step", killed)
+        studies.run(two(counted(calls)))
+    assert calls == ["fast"]
+    taken = steps_taken(monkeypatch)
+    studies.run(two(counted(calls)))
+    assert taken == [2, 3], "the second training goes on after its second step, the first is not repeated"
+    assert calls == ["fast", "wide"]
+
+
+def test_only_what_is_asked_for_is_run_and_the_file_says_what_is_missing():
+    calls = []
+    studies.run(two(counted(calls), seeds=(0, 1)), only=["wide"], seeds=[1])
+    assert calls == ["wide_seed1"]
+    assert results.load("two")["measured"]["missing"] == [["fast", 0], ["wide", 0], ["fast", 1]]
+    with pytest.raises(ValueError, match=r"unknown variant of two 'wode'.*did you mean 'wide'"):
+        studies.run(two(), only=["wode"])
+
+
+def test_fresh_forgets_what_was_there(monkeypatch):
+    calls = []
+    studies.run(two(counted(calls)))
+    taken = steps_taken(monkeypatch)
+    studies.run(two(counted(calls)), only=["fast"], fresh=True)
+    assert taken == [0, 1, 2, 3] and calls == ["fast", "wide", "fast"]
+
+
+def test_a_variant_without_pictures_is_left_out_and_the_others_are_not():
+    study = two(counted([]))
+    study = replace(study, variants=(*study.variants, Variant("bedrooms", {"data": "bedrooms_of_mine"})))
+    left_out = studies.run(study)
+    assert list(left_out) == ["bedrooms"] and "bedrooms_of_mine.npz" in left_out["bedrooms"]
+    assert results.load("two")["measured"]["left_out"] == left_out
+    assert len(results.load("two")["measured"]["rows"]) == 2
+    with pytest.raises(data.NotAvailable):
+        studies.run(study, only=["bedrooms"])
+
+
+def test_a_training_that_diverges_is_a_row(monkeypatch):
+    def diverges(*_, **__):
+        raise training.TrainingDiverged("losses became NaN")
+
+    monkeypatch.setattr(training, "train", diverges)
+    studies.run(two(counted(calls := [])))
+    assert calls == []
+    assert all(r["finite"] is False and "NaN" in r["diverged"] for r in results.load("two")["measured"]["rows"])
+
+
+def test_stages_are_kept_and_a_later_start_counts_pictures_seen_before():
+    study = two(counted([]), stages=(1, 3, 4))
+    studies.run(study, only=["fast"])
+    config = studies.config_of(study, study.variants[0], 0)
+    folder = training.RunFolder(config.out)
+    assert [folder.kept(n).exists() for n in (1, 2, 3, 4)] == [True, False, True, True]
+    assert folder.kept(4).read_bytes() == folder.weights.read_bytes() != folder.kept(3).read_bytes()
+    more = replace(study, variants=(Variant("more", {"learning_rate": 1e-3, "start": str(folder.weights)}),))
+    studies.run(more)
+    (row,) = results.load("two")["measured"]["rows"]
+    assert (row["pictures_seen_before"], row["pictures_seen"], row["start"]) == (32, 64, "weights.safetensors")
+
+
+# ---- rows that may be trusted ----------------------------------------------------------------------------------------
+
+
+def test_once_heeds_its_key(tmp_path):
+    path, measured = tmp_path / "row.json", iter(range(9))
+    key = {"test": "abc", "C": (1e-3,)}
+    assert studies.once(path, key, lambda: next(measured)) == 0
+    assert studies.once(path, {"C": [1e-3], "test": "abc"}, lambda: next(measured)) == 0, "the same key"
+    assert studies.once(path, key | {"test": "abd"}, lambda: next(measured)) == 1
+    path.write_text('{"key": {"test"')
+    assert studies.once(path, key, lambda: next(measured)) == 2, "a torn file counts as none"
+
+
+def relabelled(config):
+    found = data.load("digits", image_size=32)
+    return replace(found, labels=(found.labels + 1) % 10)
+
+
+def depending(calls: list, on: dict) -> Measure:
+    return replace(counted(calls), depends=lambda settings: on)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: replace(s, measures=(replace(s.measures[0], version=2),)),
+        lambda s: replace(s, measures=(replace(s.measures[0], settings={"C": 1e-2}),)),
+        lambda s: replace(s, measures=(replace(s.measures[0], depends=lambda settings: {"test": "other"}),)),
+        lambda s: replace(s, images=relabelled),
+        lambda s: replace(s, stages=(2, 4)),
+    ],
+    ids=["version of the measure", "settings of the SVM", "fingerprint of the test part", "labels", "stages"],
+)
+def test_a_changed_key_measures_anew(change):
+    calls = []
+    study = two(depending(calls, {"test": "one"}))
+    studies.run(study, only=["fast"])
+    studies.run(study, only=["fast"])
+    assert calls == ["fast"]
+    studies.run(change(study), only=["fast"])
+    assert calls == ["fast", "fast"]
+
+
+def test_other_weights_are_measured_anew():
+    calls = []
+    studies.run(two(counted(calls)), only=["fast"])
+    config = studies.config_of(two(), two().variants[0], 0)
+    generator, discriminator = checkpoints.load(config.out)
+    next(generator.parameters()).data.add_(1)
+    about = checkpoints.info(config.out)["about"]
+    checkpoints.save(config.out / checkpoints.FILE, generator, discriminator, about)
+    studies.run(two(counted(calls)), only=["fast"])
+    assert calls == ["fast", "fast"]
+
+
+def test_measures_name_the_labelled_sets_they_look_at(monkeypatch):
+    monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
+    before = {name: m.key() for name, m in measures.MEASURES.items() if name in ("class_report", "d_worth")}
+    assert (
+        before["class_report"]["depends"]["test"]["pictures"] != before["class_report"]["depends"]["train"]["pictures"]
+    )
+    for file in ("mnist", "cifar10"):
+        with np.load(f"data/{file}.npz") as held:
+            parts = dict(held)
+        parts["y_train"] = (parts["y_train"] + 1) % 10
+        parts["x_test"] = 255 - parts["x_test"]
+        np.savez(f"data/{file}.npz", **parts)
+    for name, key in before.items():
+        now = measures.MEASURES[name].key()
+        assert now["depends"]["train"]["pictures"] == key["depends"]["train"]["pictures"]
+        assert now["depends"]["train"]["labels"] != key["depends"]["train"]["labels"]
+    assert measures.class_report.key()["depends"]["test"] != before["class_report"]["depends"]["test"]
+
+
+# ---- what is asked for -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_shards_part_the_work(n):
+    study = two(seeds=(0, 1, 2))
+    every = [(v.name, seed) for v, seed in studies.chosen(study)]
+    parts = [[(v.name, seed) for v, seed in studies.chosen(study, shard=(i, n))] for i in range(n)]
+    assert sorted(job for part in parts for job in part) == sorted(every) and len(every) == 6
+    with pytest.raises(ValueError, match=f"from 0 to N - 1, got {n}/{n}"):
+        studies.chosen(study, shard=(n, n))
+
+
+def test_a_slip_in_a_variant_shows_before_anything_is_trained():
+    with pytest.raises(ValueError, match="latent_dimm"):
+        replace(two(), variants=(Variant("slip", arch={"latent_dimm": 3}),))
+    with pytest.raises(TypeError, match="learning_rat"):
+        replace(two(), variants=(Variant("slip", {"learning_rat": 3}),))
+    with pytest.raises(ValueError, match="different names"):
+        replace(two(), variants=(Variant("same"), Variant("same")))
+    with pytest.raises(ValueError, match="no setting draw: known are samples"):
+        measures.spread.set(draw=3)
+
+
+def test_every_name_has_a_results_file_or_says_why_not(monkeypatch):
+    monkeypatch.delenv("DCGAN_RESULTS")
+    assert not set(STUDIES) & set(ANALYSES)
+    for name, entry in (STUDIES | ANALYSES).items():
+        there = (ROOT / "results" / f"{entry.file}.json").exists()
+        assert there != bool(entry.not_run), f"{name}: {'remove' if there else 'give'} its not_run"
+        assert entry.says
+    listed = "\n".join(command.listed())
+    assert all(f"  {name} " in listed for name in STUDIES | ANALYSES)
+    assert set(command.ORDER) == set(STUDIES) | set(ANALYSES)
+
+
+def test_studies_that_compare_predict_and_repeat():
+    for name, study in STUDIES.items():
+        if study.report is None:
+            assert study.predicts and study.seeds == (0, 1, 2), name
+            every = {m.name for m in study.measures}
+            assert every <= set(measures.MEASURES)
+
+
+def test_everything_goes_on_after_a_failure(monkeypatch, capsys):
+    tried = []
+
+    def one(name, done):
+        tried.append(name)
+        if name == "svhn":
+            raise data.NotAvailable("SVHN could not be had.\nTried: nothing")
+        if name == "mnist":
+            raise RuntimeError("a slip")
+        done.add(name)
+        return {"the authors' row": "not set"} if name == "features_svhn" else {}
+
+    monkeypatch.setattr(command, "one", one)
+    assert command.main(["all"]) == 1
+    said = capsys.readouterr()
+    assert set(tried) == set(command.ORDER) - {"lsun_bedroom"}
+    assert "left out: svhn: SVHN could not be had." in said.out and "failed: mnist: RuntimeError: a slip" in said.out
+    assert "left out: features_svhn, the authors' row: not set" in said.out and "left out: lsun_bedroom" in said.out
+    assert "a slip" in said.err, "with its traceback"
+
+
+def test_the_command_says_what_is_wrong(capsys):
+    assert command.main(["cifar1"]) == 1
+    assert "unknown experiment 'cifar1': did you mean 'cifar10'" in capsys.readouterr().err
+    for wrong in (["cifar10", "--shard", "2/2"], ["nearest_digits", "--only", "x"], ["cifar10", "--onl"]):
+        with pytest.raises(SystemExit):
+            command.main(wrong)
+
+
+# ---- measures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short run on digits, and its pictures."""
+    images = data.load("digits", image_size=32)
+    config = training.TrainConfig(
+        data="digits",
+        out=tmp_path_factory.mktemp("run"),
+        arch=TINY,
+        batch_size=16,
+        steps=8,
+        log_every=1,
+        progress=False,
+    )
+    return training.train(config, images), images
+
+
+def of(measure: Measure, trained, seed: int = 0) -> dict:
+    return measure(*trained, np.random.default_rng(seed))
+
+
+def test_statistics_are_those_of_the_log(trained):
+    found = of(measures.statistics, trained)
+    losses = [row["loss_g"] for row in trained[0].stats]
+    assert found["steps"] == 8 and found["finite"] and found["precision"] in ("float32", "bfloat16")
+    assert found["lowest_losses"]["loss_g"] == min(losses)
+    assert found["mean_losses"]["loss_g"] == pytest.approx(np.mean(losses))
+    assert found["late_means"]["loss_g"] == pytest.approx(losses[-1])
+    many = [{"step": i + 1, "loss_d": float(i)} for i in range(900)]
+    thin = measures.thinned(many)
+    assert len(thin) == 300 and thin[0] == {"step": 3, "loss_d": 1.0} and thin[-1]["step"] == 900
+
+
+def test_frechet_tells_digits_from_what_is_none(trained):
+    found = of(measures.frechet.set(samples=200), trained)
+    assert set(found["controls"]) == set(CONTROLS) and found["distance_of"] == 200
+    assert found["frechet_real"] < min(found["frechet"], *found["controls"].values())
+    assert found == of(measures.frechet.set(samples=200), trained), "the same draws"
+
+
+def test_spread_of_digits_is_their_deviation(trained):
+    found = of(measures.spread.set(samples=5_000), trained)
+    assert found["real_spread"] == pytest.approx(float(trained[1].tensor().std(0).mean()), rel=1e-5)
+    assert 0 < found["spread"] != found["real_spread"]
+
+
+def test_d_is_worth_more_with_right_labels(trained, monkeypatch):
+    settings = {"labelled_set": "digits", "labelled": 600, "tested": 600}
+    found = of(measures.d_worth.set(**settings), trained)
+    assert found["d_worth"] > 0.7 and found["d_worth_interval"][0] < found["d_worth"] < found["d_worth_interval"][1]
+    load = data.load
+    monkeypatch.setattr(
+        data,
+        "load",
+        lambda *a, **k: replace(load(*a, **k), labels=np.random.default_rng(1).permutation(load(*a, **k).labels)),
+    )
+    assert of(measures.d_worth.set(**settings), trained)["d_worth"] < 0.25
+
+
+def test_memorised_is_nearly_all_of_copies_and_little_of_noise(trained, monkeypatch):
+    real = trained[1]
+    monkeypatch.setattr(measures, "drawn", lambda generator, n, rng: real.tensor(slice(0, n)))
+    assert of(measures.memorised.set(samples=100), trained)["memorised"] == 1
+    monkeypatch.setattr(measures, "drawn", lambda generator, n, rng: real.tensor(slice(0, n)).flip(0, 2, 3) * -1)
+    assert of(measures.memorised.set(samples=100), trained)["memorised"] < 0.1
+
+
+def test_cost_counts_multiplications(trained):
+    small, large = (
+        measures.cost.set(steps=2, warm=1, batch_size=n)(*trained, np.random.default_rng(0)) for n in (8, 16)
+    )
+    assert large["multiplications_a_step"] == 2 * small["multiplications_a_step"] > 0
+    assert small["seconds_a_step"] > 0 and len(small["parameters"]) == 2
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+def rows(**distances) -> list[dict]:
+    controls = dict.fromkeys(CONTROLS, 9.0)
+    return [
+        {"variant": v, "finite": True, "frechet": d, "controls": controls}
+        for v, found in distances.items()
+        for d in found
+    ]
+
+
+def test_every_worse():
+    rule = rules.every_worse("base", "a", "b")
+    base = [1.0, 1.1, 1.2]
+    assert rule(rows(base=base, a=[1.3, 1.4, 1.5], b=[2, 2, 2])).outcome is Outcome.HOLDS
+    assert rule(rows(base=base, a=[1.15, 1.4, 1.5], b=[2, 2, 2])).outcome is Outcome.IN_PART
+    found = rule(rows(base=base, a=[1.1, 1.1, 1.1], b=[0.1, 0.2, 0.3]))
+    assert (
+        found.outcome is Outcome.NOT and "better: b" in found.words and "no difference beyond seeds: a" in found.words
+    )
+    assert rule(rows(base=base, a=[2, 2], b=[2, 2, 2])).outcome is Outcome.UNDECIDED
+    diverged = [{"variant": "a", "finite": False}] * 3
+    assert rule(rows(base=base, b=[2, 2, 2]) + diverged).outcome is Outcome.HOLDS
+
+
+def test_no_gain():
+    rule = rules.no_gain(("few", "many"))
+    assert rule(rows(few=[1, 2, 3], many=[1, 2, 3])).outcome is Outcome.HOLDS
+    assert rule(rows(few=[1, 2, 3], many=[4, 5, 6])).outcome is Outcome.HOLDS
+    assert rule(rows(few=[4, 5, 6], many=[1, 2, 3])).outcome is Outcome.NOT
+    both = rules.no_gain(("few", "many"), ("few", "most"))
+    assert both(rows(few=[4, 5, 6], many=[1, 2, 3], most=[5, 5, 5])).outcome is Outcome.IN_PART
+
+
+def test_stable_is_the_rule_of_c1():
+    assert rules.stable()(rows(a=[1, 2, 8.9])).outcome is Outcome.HOLDS
+    assert rules.stable()(rows(a=[1, 2, 9.1])).outcome is Outcome.IN_PART
+    assert rules.stable("a")(rows(a=[1, 2, 3], b=[99, 99, 99])).outcome is Outcome.HOLDS
+    assert rules.stable()([*rows(a=[1, 2]), {"variant": "a", "finite": False}]).outcome is Outcome.IN_PART
+
+
+def test_time_ratios():
+    def timed(**seconds):
+        return [
+            {"variant": v, "seconds_a_step": s, "device": "one", "cost_precision": "float32"}
+            for v, s in seconds.items()
+        ]
+
+    rule = rules.time_ratios("base", {"five": 5, "many": 28})
+    assert rule(timed(base=1, five=4, many=30)).outcome is Outcome.HOLDS
+    assert rule(timed(base=1, five=5, many=10)).outcome is Outcome.IN_PART
+    assert rule(timed(base=1, five=1, many=1)).outcome is Outcome.NOT
+    elsewhere = [timed(base=1)[0] | {"device": "another"}]
+    assert rule(timed(five=5, many=28) + elsewhere).outcome is Outcome.UNDECIDED
+
+
+def test_degrades():
+    def curves(*found):
+        return [{"stages": [{"frechet": d} for d in curve]} for curve in found]
+
+    rule = rules.degrades(0.1)
+    assert rule(curves((3, 1, 2), (2, 1, 1.2), (1, 2, 3))).outcome is Outcome.HOLDS
+    assert rule(curves((3, 1, 2), (2, 1, 1.05), (1, 2, 3))).outcome is Outcome.IN_PART
+    assert rule(curves((3, 2, 1), (2, 1, 1.05), (3, 2, 1))).outcome is Outcome.NOT
+    assert rule(curves((3, 1, 2), (3, 1, 2))).outcome is Outcome.UNDECIDED
+
+
+def test_predictions_are_judged_in_the_results_file():
+    study = two(counted([]), predicts=(Prediction("wide is worse", rules.every_worse("fast", "wide"), "C1"),))
+    studies.run(study)
+    found = results.load("two")
+    assert found["measured"]["predictions"][0]["verdict"] == "undecided" == found["claims"]["C1"]["verdict"]
+
+
+# ---- scale fast ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["svhn"], ["data_size", "--only", "anime_100"], ["inspection_forgetting_scenes"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_fast_runs_from_nothing_to_its_end(arguments, tmp_path):
+    own = {"PYTHONPATH": str(ROOT), "DCGAN_SCALE": "fast", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    environment = {k: v for k, v in os.environ.items() if k != "DCGAN_RESULTS"} | own
+    recorded = {path.name: path.read_bytes() for path in (ROOT / "results").glob("*.json")}
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    name = (STUDIES | ANALYSES)[arguments[0]].file
+    record = json.loads((tmp_path / "runs" / "fast" / "results" / f"{name}.json").read_text())
+    assert record["name"] == name and record["command"] == f"python -m experiments {arguments[0]}"
+    assert {path.name: path.read_bytes() for path in (ROOT / "results").glob("*.json")} == recorded

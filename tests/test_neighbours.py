@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+
+from dcgan_lib import neighbours
+from dcgan_lib.neighbours import NearestNeighbour
+
+
+def brute_force(queries, samples):
+    """Index of the nearest sample, the earliest among equals, and its squared distance, without products."""
+    apart = np.stack([np.square(samples.astype(np.float64) - q).sum(1) for q in queries.astype(np.float64)])
+    return apart.argmin(1), apart.min(1)
+
+
+def stream(model, x, y, sizes):
+    start = 0
+    for size in sizes:
+        model.partial_fit(x[start : start + size], y[start : start + size])
+        start += size
+    assert start == len(x)
+    return model
+
+
+def test_predictions_are_those_of_scikit_learn_on_digits():
+    x, y = load_digits(return_X_y=True)
+    queries, x, y_test, y = x[:600], x[600:], y[:600], y[600:]
+    ours = stream(NearestNeighbour(queries.astype(np.uint8), block=100), x.astype(np.uint8), y, [1, 99, 500, 597])
+    theirs = KNeighborsClassifier(1, algorithm="brute").fit(x, y)
+    distance, index = theirs.kneighbors(queries)
+    tied = (brute_force(queries, x)[1][:, None] == [np.square(x - q).sum(1) for q in queries]).sum(1) > 1
+    assert np.array_equal(ours.predict(), theirs.predict(queries))
+    assert np.array_equal(ours.indices[~tied], index[~tied, 0])
+    assert np.allclose(ours.distances, distance[:, 0], rtol=1e-12)
+    assert (ours.predict() == y_test).mean() > 0.95
+
+
+@pytest.mark.parametrize("kind", ["uniform", "far from the origin", "bytes"])
+def test_neighbours_are_exact_where_float32_products_are_not(kind):
+    rng = np.random.default_rng(3)
+    if kind == "bytes":  # squared lengths above 2^24, and distances that differ by 1
+        centre = rng.integers(180, 254, 784)
+        queries, x = (np.clip(centre + rng.integers(-1, 2, (n, 784)), 0, 255).astype(np.uint8) for n in (200, 1500))
+    else:
+        far = 0 if kind == "uniform" else 100
+        queries, x = ((rng.random((n, 60)) + far).astype(np.float32) for n in (200, 1500))
+    y = rng.integers(0, 10, len(x))
+    index, squared = brute_force(queries, x)
+    if kind != "uniform":  # the test would not see a plain float32 search otherwise
+        q, s = (torch.from_numpy(v).float() for v in (queries, x))
+        assert not np.array_equal((s.square().sum(1) - 2 * q @ s.T).argmin(1).numpy(), index)
+    ours = stream(NearestNeighbour(queries, block=64), x, y, [700, 800])
+    assert np.array_equal(ours.indices, index)
+    assert np.allclose(ours.squared, squared, rtol=1e-12, atol=0)
+    assert np.array_equal(ours.predict(), KNeighborsClassifier(1, algorithm="brute").fit(x, y).predict(queries)) or (
+        kind == "bytes"  # scikit-learn does not say which of equally near ones it takes
+    )
+
+
+def test_of_equally_near_samples_the_earliest_counts_in_a_block_and_across_calls():
+    queries = np.zeros((2, 4), np.uint8)
+    x = np.array([[5, 0, 0, 0], [0, 3, 0, 0], [3, 0, 0, 0], [0, 0, 3, 0]], np.uint8)
+    for block in (1, 2, 4):
+        ours = NearestNeighbour(queries, block=block).partial_fit(x, np.arange(4)).partial_fit(x, np.arange(4, 8))
+        assert ours.predict().tolist() == [1, 1] and ours.indices.tolist() == [1, 1] and ours.count == 8
+
+
+def test_a_stopped_run_goes_on_from_its_state(tmp_path):
+    rng = np.random.default_rng(0)
+    queries, x, y = rng.random((50, 9), np.float32), rng.random((300, 9), np.float32), rng.integers(0, 10, 300)
+    whole = NearestNeighbour(queries).partial_fit(x, y)
+    first = NearestNeighbour(queries).partial_fit(x[:120], y[:120])
+    np.savez(tmp_path / "state.npz", **first.state_dict())
+    first.partial_fit(queries, np.full(50, 99))  # what comes after does not change a state that was taken
+    second = NearestNeighbour(queries).load_state_dict(np.load(tmp_path / "state.npz")).partial_fit(x[120:], y[120:])
+    for key, value in whole.state_dict().items():
+        assert np.array_equal(value, second.state_dict()[key]), key
+    assert not np.array_equal(whole.indices, first.indices)
+    with pytest.raises(ValueError, match="other queries"):
+        NearestNeighbour(queries[::-1].copy()).load_state_dict(first.state_dict())
+
+
+def test_lower_precision_of_products_does_not_change_neighbours():
+    rng = np.random.default_rng(1)
+    queries, x = (rng.random((n, 50), np.float32) + 10 for n in (60, 400))
+    torch.set_float32_matmul_precision("medium")
+    try:
+        ours = NearestNeighbour(queries).partial_fit(x, np.zeros(400, int))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert np.array_equal(ours.indices, brute_force(queries, x)[0])
+
+
+def test_wrong_input_is_named():
+    model = NearestNeighbour(np.zeros((2, 4, 4), np.uint8))
+    with pytest.raises(ValueError, match="partial_fit first"):
+        model.predict()
+    with pytest.raises(ValueError, match="16 pixels"):
+        model.partial_fit(np.zeros((3, 9), np.uint8), np.zeros(3, int))
+    with pytest.raises(ValueError, match="3 whole-number labels"):
+        model.partial_fit(np.zeros((3, 16), np.uint8), np.zeros(2, int))
+    with pytest.raises(ValueError, match="whole-number"):
+        model.partial_fit(np.zeros((3, 16), np.uint8), np.zeros(3))
+    with pytest.raises(ValueError, match="finite"):
+        model.partial_fit(np.full((1, 16), np.nan, np.float32), np.zeros(1, int))
+    with pytest.raises(ValueError, match="float64"):
+        model.partial_fit(np.zeros((1, 16)), np.zeros(1, int))
+
+
+def test_deformed_digits_are_small_changes_and_follow_the_seed():
+    x = load_digits().images[:200, :, :, None].astype(np.uint8) * 15
+    x = x.repeat(3, 1).repeat(3, 2)  # 24x24
+    a, b, c = (neighbours.deform(x, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert a.shape == x.shape and a.dtype == np.uint8 and np.array_equal(a, b) and not np.array_equal(a, c)
+    # A deformed digit is another picture, and still a digit of its kind.
+    assert (a != x).any((1, 2, 3)).all()
+    kind = load_digits().target[:200]
+    assert (NearestNeighbour(a).partial_fit(x, kind).predict() == kind).mean() > 0.95
+    none = {"rotation": 0, "scaling": 0, "shear": 0, "shift": 0, "elastic": 0}
+    assert np.array_equal(neighbours.deform(x, np.random.default_rng(0), **none), x)
+    with pytest.raises(ValueError, match="uint8"):
+        neighbours.deform(x.astype(np.float32), np.random.default_rng(0))
+
+
+def test_pixels_are_taken_from_where_the_displacements_say():
+    x = np.random.default_rng(0).integers(0, 256, (3, 20, 26, 1)).astype(np.uint8)
+    moved = neighbours.displacements(3, 20, 26, np.random.default_rng(7))
+    ours = neighbours.deform(x, np.random.default_rng(7))
+    for picture, out, by in zip(x, ours, moved, strict=True):
+        where = np.mgrid[:20, :26] + by.transpose(2, 0, 1)
+        theirs = map_coordinates(picture[..., 0].astype(float), where, order=1, mode="grid-constant")
+        assert np.abs(theirs - out[..., 0]).max() <= 0.51  # rounding to whole grey levels
+
+
+def test_displacements_are_as_large_as_asked_for():
+    none = {"rotation": 0, "scaling": 0, "shear": 0, "shift": 0, "elastic": 0}
+
+    def draw(**strengths):
+        return neighbours.displacements(400, 28, 28, np.random.default_rng(0), **(none | strengths))
+
+    assert not draw().any()
+    shift = draw(shift=2)
+    assert np.ptp(shift, axis=(1, 2)).max() < 1e-6 and 1.9 < np.abs(shift).max() <= 2
+    elastic = draw(elastic=0.7, smoothness=4)
+    assert abs(elastic.std() - 0.7) < 0.05 and abs(elastic.mean()) < 0.1
+    assert np.abs(np.diff(elastic, axis=1)).mean() < 0.25 * np.abs(elastic).mean()  # smooth
+    turned = draw(rotation=10)
+    radius = np.hypot(*(np.mgrid[:28, :28] - 13.5))
+    length = np.linalg.norm(turned, axis=-1)  # of a rotation by a: 2 sin(a / 2) times the radius
+    angle = length[:, 0, 0] / radius[0, 0]
+    assert np.allclose(length, angle[:, None, None] * radius, atol=1e-5)
+    assert 2 * np.sin(np.radians(9.5) / 2) < angle.max() <= 2 * np.sin(np.radians(10) / 2)
+    assert np.linalg.norm(draw(scaling=0.1), axis=-1).max() <= 0.1 * np.sqrt(2) * 13.5 + 1e-5
+    both = np.linalg.norm(neighbours.displacements(400, 28, 28, np.random.default_rng(0)), axis=-1)
+    assert 0.5 < both.mean() < 3
+
+
+def test_a_row_of_the_digits_test_goes_on_after_its_last_size(tmp_path):
+    from experiments.analyses import nearest_digits
+
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.uint8).reshape(-1, 8, 8, 1)
+    queries, true = x[:300], y[:300]
+
+    def row(sizes, state=None):
+        drawn = nearest_digits.deformed(x[300:], y[300:], seed=1)
+        return nearest_digits.errors(drawn, NearestNeighbour(queries), true, sizes, state)
+
+    whole = row((10, 1_000, 2_500))
+    assert [r["samples"] for r in whole] == [10, 1_000, 2_500] and whole[0]["error"] > whole[1]["error"]
+    row((10, 1_000), tmp_path / "state.npz")
+    assert row((10, 1_000, 2_500), tmp_path / "state.npz") == whole
+    once = nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (500, 1_497))
+    train, asked = (v.reshape(-1, 64).astype(float) for v in (x[300:], queries))
+    theirs = KNeighborsClassifier(1, algorithm="brute").fit(train, y[300:]).predict(asked)
+    assert once[-1]["error"] == (theirs != true).mean()
+    with pytest.raises(ValueError, match="ended after 1,497"):
+        nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (2_000,))
