@@ -1,5 +1,7 @@
 """Weights in files, where a change of one operator or number had passed every other test."""
 
+import json
+import struct
 import sys
 
 import pytest
@@ -56,3 +58,17 @@ def test_a_classifier_without_outputs_is_refused(tmp_path):
     checkpoints.save_classifier(tmp_path / "f.safetensors", network, {})  # without names any number will do
     loaded = checkpoints.load_classifier(tmp_path / "f.safetensors")[0]
     assert torch.equal(loaded.head[1].weight, network.head[1].weight)
+
+
+@pytest.mark.parametrize("change", [{"dtype": "F99"}, {"shape": [1, 2, 3]}, {"shape": "four"}])
+def test_a_header_that_does_not_fit_its_bytes_is_refused(tmp_path, change):
+    """As long as it says, so that only reading the tensors finds it."""
+    path = checkpoints.save(tmp_path / "a.safetensors", *models.build("tiny32", seed=0, channels=1))
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    entries = json.loads(raw[8 : 8 + length])
+    entries["generator.project.weight"] |= change
+    header = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + raw[8 + length :])
+    with pytest.raises(checkpoints.CheckpointError, match=r"a\.safetensors is cut short or no safetensors file"):
+        checkpoints.load(path)

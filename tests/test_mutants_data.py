@@ -50,3 +50,14 @@ def test_labels_of_a_set_from_the_hub(tmp_path, monkeypatch, split):
     rows = rows.cast_column("label", datasets.Value("float64"))
     with pytest.raises(ValueError, match="label holds float64, not class numbers"):
         data.load("imagenet32", root=tmp_path, split=split)
+
+
+def test_a_set_says_whether_it_has_labels():
+    pictures = RNG.integers(0, 256, (4, 8, 8, 1), np.uint8)
+    labelled, named = (
+        data.from_array(pictures, [0, 1, 1, 0]),
+        data.from_array(pictures, [0, 1, 1, 0], "mine", ["a", "b"]),
+    )
+    assert repr(data.from_array(pictures)) == "<ImageSet array (train): 4 of 8x8x1>"
+    assert repr(labelled) == "<ImageSet array (train): 4 of 8x8x1, labels>"
+    assert repr(named) == "<ImageSet mine (train): 4 of 8x8x1, 2 classes>"
