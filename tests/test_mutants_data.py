@@ -1,6 +1,8 @@
 """Pictures, where a change of one operator or number had passed every other test."""
 
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,5 +94,4 @@ def test_a_fault_of_the_database_ends_the_load(tmp_path, monkeypatch):
     monkeypatch.setattr(lmdb, "open", Failing)
     with pytest.raises(OSError, match="the database is damaged or was cut short"):
         data.load("lsun_bedroom", root=tmp_path, download=False)
-    monkeypatch.setattr(lmdb, "open", opened)
-    assert len(data.load("lsun_bedroom", root=tmp_path, download=False)) == 4
+    assert not list(Path(os.environ["DCGAN_CACHE"]).rglob("about.json"))
