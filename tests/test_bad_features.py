@@ -78,7 +78,7 @@ CASES = {  # name: (call, error, words)
     "features: NaN pictures": (extract(images=nan_pictures, calibrate_on=floats), ValueError, "not finite"),
     "features: calibrate on none": (extract(calibrate_on=PICTURES[:0]), ValueError, "no pictures in calibrate_on"),
     "features: calibrate on a number": (extract(calibrate_on=12), TypeError, "calibrate_on must be an array"),
-    "features: calibrate on NaN": (extract(calibrate_on=nan_pictures), ValueError, "not finite"),
+    "features: calibrate on NaN": (extract(calibrate_on=nan_pictures), ValueError, "averages became NaN or infinite"),
     "features: unknown statistics": (extract(statistics="batch"), ValueError, "unknown statistics 'batch'"),
     "features: unknown precision": (extract(precision="half"), ValueError, "unknown precision 'half'"),
     "features: batch_size 0": (extract(batch_size=0), ValueError, "batch_size must be a whole number of at least 1"),

@@ -4,6 +4,7 @@ import json
 import struct
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -72,3 +73,24 @@ def test_a_header_that_does_not_fit_its_bytes_is_refused(tmp_path, change):
     path.write_bytes(struct.pack("<Q", len(header)) + header + raw[8 + length :])
     with pytest.raises(checkpoints.CheckpointError, match=r"a\.safetensors is cut short or no safetensors file"):
         checkpoints.load(path)
+
+
+def test_the_authors_networks_are_calibrated_on_ten_batches_of_128(tmp_path, monkeypatch):
+    """G's on latents of its own, D's on pictures of other latents."""
+    arch, seen = models.architecture("svhn32"), []
+    generator, discriminator = models.build(arch, seed=0)
+    for part, network in (("gen", generator), ("discrim", discriminator)):
+        for i, parameter in enumerate(network.parameters(), 1):
+            array = parameter.detach().numpy()
+            array = array[:, :, ::-1, ::-1] if array.ndim == 4 else array.T
+            np.save(tmp_path / f"200_{part}_params.jl_{i:02d}.npy", array)
+
+    def noted(network, batches):
+        seen.append([batch if batch.ndim == 2 else batch.shape for batch in batches])
+        return network
+
+    monkeypatch.setattr(checkpoints, "calibrate", noted)
+    loaded = checkpoints.load_authors(tmp_path)
+    assert torch.equal(loaded[0].project.weight, generator.project.weight)
+    assert all(torch.equal(z, models.sample_latent(128, arch, seed)) for seed, z in enumerate(seen[0]))
+    assert len(seen[0]) == 10 and seen[1] == [(128, 3, 32, 32)] * 10

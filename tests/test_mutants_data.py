@@ -1,6 +1,8 @@
 """Pictures, where a change of one operator or number had passed every other test."""
 
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,3 +63,35 @@ def test_a_set_says_whether_it_has_labels():
     assert repr(data.from_array(pictures)) == "<ImageSet array (train): 4 of 8x8x1>"
     assert repr(labelled) == "<ImageSet array (train): 4 of 8x8x1, labels>"
     assert repr(named) == "<ImageSet mine (train): 4 of 8x8x1, 2 classes>"
+
+
+def test_a_fault_of_the_database_ends_the_load(tmp_path, monkeypatch):
+    """It says nothing about the pictures: none is called damaged, nothing is kept."""
+    import lmdb
+
+    place = tmp_path / "lsun" / "bedroom_train_lmdb"
+    place.parent.mkdir()
+    with lmdb.open(str(place), map_size=2**22) as database, database.begin(write=True) as transaction:
+        for i in range(4):
+            transaction.put(b"%03d" % i, png(RNG.integers(0, 256, (70, 70, 3), np.uint8))["bytes"])
+
+    class Failing:
+        """The real database, whose third transaction fails: the keys, a picture, and then."""
+
+        def __init__(self, *arguments, **settings):
+            self.real, self.begun = opened(*arguments, **settings), 0
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+        def begin(self):
+            self.begun += 1
+            if self.begun > 2:
+                raise lmdb.CorruptedError("a page")
+            return self.real.begin()
+
+    opened = lmdb.open
+    monkeypatch.setattr(lmdb, "open", Failing)
+    with pytest.raises(OSError, match="the database is damaged or was cut short"):
+        data.load("lsun_bedroom", root=tmp_path, download=False)
+    assert not list(Path(os.environ["DCGAN_CACHE"]).rglob("about.json"))

@@ -1,5 +1,7 @@
 """Features and their judges, where a change of one operator or number had passed every other test."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -80,3 +82,19 @@ def test_the_leading_directions_save_passes(monkeypatch):
     plain = features.L2SVM(C=1e-4, tol=1e-3).fit(X, y)
     assert 3 * ours.n_passes_ < plain.n_passes_  # 18 and 124
     np.testing.assert_allclose(ours.objective_, plain.objective_, rtol=1e-5)
+
+
+def test_few_labels_are_the_released_numbers():
+    """svhn/svhn_semisup_analysis.py: 1,000 labels, ten draws to choose C and a hundred for the error."""
+    defaults = {k: p.default for k, p in inspect.signature(features.few_labels).parameters.items()}
+    assert (defaults["per_class"], defaults["draws"], defaults["seed"]) == (100, (10, 100), 0)
+    assert defaults["candidates"] == features.RELEASED_C == (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_kmeans_takes_grey_and_coloured_pictures_only(channels):
+    model = features.KMeansFeatures(n_centroids=2, patch=3, n_patches=50, epochs=1, progress=False)
+    model.fit(RNG.integers(0, 256, (8, 8, 8, channels), np.uint8))
+    assert model.centroids_.shape == (2, 9 * channels)
+    with pytest.raises(ValueError, match="expected uint8 pictures"):
+        model.fit(RNG.integers(0, 256, (8, 8, 8, 2), np.uint8))
