@@ -181,8 +181,8 @@ def guided_backpropagation(network: nn.Module, images: Tensor, score: Callable) 
 
     Springenberg et al., 2015: a ReLU lets a gradient through where its input was positive *and* the gradient is. They
     say nothing of LeakyReLU, nor does the DCGAN paper; the rule for it is ours: the usual gradient (slope 1 or 0.2),
-    its negative part set to 0. Works for any network whose rectifiers are modules nn.ReLU or nn.LeakyReLU; others are passed as usual. Runs in eval mode, so
-    that pictures do not mix; returns (N, C, H, W) like `images`.
+    its negative part set to 0. Works for any network whose rectifiers are modules nn.ReLU or nn.LeakyReLU; others are
+    passed as usual. Runs in eval mode, so that pictures do not mix; returns (N, C, H, W) like `images`.
     Raises ValueError when the network has no such module, or the score is not (N,). A warning from Adebayo et al.,
     2018: the result looks much like the picture's edges for random weights too; compare with those.
     """
