@@ -137,7 +137,7 @@ def test_command_line(tmp_path, capsys):
     assert {p.name for p in (tmp_path / "lab").iterdir()} == {"index.html", "lab.js", "lab.css", "weights.js"}
     assert "<title>Digits</title>" in (tmp_path / "lab" / "index.html").read_text()
     assert cli.main(["export", "onnx", "imagenet32", "--out", str(tmp_path / "x.onnx")]) == 2
-    assert "imagenet32 holds a discriminator alone" in capsys.readouterr().err
+    assert "imagenet32 holds only a discriminator" in capsys.readouterr().err
 
 
 def test_known_directions_belong_to_the_shipped_faces():
