@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dcgan_lib import checkpoints, results
 
 from . import verdicts
-from .analyses import inspection_forgetting, latent_faces
+from .analyses import inspection_forgetting, latent_faces, near_duplicates
 
 
 def _trainings(rows: list[dict]) -> verdicts.Verdict:
@@ -42,6 +42,7 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     "inspection_filters": {"C6": lambda m: verdicts.c6(m["trained"], m["random"])},
     "inspection_forgetting": {"C7": lambda m: inspection_forgetting.claims(m)["C7"]["verdict"]},
     "inspection_forgetting_scenes": {"C7": _scenes},
+    "near_duplicates": {"C5": lambda m: near_duplicates.claims(m)["C5"]["verdict"]},
     "latent_faces": {c: lambda m, c=c: latent_faces.claims(m)[c]["verdict"] for c in ("C5", "C8", "C9")},
 }
 

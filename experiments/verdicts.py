@@ -168,14 +168,14 @@ NOTICED = 0.25  # a share of copies that a search for copies must be able to rul
 def near_duplicates(near: int, pairs: int, recall: Mapping[str, float]) -> Verdict:
     """De-duplication as in section 4.1.1: less than one in a hundred of the found pairs is false, and most are found.
 
-    `near` of `pairs` with equal codes are near duplicates; `recall` by kind of planted copy. The rule was written after
-    a rehearsal on the same pictures, so its outcome is no surprise.
+    `near` of the `pairs` of real pictures with equal codes are near duplicates by eye; `recall` by kind of planted
+    copy. The rule was written after a rehearsal on the same pictures.
 
     Holds: the Wilson interval of the false share stays below 1 % and more than half of the copies of every kind are
     found. In part: only the first. Does not hold: the interval lies above 1 %. Undecided: it has 1 % in it.
     """
     if not pairs:
-        return Verdict(Outcome.UNDECIDED, "no pairs were found")
+        return Verdict(Outcome.UNDECIDED, "no pair has a label")
     low, high = share_interval(pairs - near, pairs)
     why = f"{pairs - near} of {pairs:,} pairs are false"
     if high >= 0.01:

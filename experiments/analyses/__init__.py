@@ -101,7 +101,6 @@ _LISTED = (
         "near_duplicates",
         "C5, its data half: near duplicates by an autoencoder's code, against perceptual hashes; minutes",
         fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 100},
-        not_run="not run to its end yet: its rehearsal is, and the labels of its pairs",
     ),
     Analysis(
         "nearest_digits",
