@@ -26,7 +26,7 @@ def choose(name: str, known, what: str, note: str = "") -> str:
 
 def shortened(value, most: int = 80) -> str:
     """repr for a message: one line, nothing that a terminal would obey, not endless."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[: most - 2]} …"
 
 
@@ -71,7 +71,8 @@ class Number:
     def words(self) -> str:
         out = "a whole number" if self.kind is int else "a number"
         limits = (("above", self.above), ("of at least", self.low), ("below", self.below), ("of at most", self.high))
-        said = [f"{word} {limit:g}" for word, limit in limits if abs(limit) < math.inf]
+        shown = str if self.kind is int else "{:g}".format
+        said = [f"{word} {shown(limit)}" for word, limit in limits if abs(limit) < math.inf]
         return " ".join([out, " and ".join(said)]).strip() + (" or None" if self.optional else "")
 
 

@@ -233,7 +233,8 @@ def _features_options(subs) -> None:
     add(
         features, "--C", type=reader(Number(above=0, high=1e9), "--C"), nargs="+", metavar="X",
         default=[1e-6, 1e-5, 1e-4, 1e-3, 1e-2],
-        help="candidates (default: 1e-6 1e-5 1e-4 1e-3 1e-2); the best one at an end has its neighbours tried, too",
+        help="candidates (default: 1e-6 1e-5 1e-4 1e-3 1e-2); beyond the largest, three times as large each while that "
+        "is the best",
     )  # fmt: skip
     add(features, "--flip", action="store_true", help="mean over each picture and its mirror image")
     _choice(

@@ -115,7 +115,8 @@ def animate(args: argparse.Namespace) -> None:
     _file_to_write(args.out, "--out")
     run = Path(args.weights).expanduser()
     if not args.walk and (run / "run.json").is_file():
-        frames, generator, columns, last = sheets.run_frames(run), None, args.columns or 8, 8
+        frames, generator, last = sheets.run_frames(run), None, 8
+        columns = args.columns or sheets.run_columns(run)
     else:
         generator = _generator(args.weights, "walk with", "auto")
         frames = walk(generator.arch, args.n, args.points, args.steps, args.kind, args.seed)
@@ -256,8 +257,8 @@ def models(args: argparse.Namespace) -> None:
 
     rows = []
     for name, file in checkpoints.pretrained().items():
-        generator, discriminator = checkpoints.load(name)
-        header = checkpoints.info(name)
+        generator, discriminator = checkpoints.load(file)  # not by name: a folder here may have that one
+        header = checkpoints.info(file)
         about = header["about"]
         arch, changed = described(Architecture.from_dict(header["architecture"]))
         rows.append(

@@ -106,7 +106,8 @@ def _fish(top: argparse.ArgumentParser, names: dict[str, list[str]]) -> str:
         for action in options:
             flags = [f"-s {f[1:]}" if len(f) == 2 else f"-l {f[2:]}" for f in action.option_strings]
             words = _words(action, names)
-            takes = "" if action.nargs == 0 else f" -x -a {_fish_text(' '.join(words))}" if words else " -r"
+            kind = "-x" if action.choices else "-r"  # a name or a file
+            takes = "" if action.nargs == 0 else f" {kind} -a {_fish_text(' '.join(words))}" if words else " -r"
             lines.append(f"complete -c dcgan -n {here} {' '.join(flags)}{takes} -d {_fish_text(action.help)}")
         for action in positional:
             if words := _words(action, names):

@@ -20,7 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import checkpoints
 from .data import ImageSet, batches
@@ -166,7 +166,7 @@ def fit(
         torch.manual_seed(seed)
         network = Autoencoder(noise, dropout).to(device)
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
-    for _ in tqdm(range(steps), "learning to redraw", unit="step", disable=not progress):
+    for _ in tqdm(range(steps), "learning to redraw", unit="step", **({} if progress else {"disable": True})):
         chosen = torch.randint(len(images), (batch_size,), generator=rng).numpy()
         x = crops(images[chosen], mirrored).to(device)
         loss = F.mse_loss(network(x, rng), x)
@@ -186,7 +186,7 @@ def encode(
 ) -> np.ndarray:
     """The hashes of all pictures, packed bits, uint8 (N, 16)."""
     out = np.empty((len(images), BITS // 8), np.uint8)
-    for start in tqdm(range(0, len(images), BATCH), "hashing", unit="batch", disable=not progress):
+    for start in tqdm(range(0, len(images), BATCH), "hashing", unit="batch", **({} if progress else {"disable": True})):
         part = slice(start, start + BATCH)
         out[part] = network.hash(crops(images[part], mirrored).to(device))
     return out

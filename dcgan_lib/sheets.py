@@ -8,6 +8,7 @@ Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C).
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -127,19 +129,34 @@ def check_film(path: str | Path) -> Path:
 
 
 def run_frames(run: str | Path) -> list[np.ndarray]:
-    """The grids of a run's samples/, oldest first, each as pictures uint8 (64, H, W, 3).
+    """The grids of a run's samples/, oldest first, each as pictures uint8 (N, H, W, 3), row by row.
 
     Raises FileNotFoundError where there are none.
     """
     files = sorted((Path(run).expanduser() / "samples").glob("step_*.png"))
     if not files:
         raise FileNotFoundError(f"no samples/step_….png in {run}: it is no run's folder, or one that has not begun")
-    frames = []
+    frames, size = [], picture_side(run)
     for file in files:
         with Image.open(file, formats=["PNG"]) as sheet:
             grid = np.asarray(sheet.convert("RGB"))
-        frames.append(untile(grid, size=grid.shape[1] // 8))  # training draws eight a row, without a gap
+        frames.append(untile(grid, size or grid.shape[1] // 8))
     return frames
+
+
+def run_columns(run: str | Path) -> int:
+    """Pictures a row of a run's sheets: eight, or as many as there are classes."""
+    file = min((Path(run).expanduser() / "samples").glob("step_*.png"))
+    with Image.open(file, formats=["PNG"]) as sheet:
+        return sheet.width // (picture_side(run) or sheet.width // 8)
+
+
+def picture_side(run: str | Path) -> int | None:
+    """Side of a run's pictures in its sheets, which have no gaps; None where its run.json does not say."""
+    try:
+        return json.loads((Path(run).expanduser() / "run.json").read_text())["architecture"]["image_size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _drawn(latents: Tensor, generator: models.Generator | None) -> list[Tensor]:
@@ -150,7 +167,10 @@ def _drawn(latents: Tensor, generator: models.Generator | None) -> list[Tensor]:
         raise ValueError(f"expected latents of width {wide} for this generator, got {tuple(latents.shape)}")
     if not len(latents):
         return []
-    return list(models.sample(generator, latents.reshape(-1, wide)).unflatten(0, (len(latents), -1)))
+    flat, labels = latents.reshape(-1, wide), None
+    if generator.arch.classes:  # in turn, and the same all along a walk
+        labels = (torch.arange(len(flat) // len(latents)) % generator.arch.classes).repeat(len(latents))
+    return list(models.sample(generator, flat, labels=labels).unflatten(0, (len(latents), -1)))
 
 
 def _ffmpeg() -> str:

@@ -50,15 +50,24 @@ class _Widget(ipywidgets.VBox):
 class _Drawing(_Widget):
     """Draws with one generator."""
 
-    labels: Tensor | None = None  # (1,), where the generator has classes
+    label = 0  # the class that is drawn, where the generator has classes
 
     def __init__(self, generator: models.Generator):
         self.generator = generator
         super().__init__()
 
-    def _image(self, z: Tensor, side: int = SIDE) -> bytes:
+    @property
+    def labels(self) -> Tensor | None:
+        """(1,), or None without classes."""
+        return torch.tensor([self.label]) if self.generator.arch.classes else None
+
+    def _pictures(self, z: Tensor) -> Tensor:
         z = z.reshape(-1, self.generator.arch.latent_dim)
-        return _png(models.sample(self.generator, z, labels=self.labels), side)
+        labels = None if self.labels is None else self.labels.expand(len(z))
+        return models.sample(self.generator, z, labels=labels)
+
+    def _image(self, z: Tensor, side: int = SIDE) -> bytes:
+        return _png(self._pictures(z), side)
 
 
 class LatentExplorer(_Drawing):
@@ -137,12 +146,15 @@ class LatentExplorer(_Drawing):
 
 
 class WalkPlayer(_Drawing):
-    """Plays a walk (n, latent_dim), picture by picture, drawn as they come; a slider goes to any of them."""
+    """Plays a walk (n, latent_dim), picture by picture, drawn as they come; a slider goes to any of them.
 
-    def __init__(self, generator: models.Generator, walk: Tensor, milliseconds: int = 100):
+    `label` is the class that a conditional generator draws.
+    """
+
+    def __init__(self, generator: models.Generator, walk: Tensor, milliseconds: int = 100, label: int = 0):
         if walk.ndim != 2 or len(walk) < 2:
             raise ValueError(f"expected a walk (2 or more, latent_dim), got {tuple(walk.shape)}")
-        self.walk = walk
+        self.walk, self.label = walk, label
         self.picture = ipywidgets.Image(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
         self.play = ipywidgets.Play(max=len(walk) - 1, interval=milliseconds, repeat=True)
         self.position = ipywidgets.IntSlider(max=len(walk) - 1, description="step")
@@ -154,7 +166,7 @@ class WalkPlayer(_Drawing):
 
     def still(self) -> bytes:
         chosen = self.walk[np.linspace(0, len(self.walk) - 1, min(9, len(self.walk))).round().astype(int)]
-        return _png(models.sample(self.generator, chosen), 64, columns=len(chosen))
+        return _png(self._pictures(chosen), 64, columns=len(chosen))
 
     def _draw(self, _=None) -> None:
         self.picture.value = self._image(self.walk[self.position.value])
@@ -164,13 +176,20 @@ class ArithmeticTable(_Drawing):
     """A - B + C: choose a slot, then a picture; `result` is the latent (latent_dim,).
 
     `choices` (n, latent_dim) are what there is to choose from, with `names`; None takes 12 samples of the prior.
+    `label` is the class that a conditional generator draws.
     """
 
     SLOTS = ("A", "B", "C")
 
     def __init__(
-        self, generator: models.Generator, choices: Tensor | None = None, names: list[str] | None = None, seed: int = 0
+        self,
+        generator: models.Generator,
+        choices: Tensor | None = None,
+        names: list[str] | None = None,
+        seed: int = 0,
+        label: int = 0,
     ):
+        self.label = label
         self.choices = models.sample_latent(12, generator.arch, seed) if choices is None else choices
         names = [str(i + 1) for i in range(len(self.choices))] if names is None else names
         if len(names) != len(self.choices) or len(names) < 3:
@@ -201,7 +220,7 @@ class ArithmeticTable(_Drawing):
 
     def still(self) -> bytes:
         shown = [self.choices[self.chosen[slot]] for slot in self.SLOTS]
-        return _png(models.sample(self.generator, torch.stack([*shown, self.result])), 64, columns=4)
+        return _png(self._pictures(torch.stack([*shown, self.result])), 64, columns=4)
 
     def _choose(self, index: int) -> None:
         self.chosen[self.slot.value] = index

@@ -257,3 +257,36 @@ with finish_step_first() as stop:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.returncode == 12, done.stderr.decode()
+
+
+def test_bare_weights_of_another_run_are_not_this_runs(runs, tmp_path):
+    (tmp_path / "run").mkdir()
+    shutil.copy(runs / "finished" / "weights.safetensors", tmp_path / "run")
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match=r"holds weights but no state\.safetensors"):
+        training.train(settings(tmp_path / "run", seed=9))
+    assert files(tmp_path) == before
+
+
+def test_a_run_goes_on_when_what_it_started_from_is_gone(runs, tmp_path):
+    shutil.copytree(runs / "finished", tmp_path / "first")
+    stopped(tmp_path / "run", start=tmp_path / "first")
+    (tmp_path / "first").rename(tmp_path / "moved")
+    assert training.train(settings(tmp_path / "run", start=tmp_path / "first")).stats[-1]["step"] == 6
+
+
+def test_finish_without_run_json(runs, tmp_path):
+    shutil.copytree(runs / "stopped", tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    training.finish(tmp_path / "run", progress=False)
+    assert checkpoints.info(tmp_path / "run")["about"]["step"] == 3
+
+
+def test_a_stretch_without_a_step_does_not_count(runs, tmp_path):
+    """Killed between a switch and the first checkpoint after it: the run is still what it was begun in."""
+    shutil.copytree(runs / "stopped", tmp_path / "run")
+    there = json.loads((tmp_path / "run" / "run.json").read_text())
+    there["stretches"].append(there["stretches"][0] | {"from_step": 3, "precision": "bfloat16"})
+    (tmp_path / "run" / "run.json").write_text(json.dumps(there))
+    training.train(settings(tmp_path / "run"))
+    assert files(tmp_path / "run")["weights.safetensors"] == files(runs / "finished")["weights.safetensors"]

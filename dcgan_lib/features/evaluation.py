@@ -202,6 +202,11 @@ def _labelled(part: Labelled, name: str) -> tuple[np.ndarray | Tensor, np.ndarra
     if isinstance(part, ImageSet):
         if part.labels is None:
             raise ValueError(f"{part.name} ({part.split}) has no labels: features are judged by classifying")
+        if part.class_names is not None and (np.asarray(part.labels) >= len(part.class_names)).any():
+            raise ValueError(
+                f"{part.name} ({part.split}) has pictures without a class: leave them out, "
+                "images.select(np.flatnonzero(images.labels < len(images.class_names)))"
+            )
         part = part.images, part.labels
     if not isinstance(part, (tuple, list)) or len(part) != 2 or not isinstance(part[0], (np.ndarray, Tensor)):
         raise TypeError(f"{name} must be an ImageSet or a pair of pictures and labels, got {type(part).__name__}")

@@ -113,12 +113,14 @@ def train(
             stats = read_stats(folder.stats) if folder.stats.exists() else []
             return Run(*checkpoints.load(folder.weights), stats, folder.path)
         with distributed.together(where):
-            trainer = Trainer(config, arch, images)
+            # A checkpoint replaces the weights that the run was started from: these may be gone by now.
+            trainer = Trainer(replace(config, start=None) if done else config, arch, images)
             if done:
                 _restore(trainer, folder)
             about = settings | {"steps": steps, "stretches": _stretches(there, trainer, done), "call": _call(config)}
             if writer:
                 folder.begin(about)
+        distributed.agree(trainer.precision, "precision: give precision=…", where)
         return _loop(trainer, folder, images, about, done)
 
 
@@ -179,7 +181,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 drawn = trainer.draw_fixed()
                 folder.save_sheet(drawn, step, trainer.columns)
                 watch.samples(drawn, step)
-            if writer and config.keep_every and step % config.keep_every == 0 and not folder.kept(step).exists():
+            if writer and config.keep_every and step % config.keep_every == 0:
                 folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)
 
             # A checkpoint by the clock. Processes must stop at the same step, so they ask each other, where they wait
@@ -204,9 +206,10 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
 
 
 def finish(out: str | Path, progress: bool = True) -> Run:
-    """End a stopped run where its checkpoint stands, as if it had been started with that many steps.
+    """End a stopped run where its checkpoint stands: the weights of a run that was started with that many steps.
 
-    Raises FileNotFoundError where there is no checkpoint, ValueError where the run's pictures are no longer to be had.
+    Raises FileNotFoundError where there is no checkpoint or the pictures' file is gone, data.NotAvailable for a named
+    set that is, ValueError for an old checkpoint that does not say which pictures it was trained on.
     """
     folder = RunFolder(out)
     there = folder.recorded()
@@ -215,6 +218,8 @@ def finish(out: str | Path, progress: bool = True) -> Run:
     step = checkpoints.load_state(folder.state)[0]["step"]
     known = {f.name for f in fields(TrainConfig)}
     call = {k: v for k, v in (there["config"] | there.get("call", {})).items() if k in known}
+    if "data" not in call:
+        raise ValueError(f"{folder.path} does not say what it was trained on: call train again with steps={step}")
     arch = Architecture.from_dict(there["architecture"])
     config = TrainConfig(
         **call | {"arch": arch, "out": folder.path, "steps": step, "epochs": None, "progress": progress}
@@ -249,7 +254,7 @@ def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: in
                 "extend=True (--extend)"
             )
     if not folder.state.exists():
-        if folder.weights.exists() and finished != steps:
+        if folder.weights.exists() and (there is None or finished != steps):
             raise ValueError(
                 f"{folder.path} holds weights but no {folder.state.name}: the run cannot go on. Put the file back, or "
                 f"choose another folder and start=… from {folder.weights.name}"
@@ -269,9 +274,9 @@ def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: in
 
 def _same_arithmetic(config: TrainConfig, there: dict | None, done: int, where, switch: bool) -> TrainConfig:
     """The configuration with the precision that the run was begun in, or ValueError where this call changes it."""
-    if there is None or not done or not there.get("stretches"):
+    if not (stretches := _counted(there, done)):
         return config
-    last = there["stretches"][-1]
+    last = stretches[-1]
     asked = last["precision"] if config.precision == "auto" and not switch else config.precision
     now = {"precision": device.pick_precision(asked, where), "device": where.type}
     before = {"precision": last["precision"], "device": last["device_type"]}
@@ -284,6 +289,11 @@ def _same_arithmetic(config: TrainConfig, there: dict | None, done: int, where, 
     return replace(config, precision=now["precision"])
 
 
+def _counted(there: dict | None, done: int) -> list[dict]:
+    """The stretches that trained at least a step up to the checkpoint; others left nothing."""
+    return [stretch for stretch in (there or {}).get("stretches", []) if stretch["from_step"] < done]
+
+
 def _stretches(there: dict | None, trainer: Trainer, done: int) -> list[dict]:
     """Where each part of the run was computed; a new entry when anything of it changed."""
     now = {
@@ -293,7 +303,7 @@ def _stretches(there: dict | None, trainer: Trainer, done: int) -> list[dict]:
         "processes": distributed.world_size(),
         "versions": device.versions(),
     }
-    before = (there or {}).get("stretches", []) if done else []
+    before = _counted(there, done)
     if before and {k: v for k, v in before[-1].items() if k != "from_step"} == now:
         return before
     return [*before, {"from_step": done, **now}]
@@ -309,8 +319,10 @@ def _restore(trainer: Trainer, folder: RunFolder) -> None:
 
 
 def _call(config: TrainConfig) -> dict:
-    """What `finish` needs to call again; it is not compared."""
-    return {"data": str(config.data), "limit": config.limit, "device": config.device, "precision": config.precision}
+    """What `finish` needs to call again, from anywhere; it is not compared."""
+    path = Path(config.data).expanduser()
+    where = str(path.absolute()) if path.exists() and config.data not in data.CARDS else str(config.data)
+    return {"data": where, "limit": config.limit, "device": config.device, "precision": config.precision}
 
 
 def _settings(about: dict) -> dict:
@@ -318,7 +330,7 @@ def _settings(about: dict) -> dict:
 
 
 def _length(about: dict) -> dict:
-    return {k: about[k] for k in ("steps", "stretches")}
+    return {k: about[k] for k in ("steps", "stretches", "call")}
 
 
 def _origin(about: dict, step: int, finished: bool = False) -> dict:

@@ -115,7 +115,7 @@ class RunFolder:
                 raise ValueError(
                     f"{self.run} is missing beside {self.state.name}: put it back, or choose another folder"
                 )
-            return about["settings"] | {"steps": about["steps"], "stretches": about["stretches"]}
+            return about["settings"] | {k: about[k] for k in ("steps", "stretches", "call") if k in about}
         try:
             there = json.loads(self.run.read_text())
             if not isinstance(there, dict) or not all(isinstance(there[k], dict) for k in ("config", "architecture")):
@@ -154,6 +154,7 @@ class RunFolder:
 
     def begin(self, about: dict) -> None:
         """run.json, and no half-written file of a process that was killed."""
+        self.still_here()
         for stale in self.path.glob(".*.part"):
             stale.unlink()
         checkpoints.write_bytes(self.run, json.dumps(about, indent=1).encode())

@@ -99,6 +99,8 @@ class Minibatches:
 
     def whole(self) -> None:
         """From now on this process sees whole minibatches."""
+        if self.ahead[1] is not None:
+            self.ahead[1].result()  # the thread looks at `part`
         self.part, self.ahead = slice(None), (-1, None)
 
     def _read(self, k: int) -> Tensor:

@@ -243,7 +243,8 @@ def claims(measured: dict) -> dict:
                 f"De-duplication of {measured['pictures']:,} real pictures: {paper['real']['pairs']} pairs with equal "
                 f"codes; a vision model calls {near} of {eye['labelled']} of them near duplicates. Planted copies "
                 f"that equal codes find: {finds(paper)}. Codes of up to 7 other bits, compared in details: "
-                f"{finds(ours)}; {ours['real']['pairs']} real pairs. (Radius and tolerance were chosen on these pictures.)"
+                f"{finds(ours)}; {ours['real']['pairs']} real pairs. (Radius and tolerance were chosen on these "
+                "pictures.)"
             ),
             "verdict": str(verdicts.near_duplicates(near, eye["labelled"], recall)),
         }
