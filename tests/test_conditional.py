@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, cli, data, export, features, latent, models, training, widgets
+from dcgan_lib import checkpoints, cli, data, export, features, latent, models, sheets, training, widgets
 from dcgan_lib.training import TrainConfig
 
 # mnist/train_cond_dcgan.py: dense (inputs, outputs), G's convolutions (in, out, 5, 5), D's (out, in, 5, 5).
@@ -402,3 +402,31 @@ def test_principal_axes_leave_the_classes_out():
 
     axes = latent.principal_axes(Made(TINY), 1, samples=300)
     torch.testing.assert_close(axes[0].abs(), torch.eye(8)[2], atol=1e-4, rtol=0)
+
+
+def test_films_of_a_conditional_run_and_of_a_walk(tmp_path):
+    """A sheet has a column a class; a walk keeps its class."""
+    arch = models.architecture("tiny32", widths=(4, 8, 8), latent_dim=8)
+    run = training.train(
+        "digits",
+        out=tmp_path / "run",
+        arch=arch,
+        steps=2,
+        batch_size=20,
+        conditional=True,
+        device="cpu",
+        progress=False,
+    )
+    frames = sheets.run_frames(run.out)
+    assert frames[0].shape == (60, 32, 32, 3) and sheets.run_columns(run.out) == 10
+    with Image.open(run.out / "samples" / "step_0000002.png") as sheet:
+        assert np.array_equal(frames[-1][11], np.asarray(sheet.convert("RGB"))[32:64, 32:64])
+    walk = latent.interpolate(models.sample_latent(2, run.generator.arch, 0), 3)
+    several = torch.stack([walk, walk], 1)  # (3, 2, latent_dim): classes 0 and 1
+    path = sheets.animation(several, tmp_path / "walk.gif", run.generator, columns=2)
+    assert path.stat().st_size > 0
+    drawn = models.sample(run.generator, several.reshape(-1, 8), labels=torch.tensor([0, 1]).repeat(3))
+    assert not torch.equal(drawn[0], drawn[1])
+    player = widgets.WalkPlayer(run.generator, walk, label=3)
+    assert player.labels.tolist() == [3] and player.still()
+    assert widgets.ArithmeticTable(run.generator).still()
