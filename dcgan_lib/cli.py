@@ -8,9 +8,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import textwrap
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import commands
@@ -356,7 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a file's name may hold what the terminal's alphabet lacks
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), heard_while_importing():
             warnings.showwarning = lambda message, *_, **__: print(f"\nwarning: {plain(message)}", file=sys.stderr)
             args = parse(parser(), arguments)
             args.run(args)
@@ -375,6 +378,32 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"dcgan{command}: {plain(words(error))}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextlib.contextmanager
+def heard_while_importing() -> Iterator[None]:
+    """Ctrl-C ends the process at once while PyTorch is imported, whose own code may swallow a KeyboardInterrupt.
+
+    Nothing has been written by then. At any other time it is the usual exception.
+    """
+
+    def stop(*_) -> None:
+        ours = [
+            module for name, module in list(sys.modules.items()) if name.partition(".")[0] in ("dcgan_lib", "torch")
+        ]
+        if any(getattr(getattr(module, "__spec__", None), "_initializing", False) for module in ours):
+            print("\nstopped", file=sys.stderr, flush=True)
+            os._exit(130)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may catch signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def can_be_mended(error: Exception) -> bool:
