@@ -13,16 +13,12 @@ from collections.abc import Callable
 
 from dcgan_lib import checkpoints, results
 
-from . import verdicts
+from . import rules, verdicts
 from .analyses import inspection_forgetting, latent_faces, near_duplicates
 
 
 def _trainings(rows: list[dict]) -> verdicts.Verdict:
-    return verdicts.c1([{"finite": r["finite"], "distance": r.get("frechet"), **_controls(r)} for r in rows])
-
-
-def _controls(row: dict) -> dict:
-    return {"controls": row["controls"]} if "controls" in row else {}
+    return rules.stable()([row | {"variant": ""} for row in rows])
 
 
 def _scenes(m: dict) -> verdicts.Verdict:
@@ -37,7 +33,7 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     "features_cifar10": {"C2": lambda m: verdicts.c2(m["rows"])},
     "features_svhn": {
         "C3": lambda m: verdicts.c3(m["rows"], m["full"]),
-        "C4": lambda m: verdicts.c4(m["rows"], m["supervised"]),
+        "C4": lambda m: verdicts.c4(m["rows"], m["supervised"], [k for k in ("authors", "ours") if k in m["rows"]]),
     },
     "inspection_filters": {"C6": lambda m: verdicts.c6(m["trained"], m["random"])},
     "inspection_forgetting": {"C7": lambda m: inspection_forgetting.claims(m)["C7"]["verdict"]},

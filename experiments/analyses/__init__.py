@@ -94,7 +94,7 @@ _LISTED = (
     ),
     Analysis(
         "inspection_forgetting",
-        "C7 on faces: a smile forgotten by dropping maps of G; minutes",
+        "C7 on faces: can G forget a smile, glasses, bangs? maps of each layer dropped; minutes",
         fast={"POOL": 480, "TESTED": 240, "LABELLED": 50, "MOST": 30, "RANDOM": 2, "DOSES": (0.5,), "DOSE_RANDOM": 1},
     ),
     Analysis(
@@ -108,7 +108,7 @@ _LISTED = (
         fast={"BATCH": 100, "REAL": (100, 300), "DEFORMED": (100, 300)},
     ),
     Analysis(
-        "inspection_forgetting_scenes", "C7 on scenes: trunks forgotten, judged blind from stored labels; seconds"
+        "inspection_forgetting_scenes", "C7 on scenes: maps of trunks dropped, judged blind from stored labels; seconds"
     ),
 )
 ANALYSES: dict[str, Analysis] = {analysis.name: analysis for analysis in _LISTED}

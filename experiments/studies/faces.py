@@ -35,12 +35,12 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     measured |= measures.statistics_difference(chosen, None, np.random.default_rng(0))
     frames = (0, 3, 4, 5, 7, 12, -1)
     measured["film_steps"] = film(config.out, study.file, config.arch.image_size, frames)
-    good = measured["finite"] and measured["spread"] > 0.5 * measured["real_spread"]
     claims = {
         "C1": {
             "ours": f"CelebA, {FACES:,} faces, {measured['epochs']:.0f} epochs at 64x64: "
-            f"{'no' if good else 'a'} NaN or collapse; samples vary {measured['spread'] / measured['real_spread']:.0%} "
-            "as much as real faces, pixel by pixel.",
+            f"{'every' if measured['finite'] else 'not every'} parameter finite; samples vary "
+            f"{measured['spread'] / measured['real_spread']:.0%} as much as real faces, pixel by pixel (noise and "
+            "copies would pass that).",
             "verdict": str(rules.stable()(rows)),
         }
     }

@@ -23,16 +23,13 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
         measured["schedules"][variant.name] = {k: v for k, v in measured_of(row).items() if k not in OF_ALL}
         frames = (0, 1, 2, 4, 8, 16, -1)
         measured["film_steps"] = film(config.out, FILMS[variant.name], config.arch.image_size, frames)
-    good = [
-        s["finite"] and s["classes"] == 10 and s["spread"] > 0.5 * measured["real_spread"]
-        for s in measured["schedules"].values()
-    ]
+    good = [s["finite"] and s["classes"] == 10 for s in measured["schedules"].values()]
     simultaneous = measured["schedules"]["simultaneous"]
     claims = {
         "C1": {
             "ours": f"MNIST, {simultaneous['epochs']:.0f} epochs under each of two schedules: {sum(good)} of "
-            f"{len(good)} runs without NaN or collapse; a classifier of real digits finds {simultaneous['classes']} of "
-            f"10 classes in {measured['samples']:,} samples and is sure of {simultaneous['confident']:.0%} of them "
+            f"{len(good)} runs finite and with all ten classes; a classifier of real digits finds "
+            f"{simultaneous['classes']} of 10 classes in {measured['samples']:,} samples and is sure of {simultaneous['confident']:.0%} of them "
             f"(real test digits: {measured['real']['confident']:.0%}).",
             "verdict": str(rules.stable()(rows)),
         }
