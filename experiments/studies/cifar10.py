@@ -1,6 +1,7 @@
 """C2, a further row: a discriminator trained on CIFAR-10's own training pictures, without their labels.
 
-The network for SVHN (7,168 features), seven times cheaper than imagenet32: it says what a cheap network can do. About 8 minutes on two CPU cores; the weights stay in runs/cifar10.
+The network for SVHN (7,168 features), seven times cheaper than imagenet32: it says what a cheap network can do. About 8
+minutes on two CPU cores; the weights stay in runs/cifar10.
 """
 
 from dcgan_lib import training

@@ -29,8 +29,8 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
         "C1": {
             "ours": f"MNIST, {simultaneous['epochs']:.0f} epochs under each of two schedules: {sum(good)} of "
             f"{len(good)} runs finite and with all ten classes; a classifier of real digits finds "
-            f"{simultaneous['classes']} of 10 classes in {measured['samples']:,} samples and is sure of {simultaneous['confident']:.0%} of them "
-            f"(real test digits: {measured['real']['confident']:.0%}).",
+            f"{simultaneous['classes']} of 10 classes in {measured['samples']:,} samples and is sure of "
+            f"{simultaneous['confident']:.0%} of them (real test digits: {measured['real']['confident']:.0%}).",
             "verdict": str(rules.stable()(rows)),
         }
     }
