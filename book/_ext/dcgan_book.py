@@ -75,7 +75,7 @@ class ClaimsTable(_Generated):
     depends = ("book/claims.yml", "results/*.json")
 
     def text(self) -> str:
-        lines = ["```{list-table}", ":header-rows: 1", ":class: claims full-width", ":widths: 14 23 39 24", ""]
+        lines = ["```{list-table}", ":header-rows: 1", ":class: claims full-width", ":widths: 18 22 37 23", ""]
         lines += _row(["Claim", "The paper · the reproductions", "Ours", "Verdict"])
         measured = results()
         for claim in yaml.safe_load((ROOT / "book" / "claims.yml").read_text()):
