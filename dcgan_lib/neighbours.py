@@ -146,28 +146,15 @@ def _rows(values: np.ndarray | Tensor, what: str) -> Tensor:
     return rows
 
 
-def deform(
-    images: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    rotation: float = 10,
-    scaling: float = 0.1,
-    shear: float = 0.1,
-    shift: float = 1,
-    elastic: float = 0.7,
-    smoothness: float = 4,
-) -> np.ndarray:
+def deform(images: np.ndarray, rng: np.random.Generator, **strengths: float) -> np.ndarray:
     """Slightly deformed pictures, uint8 (N, H, W, C) of the same shape: what leaves the frame is lost, black enters.
 
-    See `displacements` for the strengths. Bilinear interpolation; one draw of `rng` a picture.
+    `strengths` are those of `displacements`. Bilinear interpolation; one draw of `rng` a picture.
     """
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(f"expected uint8 (N, H, W, C), got {images.dtype} {images.shape}")
     n, height, width, _ = images.shape
-    moved = displacements(
-        n, height, width, rng, rotation=rotation, scaling=scaling, shear=shear, shift=shift, elastic=elastic,
-        smoothness=smoothness,
-    )  # fmt: skip
+    moved = displacements(n, height, width, rng, **strengths)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     # To grid_sample -1 and 1 are the centres of the outer pixels (align_corners).
     grid = np.stack(
