@@ -153,8 +153,11 @@ class _Features:
         """gap = 1 - signs * X W' (N, K) and (signs * max(0, gap))' X (K, F + 1), in float32 whatever X is stored in."""
         self.passes += 2
         gap, total = torch.empty_like(signs), torch.zeros_like(W)
+        room = None if self.X.dtype == torch.float32 else self.X.new_empty(BLOCK, self.X.shape[1], dtype=torch.float32)
         for start in range(0, self.shape[0], BLOCK):
-            part, sign = self.X[start : start + BLOCK].float(), signs[start : start + BLOCK]
+            part, sign = self.X[start : start + BLOCK], signs[start : start + BLOCK]
+            if room is not None:  # the same memory for every block
+                part = room[: len(part)].copy_(part)
             gap[start : start + BLOCK] = block = 1 - sign * (part @ W[:, :-1].T + W[:, -1])
             signed = sign * block.clamp_min(0)
             total[:, :-1] += signed.T.contiguous() @ part
@@ -163,8 +166,11 @@ class _Features:
 
     def rows(self, n: int) -> Tensor:
         """n evenly spaced rows, float32 (n, F + 1)."""
-        chosen = torch.linspace(0, self.shape[0] - 1, min(n, self.shape[0]), device=self.X.device).long()
-        return F.pad(self.X[chosen].float(), (0, 1), value=1.0)
+        chosen = torch.linspace(0, self.shape[0] - 1, min(n, self.shape[0])).long().tolist()
+        out = torch.ones(len(chosen), self.shape[1], device=self.X.device)
+        for row, at in zip(out, chosen, strict=True):  # no second copy
+            row[:-1] = self.X[at]
+        return out
 
     def _times(self, skinny: Tensor, wide: Tensor) -> Tensor:
         if wide.dtype == torch.float32:
@@ -194,7 +200,8 @@ class _Preconditioner:
         kept = max(1, min(RANK, len(rows) // 2, int((values > 1e-6 * values[-1]).sum()) - 1))
         values, vectors = (a.float().to(rows.device) for a in (values.flip(0), vectors.flip(1)))
         self.values, self.floor = values[:kept], values[min(kept, len(values) - 1)].clamp_min(0)
-        self.directions = rows.T @ vectors[:, :kept] * (scale**0.5 / self.values.sqrt())  # (F + 1, r), orthonormal
+        vectors = vectors[:, :kept] * (scale**0.5 / self.values.sqrt())
+        self.directions = rows.T @ vectors  # (F + 1, r), orthonormal
 
     def __call__(self, gradient: Tensor, curvature: Tensor) -> Tensor:
         """`curvature` (K, 1) is 2C times the part of the rows that is active."""
