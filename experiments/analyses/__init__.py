@@ -49,6 +49,12 @@ _LISTED = (
         result="training_face_attributes",
     ),
     Analysis(
+        "training_curve",
+        "C2: what D's features are worth as its training goes on; two to four minutes a stage",
+        fast={"LABELLED": 90, "VALIDATION": 60, "CALIBRATION": 90, "CENTROIDS": 16},
+        not_run="its training goes on",
+    ),
+    Analysis(
         "features_cifar10",
         "C2: a linear SVM on D's features of CIFAR-10, beside its baselines; an hour on two CPU cores",
         needs=("imagenet32", "cifar10"),

@@ -1,0 +1,176 @@
+"""C2's curve: what D's features are worth as its training goes on, against pictures seen.
+
+    python -m experiments training_curve
+
+Every kept stage of the study imagenet32 gets one number: the accuracy of the paper's SVM on CIFAR-10's validation
+pictures (10,000 of the training pictures; the test pictures have no part in a curve that decides how long to train),
+trained on LABELLED others, C the best of a grid on the same validation pictures. Three lines go through the same:
+random weights of the same network (how much is architecture), K-means with 1,600 centroids (what the paper had to
+beat), and pixels. The paper's figure needs all 50,000 labels and is no line of this figure.
+
+A training of many hours may lie on several machines, and its early weights are gone when its late ones are made: a row
+that was measured under the same protocol stays in results/training_curve.json. Two to four minutes a stage on two CPU
+cores. Writes results/training_curve.json.
+"""
+
+import json
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from dcgan_lib import checkpoints, data, device, features, models, results, training
+
+from .. import scale
+from ..measures import fingerprints
+from ..studies import imagenet32
+from ..study import config_of, once, seen, stages_of
+
+VERSION = 1  # of the code below: rows of another are measured anew
+OUT = scale.runs("training_curve")
+SEED = 0
+LABELLED, VALIDATION, CALIBRATION = 10_000, 10_000, 12_800
+CENTROIDS = 1600
+GRID = (3e-5, 1e-4, 3e-4)  # of C; goes on beyond the largest while that is the best
+KMEANS_GRID = (3e-4, 1e-3, 3e-3)
+SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
+LAST = 3  # doublings, over which the gain is estimated
+
+
+def stages() -> list:
+    """Files of the weights that the study kept, from the earliest."""
+    folder = training.RunFolder(config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).out)
+    kept = [folder.kept(step) for step in stages_of(imagenet32.STUDY)]
+    return [path for path in kept if path.exists()]
+
+
+def judge(vectors: np.ndarray, y: np.ndarray, grid) -> dict:
+    """Accuracy on the last VALIDATION of the rows, by the C that does best there."""
+    n = len(y) - VALIDATION
+    model, tried = features.choose_C(vectors[:n], y[:n], vectors[n:], y[n:], grid, **SVM)
+    right = int((model.predict(vectors[n:]) == y[n:]).sum())
+    return {
+        "features": vectors.shape[1],
+        "C": model.C,
+        "accuracy": right / VALIDATION,
+        "interval": features.proportion_interval(right, VALIDATION),
+        "tried": {f"{C:g}": accuracy for C, accuracy in tried.items()},
+    }
+
+
+def of_network(discriminator: models.Discriminator, x: np.ndarray, y: np.ndarray) -> dict:
+    discriminator.to(device.pick_device())
+    vectors = features.discriminator_features(discriminator, x, calibrate_on=x[:CALIBRATION], precision="auto")
+    return judge(vectors, y, GRID)
+
+
+def of_kmeans(x: np.ndarray, y: np.ndarray) -> dict:
+    model = features.KMeansFeatures(CENTROIDS, seed=SEED, device=device.pick_device()).fit(x)
+    return judge(StandardScaler(copy=False).fit_transform(model.transform(x)), y, KMEANS_GRID)
+
+
+def of_pixels(x: np.ndarray, y: np.ndarray) -> dict:
+    return judge(data.to_float(x).flatten(1).numpy(), y, (1e-4, 1e-3, 1e-2))
+
+
+def doubling(rows: list[dict]) -> dict | None:
+    """Accuracy gained for each doubling of the pictures seen, over the last LAST doublings: a line through its rows.
+
+    With the standard error that the rows' own sampling gives the slope (they share their pictures, so that it is too
+    large if anything). None for fewer than three rows there.
+    """
+    end = np.log2(rows[-1]["pictures_seen"])
+    last = [row for row in rows if np.log2(row["pictures_seen"]) >= end - LAST - 1e-9]
+    if len(last) < 3:
+        return None
+    x = np.log2([row["pictures_seen"] for row in last])
+    y = np.array([row["accuracy"] for row in last])
+    slope, level = np.polyfit(x, y, 1)
+    error = np.sqrt(np.mean(y * (1 - y)) / VALIDATION / ((x - x.mean()) ** 2).sum())
+    return {
+        "gain": float(slope),
+        "standard_error": float(error),
+        "rows": len(last),
+        "at_the_end": float(slope * end + level),
+    }
+
+
+def meets(line: dict, gain: dict | None, seen_now: int) -> float | None:
+    """Pictures that D would have to see to reach the line's accuracy if each doubling went on to gain as much.
+
+    None where it has no end: no gain beyond its error.
+    """
+    if gain is None or gain["gain"] <= 2 * gain["standard_error"]:
+        return None
+    return seen_now * 2.0 ** max(0.0, (line["accuracy"] - gain["at_the_end"]) / gain["gain"])
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    train = data.load("cifar10")
+    order = np.random.default_rng(SEED).permutation(
+        len(train)
+    )  # as `features.evaluate` has it: the same validation part
+    order = np.concatenate([order[:LABELLED], order[-VALIDATION:]])
+    x, y = train.images[order], train.labels[order]
+    protocol = {
+        "version": VERSION,
+        "labelled": LABELLED,
+        "validation": VALIDATION,
+        "calibration": CALIBRATION,
+        "centroids": CENTROIDS,
+        "grid": GRID,
+        "svm": {k: v for k, v in SVM.items() if k != "progress"},
+        "seed": SEED,
+        "pictures": fingerprints(train),
+    }
+    arch = config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).arch
+    if not stages():
+        raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
+    ways = {
+        "random": lambda: of_network(models.build(arch, seed=SEED)[1], x, y),
+        "kmeans_1600": lambda: of_kmeans(x, y),
+        "pixels": lambda: of_pixels(x, y),
+    }
+    before = earlier(protocol)
+    lines = {name: before["lines"].get(name) or once(OUT / f"{name}.json", protocol, way) for name, way in ways.items()}
+    rows = {row["pictures_seen"]: row for row in before["rows"]}
+    for path in stages():
+        _, discriminator = checkpoints.load(path)
+        about, digest = checkpoints.info(path)["about"], checkpoints.digest(discriminator)
+        now = seen(path)
+        if rows.get(now, {}).get("weights") != digest:
+            key = protocol | {"weights": digest}
+            found = once(OUT / f"{digest}.json", key, lambda d=discriminator: of_network(d, x, y))
+            rows[now] = {"pictures_seen": now, "step": about["step"], "weights": digest, **found}
+    rows = [rows[now] for now in sorted(rows)]
+    gain = doubling(rows)
+    results.record(
+        "training_curve",
+        {
+            "rows": rows,
+            "lines": lines,
+            "per_doubling": gain,
+            "meets": {name: meets(line, gain, rows[-1]["pictures_seen"]) for name, line in lines.items()},
+            "protocol": protocol,
+        },
+        command="python -m experiments training_curve",
+        settings=protocol | {"trained": "python -m experiments imagenet32"},
+        seed=SEED,
+        images=train,
+        device=device.device_name(device.pick_device()),
+    )
+
+
+def earlier(protocol: dict) -> dict:
+    """Rows and lines that results/training_curve.json holds under this very protocol."""
+    nothing = {"rows": [], "lines": {}}
+    try:
+        found = results.load("training_curve")["measured"]
+    except ValueError:  # no such file
+        return nothing
+    return found if found["protocol"] == json.loads(json.dumps(protocol)) else nothing
+
+
+if __name__ == "__main__":
+    main()
+    print(results.folder() / "training_curve.json")

@@ -1,0 +1,91 @@
+"""The curve of C2: its slope against scipy's, where it would meet a line, and rows that outlive their weights."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dcgan_lib import data, models, results
+from experiments import scale
+from experiments.analyses import training_curve as curve
+
+
+def rows_of(accuracies, first=1_000):
+    return [{"pictures_seen": first * 2**i, "accuracy": a} for i, a in enumerate(accuracies)]
+
+
+def test_the_slope_is_that_of_a_line_through_the_last_doublings():
+    rows = rows_of([0.2, 0.9, 0.60, 0.62, 0.63, 0.66])  # the first two are more than three doublings back
+    found = curve.doubling(rows)
+    line = stats.linregress(range(4), [0.60, 0.62, 0.63, 0.66])
+    assert found["rows"] == 4 and found["gain"] == pytest.approx(line.slope)
+    assert found["at_the_end"] == pytest.approx(line.intercept + 3 * line.slope)
+    assert curve.doubling(rows[:2]) is None
+
+
+def test_the_slope_s_error_is_what_resampling_pictures_gives():
+    accuracies = np.array([0.6, 0.62, 0.64, 0.66])
+    rng = np.random.default_rng(0)
+    drawn = rng.binomial(curve.VALIDATION, accuracies, (4_000, 4)) / curve.VALIDATION
+    slopes = np.polyfit(range(4), drawn.T, 1)[0]
+    assert curve.doubling(rows_of(accuracies))["standard_error"] == pytest.approx(slopes.std(), rel=0.05)
+
+
+def test_where_the_curve_would_meet_a_line():
+    gain = curve.doubling(rows_of([0.60, 0.62, 0.64, 0.66]))
+    assert curve.meets({"accuracy": 0.70}, gain, 8_000) == pytest.approx(8_000 * 2**2)
+    assert curve.meets({"accuracy": 0.50}, gain, 8_000) == 8_000  # passed already
+    assert curve.meets({"accuracy": 0.70}, curve.doubling(rows_of([0.66, 0.66, 0.661, 0.659])), 8_000) is None
+    assert curve.meets({"accuracy": 0.70}, None, 8_000) is None
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_SCALE", "fast")
+    for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
+        monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
+    monkeypatch.delenv("DCGAN_RESULTS")
+    scale.prepare()
+    for name, value in {"LABELLED": 60, "VALIDATION": 60, "CALIBRATION": 60, "CENTROIDS": 16}.items():
+        monkeypatch.setattr(curve, name, value)
+    monkeypatch.setattr(curve, "OUT", tmp_path / "notes")
+    return tmp_path
+
+
+def stage(folder, step, seed):
+    from dcgan_lib import checkpoints
+
+    networks = models.build("imagenet32", seed=seed, widths=(4, 4, 8, 8, 16, 16))
+    path = folder / f"{step}.safetensors"
+    checkpoints.save(path, *networks, {"step": step, "config": {"batch_size": 10}})
+    return path
+
+
+def test_a_row_stays_when_its_weights_are_gone(small, monkeypatch):
+    kept = [stage(small, 10, 1), stage(small, 20, 2)]
+    monkeypatch.setattr(curve, "stages", lambda: kept)
+    curve.main()
+    first = results.load("training_curve")["measured"]
+    assert [r["pictures_seen"] for r in first["rows"]] == [100, 200] and set(first["lines"]) >= {"random", "pixels"}
+
+    kept[:] = [stage(small, 20, 3), stage(small, 40, 4)]  # another machine: other weights at 20, none at 10
+    monkeypatch.setattr(curve, "of_kmeans", lambda *_: pytest.fail("a line was measured twice"))
+    curve.main()
+    second = results.load("training_curve")["measured"]
+    assert [r["pictures_seen"] for r in second["rows"]] == [100, 200, 400]
+    assert second["rows"][0] == first["rows"][0] and second["rows"][1]["weights"] != first["rows"][1]["weights"]
+
+
+def test_another_protocol_starts_anew(small, monkeypatch):
+    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 10, 1)])
+    curve.main()
+    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 20, 1)])
+    monkeypatch.setattr(curve, "LABELLED", 90)
+    curve.main()
+    assert [r["pictures_seen"] for r in results.load("training_curve")["measured"]["rows"]] == [200]
+
+
+def test_without_a_stage_it_says_what_to_run(small, monkeypatch):
+    monkeypatch.setattr(curve, "stages", list)
+    with pytest.raises(data.NotAvailable, match="python -m experiments imagenet32"):
+        curve.main()
