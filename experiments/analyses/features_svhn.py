@@ -10,8 +10,7 @@ SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run
 stopped. Writes results/features_svhn.json.
 """
 
-import os
-from pathlib import Path
+import contextlib
 
 import numpy as np
 from sklearn.metrics import classification_report, confusion_matrix
@@ -20,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from dcgan_lib import checkpoints, data, device, features, models, results
 from dcgan_lib.features import supervised
 
-from .. import scale, verdicts
+from .. import authors, scale, verdicts
 from ..measures import fingerprints
 from ..studies import imagenet32, svhn
 from ..study import config_of, once
@@ -30,8 +29,6 @@ OUT = scale.runs("features_svhn")
 DEVICE = device.pick_device()
 SEED = 0
 PER_CLASS = 100
-AUTHORS_HOW = "git clone --depth 1 https://github.com/Newmu/dcgan_code, then DCGAN_AUTHORS=dcgan_code/models"
-AUTHORS = "svhn_unsup_all_conv_dcgan_100z_gaussian_lr_0.0005_64mb"
 LABELS = (10, 20, 50, 100, 200)
 CANDIDATES = {"pixels": (1e-5, 1e-4, 1e-3, 1e-2), "kmeans_1600": (1e-4, 1e-3, 1e-2, 1e-1)}  # others: as released
 CENTROIDS = 1600  # of K-means
@@ -66,8 +63,8 @@ def rows() -> dict:
         "ours": checkpoints.load(config_of(svhn.STUDY, svhn.STUDY.variants[0], 0).out)[1],
         "tinyimagenet": checkpoints.load(config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).out)[1],
     }
-    if "DCGAN_AUTHORS" in os.environ:
-        networks["authors"] = checkpoints.load_authors(Path(os.environ["DCGAN_AUTHORS"]) / AUTHORS)[1]
+    with contextlib.suppress(data.NotAvailable):
+        networks["authors"] = authors.discriminator("svhn")
     out = {"pixels": (pixel_vectors, ""), "kmeans_1600": (kmeans_vectors, f"{CENTROIDS} centroids")}
     return out | {k: (d_vectors(n.to(DEVICE)), checkpoints.digest(n)) for k, n in networks.items()}
 
@@ -153,7 +150,7 @@ def main() -> dict[str, str]:
         measured["rows"][name] = row | {"draws": draws(name)}
     key = about | {"trials": TRIALS, "retrained": RETRAINED}
     if "authors" not in measured["rows"]:
-        measured["left_out"] = {"authors": f"DCGAN_AUTHORS is not set: {AUTHORS_HOW}"}
+        measured["left_out"] = {"authors": f"DCGAN_AUTHORS is not set: {authors.HOW}"}
     measured["supervised"] = search = once(OUT / "supervised.json", key, lambda: control(parts))
 
     where = (
