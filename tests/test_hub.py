@@ -1,0 +1,91 @@
+"""Networks on the Hugging Face hub, without the network: what would be uploaded, and what is read back."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dcgan_lib import checkpoints, models
+
+huggingface_hub = pytest.importorskip("huggingface_hub")
+
+from dcgan_lib.hub import DCGAN  # noqa: E402
+
+
+@pytest.fixture
+def pair():
+    networks = models.build("tiny32", seed=0)
+    about = {"step": 1500, "config": {"data": "anime", "batch_size": 64}}
+    return DCGAN(*(network.eval() for network in networks), about)
+
+
+def same(a, b):
+    return all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
+
+
+def test_saved_and_read_from_a_folder(pair, tmp_path):
+    pair.save_pretrained(tmp_path / "mine")
+    again = DCGAN.from_pretrained(str(tmp_path / "mine"))
+    assert same(pair.generator, again.generator) and same(pair.discriminator, again.discriminator)
+    assert again.about == pair.about and again.generator.arch == pair.generator.arch
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    assert config["architecture"] == pair.generator.arch.to_dict()
+
+
+def test_a_discriminator_alone(tmp_path):
+    DCGAN.of("imagenet32").save_pretrained(tmp_path)
+    again = DCGAN.from_pretrained(str(tmp_path))
+    assert again.generator is None and same(checkpoints.load("imagenet32")[1], again.discriminator)
+    assert "Discriminator (4,586,112 parameters)" in (tmp_path / "README.md").read_text()
+
+
+def test_the_card_says_where_the_weights_come_from(pair):
+    card = pair.generate_model_card(repository="me/anime")
+    count = models.parameter_count(pair.generator)
+    for words in (f"Generator ({count:,} parameters)", "1,500 steps of 64", "32x32 pixels, colour", "me/anime"):
+        assert words in card.content
+    assert card.data.library_name == "dcgan_lib" and "dcgan" in card.data.tags
+    assert "{{" not in card.content
+    bare = DCGAN(pair.generator).generate_model_card().content
+    assert "the file does not name" in bare and "None" not in bare
+
+
+def test_push_uploads_what_hf_names_read(pair, tmp_path, monkeypatch):
+    uploaded = {}
+
+    class Api:
+        def __init__(self, token=None):
+            pass
+
+        def create_repo(self, repo_id, **_):
+            return type("Url", (), {"repo_id": repo_id})()
+
+        def upload_folder(self, *, repo_id, folder_path, **_):
+            uploaded[repo_id] = {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}
+            return f"address of {repo_id}"
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
+    assert pair.push_to_hub("me/anime") == "address of me/anime"
+    files = uploaded["me/anime"]
+    assert set(files) == {"weights.safetensors", "config.json", "README.md"}
+    assert b"# anime" in files["README.md"] and b'from_pretrained("me/anime")' in files["README.md"]
+
+    def download(repo_id, filename, **_):
+        path = tmp_path / filename
+        path.write_bytes(uploaded[repo_id][filename])
+        return str(path)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
+    again = DCGAN.from_pretrained("me/anime")
+    for generator, discriminator in (checkpoints.load("hf:me/anime"), (again.generator, again.discriminator)):
+        assert same(pair.generator, generator) and same(pair.discriminator, discriminator)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.delitem(sys.modules, "dcgan_lib.hub")
+    with pytest.raises(ImportError, match=r"pip install 'dcgan_lib\[hub\]'"):
+        import dcgan_lib.hub  # noqa: F401
