@@ -36,15 +36,21 @@ def _png(images: Tensor, side: int, columns: int = 1) -> bytes:
 
 
 class _Widget(ipywidgets.VBox):
-    """Stands for itself as a still picture where widgets do not run."""
+    """Stands for itself as a still picture where widgets do not run, with ipywidgets 7 (Colab's) and 8."""
+
+    _ipython_display_ = None  # of version 7, which would show the widget without the picture
 
     def still(self) -> bytes:
         """What the widget shows now, as PNG."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options) -> dict:
-        bundle = super()._repr_mimebundle_(**options)
-        return bundle and {**bundle, "image/png": base64.b64encode(self.still()).decode()}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {
+            "text/plain": type(self).__name__,
+            "application/vnd.jupyter.widget-view+json": view,
+            "image/png": base64.b64encode(self.still()).decode(),
+        }
 
 
 class _Drawing(_Widget):
@@ -156,7 +162,8 @@ class WalkPlayer(_Drawing):
             raise ValueError(f"expected a walk (2 or more, latent_dim), got {tuple(walk.shape)}")
         self.walk, self.label = walk, label
         self.picture = ipywidgets.Image(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
-        self.play = ipywidgets.Play(max=len(walk) - 1, interval=milliseconds, repeat=True)
+        self.play = ipywidgets.Play(max=len(walk) - 1, interval=milliseconds)
+        self.play.repeat = True  # version 7 has no such setting, and plays once
         self.position = ipywidgets.IntSlider(max=len(walk) - 1, description="step")
         super().__init__(generator)
         ipywidgets.jslink((self.play, "value"), (self.position, "value"))
