@@ -268,6 +268,10 @@ def _export_options(subs) -> None:
     _weights(export)
     add(export, "--out", required=True, type=path("--out"), help="a folder (lab) or a file (onnx)")
     add(export, "--title", default="A generator in your browser", help="of the lab's page")
+    add(
+        export, "--first", default=7, type=reader(Number(int, low=0, high=999_999), "--first"), metavar="N",
+        help="number of the picture that the lab opens with, 0 to 999999",
+    )  # fmt: skip
 
 
 def _models_options(subs) -> None:

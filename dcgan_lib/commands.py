@@ -165,7 +165,7 @@ def export(args: argparse.Namespace) -> None:
     if directions is None:
         say("no named directions are known for this generator: the sliders are its principal axes")
     about = f"{args.weights}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
-    say(export.lab(generator, args.out, directions, presets, args.title, about))
+    say(export.lab(generator, args.out, directions, presets, args.first, args.title, about))
 
 
 def features(args: argparse.Namespace) -> None:

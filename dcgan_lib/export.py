@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import checkpoints, results
+from .checks import whole
 from .latent import principal_axes
 from .models import Generator, sample_latent
 
@@ -179,6 +180,7 @@ def lab(
     out: str | Path,
     directions: dict[str, Tensor] | None = None,
     presets: list[dict] | None = None,
+    first: int = 7,
     title: str = "a generator in your browser",
     about: str = "",
 ) -> Path:
@@ -186,7 +188,8 @@ def lab(
 
     `title` and `about` are plain text. `directions` are unit vectors (latent_dim,) by the name that their slider bears;
     none: the generator's principal axes. `presets` fill the arithmetic's A - B + C: {"name", "plus": [A, C], "minus":
-    [B]}, each a (name, exemplars (n, latent_dim)). Returns the path of index.html.
+    [B]}, each a (name, exemplars (n, latent_dim)); a "note" is shown beside the sum. `first` is the number of the
+    picture that the page opens with. Returns the path of index.html.
     Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
     hold NaN, and for an `out` that is a file.
     """
@@ -215,10 +218,12 @@ def lab(
             | dict(zip(("taps", "inputs", "outputs"), layer["weight"].shape, strict=True))
             for layer in layers
         ],
+        "first": whole(first, "first, the number of a picture,", 0, 999_999),
         "directions": [{"name": name, "vector": _short(v)} for name, v in directions.items()],
         "presets": [
             {
                 "name": preset["name"],
+                "note": str(preset.get("note", "")),
                 **{
                     side: [{"name": name, "latent": _short(z.mean(0))} for name, z in preset[side]]
                     for side in ("plus", "minus")
@@ -284,7 +289,9 @@ def known_directions(generator: Generator) -> tuple[dict[str, Tensor] | None, li
     presets = []
     for result, task in measured["sums"].items():
         sides = {side: [(name, pool[task["terms"][name][0]]) for name in task[side]] for side in ("plus", "minus")}
-        presets.append({"name": f"→ {result}", **sides})
+        counts = np.sum([seed["sums"][result]["typical"] for seed in measured["seeds"]], 0)  # seen, tried
+        note = f"the classifier sees it in {counts[0] / counts[1]:.0%} of {counts[1]} such sums"
+        presets.append({"name": f"→ {result}", "note": note, **sides})
     return named, presets
 
 

@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import sync_playwright
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, cli, data, export, models
+from dcgan_lib import checkpoints, cli, data, export, models, results
 
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "_build" / "html"
@@ -304,7 +304,8 @@ def test_sliders_move_the_picture_and_reset(lab_page):
     moved = canvas(lab_page, "Sliders")
     assert moved != start
     label = lab_page.locator("section[aria-label='Sliders'] canvas").get_attribute("aria-label")
-    assert label == "picture number 7, smile 1.2"
+    first = lab_page.get_by_role("spinbutton", name="No. of the picture").input_value()
+    assert label == f"picture number {first}, smile 1.2"
     lab_page.get_by_role("button", name="Reset the sliders").click()
     assert canvas(lab_page, "Sliders") == start and smile.input_value() == "0"
     lab_page.get_by_role("button", name="Another one").click()
@@ -312,7 +313,47 @@ def test_sliders_move_the_picture_and_reset(lab_page):
     with lab_page.expect_download() as download:
         lab_page.get_by_role("button", name="Save the picture").click()
     assert re.fullmatch(r"dcgan-\d+\.png", download.value.suggested_filename)
-    assert lab_page.locator(".lab-status").inner_text() == "picture saved" and not lab_page.errors
+    said = lab_page.locator("section[aria-label='Sliders'] .lab-status")  # beside its control
+    assert said.inner_text() == "picture saved" and not lab_page.errors
+
+
+@pytest.mark.browser
+def test_a_number_that_is_none_is_refused(open_lab, tmp_path):
+    page = open_lab(export.lab(calibrated("tiny32"), tmp_path, first=11))
+    number = page.get_by_role("spinbutton", name="No. of the picture")
+    said, start = page.locator("section[aria-label='Sliders'] .lab-status"), canvas(page, "Sliders")
+    for wrong in ("", "-3", "2.5", "1000000"):
+        number.fill(wrong)
+        number.dispatch_event("change")
+        assert said.inner_text() == "a picture's number is a whole number from 0 to 999999: still number 11"
+        assert number.input_value() == "11" and canvas(page, "Sliders") == start
+    number.fill("12")
+    number.dispatch_event("change")
+    assert said.inner_text() == "" and canvas(page, "Sliders") != start and not page.errors
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_a_warning_where_a_slider_leaves_what_was_learnt(prior, open_lab, tmp_path):
+    generator = calibrated("tiny32", prior=prior)
+    page = open_lab(export.lab(generator, tmp_path))
+    warning = page.locator(".lab-warning")
+    outside = page.evaluate("n => { const l = window.DCGAN_LAB; return Array.from(l.latentOf(n)); }", 7)
+    assert warning.inner_text() == "", np.linalg.norm(outside)  # a sample of the prior
+    for slider in page.locator("section[aria-label='Sliders'] input[type=range]").all():
+        slider.fill("4")
+    assert "outside of what the generator has learnt" in warning.inner_text()
+    page.get_by_role("button", name="Reset the sliders").click()
+    assert warning.inner_text() == "" and not page.errors
+
+
+def test_prior_lengths_of_the_warning():
+    """Nearly no sample of a normal prior is warned of: its length is √n, give or take 2.5."""
+    for n in (32, 100, 512):
+        lengths = models.sample_latent(20_000, models.architecture("tiny32", latent_dim=n, prior="normal"), 0).norm(
+            dim=1
+        )
+        assert ((lengths - n**0.5).abs() > 2.5).float().mean() < 2e-3
 
 
 @pytest.mark.browser
@@ -351,6 +392,9 @@ def test_arithmetic_adds_and_subtracts(lab_page):
     assert (np.abs(np.array(shown).reshape(size, size, 4)[:, :, :3] - expected.astype(int)) <= 1).all()
     part.get_by_role("button", name="→ smiling man").click()
     assert canvas(lab_page, "Arithmetic") != after
+    tried = [seed["sums"]["smiling man"]["typical"] for seed in results.load("latent_faces")["measured"]["seeds"]]
+    share = sum(seen for seen, _ in tried) / sum(n for _, n in tried)
+    assert f"in {share:.0%} of {sum(n for _, n in tried)} such sums" in part.locator(".lab-status").inner_text()
 
 
 @pytest.mark.browser
@@ -361,6 +405,11 @@ def test_the_lab_fits_a_phone_and_the_dark(open_lab):
     page = open_lab(path, viewport={"width": 375, "height": 800}, color_scheme="dark")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    slider = page.locator("section[aria-label='Sliders'] input[type=range]").last
+    slider.scroll_into_view_if_needed()
+    slider.evaluate("node => node.scrollIntoView({block: 'end'})")
+    box = page.locator("section[aria-label='Sliders'] canvas").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= slider.bounding_box()["y"]  # the result stays in view
     colours = page.evaluate(
         """() => ["color", "backgroundColor"].map(k => getComputedStyle(k === "color"
         ? document.querySelector(".lab-slider") : document.body)[k])"""

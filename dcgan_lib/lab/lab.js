@@ -129,6 +129,18 @@
     return Float32Array.from({ length: net.latentDim }, net.prior === "normal" ? normal : () => 2 * uniform() - 1);
   }
 
+  // How far from 0 a latent lies, beside where nearly all samples lie: |z| of a normal prior is close to √n, with a
+  // deviation of about 0.7; a uniform one has no coordinate beyond 1. An empty text, or a warning.
+  function leaves(net, z) {
+    if (net.prior !== "normal") {
+      const beyond = z.filter((v) => Math.abs(v) > 1).length;
+      return beyond ? `${beyond} of ${z.length} numbers lie beyond 1: outside of what the generator has learnt` : "";
+    }
+    const length = Math.hypot(...z), low = Math.sqrt(z.length) - 2.5, high = Math.sqrt(z.length) + 2.5;
+    return length >= low && length <= high ? "" : `length ${length.toFixed(1)}; samples have ${Math.max(0, low).toFixed(1)} ` +
+      `to ${high.toFixed(1)}: outside of what the generator has learnt`;
+  }
+
   const mix = (a, b, t) => a.map((v, i) => v + t * (b[i] - v));
 
   // From a (t = 0) to b (t = 1): on the line for a uniform prior; for a normal one at a constant angle, with a length that
@@ -167,7 +179,14 @@
 
   const picture = (label, big) => make("canvas", { role: "img", "aria-label": label, class: big ? "lab-big" : "lab-small" });
   const button = (text, onclick, label) => make("button", { type: "button", onclick, "aria-label": label }, text);
-  const anyNumber = () => Math.floor(Math.random() * 1e6);
+  const LAST = 999999;  // number of a picture
+  const anyNumber = () => Math.floor(Math.random() * (LAST + 1));
+
+  // What a part says, beside its controls.
+  function teller() {
+    const node = make("p", { class: "lab-status", role: "status", "aria-live": "polite" });
+    return { node, say: (text) => { node.textContent = text; } };
+  }
 
   function slider(name, min, max, step, oninput) {
     const output = make("output", {}, "0");
@@ -176,9 +195,11 @@
     return { row: make("label", { class: "lab-slider" }, make("span", {}, name), input, output), input, output };
   }
 
-  function explorer(net, draw, say) {
-    const canvas = picture("generated picture", true);
-    const number = make("input", { type: "number", min: 0, max: 999999, value: 7, "aria-label": "No. of the picture" });
+  function explorer(net, draw) {
+    const canvas = picture("generated picture", true), { node: status, say } = teller();
+    const warning = make("p", { class: "lab-warning", role: "status", "aria-live": "polite" });
+    const number = make("input", { type: "number", min: 0, max: LAST, step: 1, value: net.first ?? 7, "aria-label": "No. of the picture" });
+    let last = number.value;  // the last one that was a number
     const sliders = net.directions.map((d) => slider(d.name, -4, 4, 0.1, () => show()));
     const latent = () => {
       const z = latentOf(net, Number(number.value));
@@ -193,31 +214,43 @@
       const moved = sliders.map(({ input }, i) => [net.directions[i].name, input.value]).filter(([, v]) => Number(v));
       const text = `picture number ${number.value}` + moved.map(([n, v]) => `, ${n} ${v}`).join("");
       canvas.setAttribute("aria-label", text);
+      const told = leaves(net, latent());
+      if (warning.textContent !== told) warning.textContent = told;
       canvas.dataset.drawn = String(Number(canvas.dataset.drawn || 0) + 1);
     };
     const reset = () => {
       for (const { input, output } of sliders) { input.value = 0; output.textContent = "0"; }
       show();
     };
-    number.addEventListener("change", show);
+    number.addEventListener("change", () => {
+      if (number.value === "" || !number.checkValidity()) {
+        say(`a picture's number is a whole number from 0 to ${LAST}: still number ${last}`);
+        number.value = last;
+        return;
+      }
+      last = number.value;
+      say("");
+      show();
+    });
     const save = () => {
       const link = make("a", { href: canvas.toDataURL("image/png"), download: `dcgan-${number.value}.png` });
       link.click();
       say("picture saved");
     };
     const node = make("section", { class: "lab-part", "aria-label": "Sliders" },
-      make("div", {}, canvas),
+      make("div", { class: "lab-result" }, canvas),
       make("div", { class: "lab-controls" }, ...sliders.map((s) => s.row),
         make("div", { class: "lab-buttons" },
-          button("Another one", () => { number.value = anyNumber(); show(); say(`picture number ${number.value}`); }),
+          button("Another one", () => { number.value = last = anyNumber(); show(); say(`picture number ${number.value}`); }),
           button("Reset the sliders", () => { reset(); say("sliders reset"); }),
           button("Save the picture", save),
-          make("label", {}, "No. ", number))));
+          make("label", {}, "No. ", number)), warning, status));
     show();
     return { node, latent, redraw: show, name: () => `No. ${number.value}` };
   }
 
-  function walker(net, draw, say, explored) {
+  function walker(net, draw, explored) {
+    const { node: status, say } = teller();
     const ends = [12, 41].map((n) => ({ latent: latentOf(net, n), canvas: picture(`end of the walk, number ${n}`) }));
     const canvas = picture("picture on the walk", true);
     const position = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "A to B, position on the walk" });
@@ -251,15 +284,16 @@
       button("From the sliders", () => { ends[i].latent = explored.latent(); showEnd(ends[i]); say(`${letter} taken`); },
         `From the sliders, as ${letter}`));
     const node = make("section", { class: "lab-part", "aria-label": "Walk between two pictures" },
-      make("div", {}, canvas),
+      make("div", { class: "lab-result" }, canvas),
       make("div", { class: "lab-controls" }, make("div", { class: "lab-ends" }, end(0, "A"), end(1, "B")),
-        make("label", { class: "lab-slider" }, make("span", {}, "A to B"), position), make("div", { class: "lab-buttons" }, play)));
+        make("label", { class: "lab-slider" }, make("span", {}, "A to B"), position), make("div", { class: "lab-buttons" }, play), status));
     const redraw = () => ends.forEach(showEnd);
     redraw();
     return { node, redraw };
   }
 
-  function arithmetic(net, draw, say) {
+  function arithmetic(net, draw) {
+    const { node: status, say } = teller();
     const slots = ["A", "B", "C"].map((letter) => ({ letter, latent: null, canvas: picture(letter) }));
     const canvas = picture("A minus B plus C", true);
     let current = 0;
@@ -297,15 +331,15 @@
       const terms = [preset.plus[0], preset.minus[0], preset.plus[1]];
       terms.forEach((term, i) => fill(i, term.latent, term.name));
       show();
-      say(preset.name);
+      say([preset.name, preset.note].filter(Boolean).join(": "));
     }));
     const node = make("section", { class: "lab-part", "aria-label": "Arithmetic" },
-      make("div", {}, canvas),
+      make("div", { class: "lab-result" }, canvas),
       make("div", { class: "lab-controls" },
         make("div", { class: "lab-sum" }, slots[0].button, "−", slots[1].button, "+", slots[2].button),
         make("p", {}, "Choose A, B or C, then a picture below."), gallery,
         make("div", { class: "lab-buttons" }, ...presets,
-          button("Other pictures", () => { first = anyNumber(); stock(); say("other pictures"); }))));
+          button("Other pictures", () => { first = anyNumber(); stock(); say("other pictures"); })), status));
     slots.forEach((_, i) => fill(i, latentOf(net, 100 + i), `No. ${100 + i}`));
     if (net.presets.length) presets[0].click();
     stock();
@@ -314,9 +348,8 @@
     return { node, redraw };
   }
 
-  // One menu for all pictures of the page; none for a generator without classes.
+  // One menu for all pictures of the page.
   function classMenu(net, say, parts) {
-    if (!net.classes) return [];
     const options = Array.from({ length: net.classes }, (_, c) => make("option", { value: c }, String(c)));
     const menu = make("select", { "aria-label": "class", onchange: () => {
       net.label = Number(menu.value);
@@ -339,14 +372,13 @@
 
   function build(root, net, draw) {
     const level = root.dataset.level || 2;  // of its headings
-    const status = make("p", { class: "lab-status", role: "status", "aria-live": "polite" });
-    const say = (text) => { status.textContent = text; };
-    const explored = explorer(net, draw, say), walk = walker(net, draw, say, explored), sum = arithmetic(net, draw, say);
+    const { node: status, say } = teller();
+    const explored = explorer(net, draw), walk = walker(net, draw, explored), sum = arithmetic(net, draw);
     root.replaceChildren(
-      ...classMenu(net, say, [explored, walk, sum]),
+      ...(net.classes ? [...classMenu(net, say, [explored, walk, sum]), status] : []),
       make(`h${level}`, {}, "Sliders"), explored.node,
       make(`h${level}`, {}, "A walk between two"), walk.node,
-      make(`h${level}`, {}, "A − B + C"), sum.node, status);
+      make(`h${level}`, {}, "A − B + C"), sum.node);
     root.dataset.ready = "yes";
     window.DCGAN_LAB = { draw, latentOf: (n) => latentOf(net, n), net };  // for tests and for the curious
   }
