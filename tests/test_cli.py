@@ -283,6 +283,7 @@ OTHER = {  # a value other than the default for every field of TrainConfig
     "batch_size": ("16", 16),
     "schedule": ("alternate", "alternate"),
     "learning_rate": ("0.003", 0.003),
+    "decay_after": ("0.25", 0.25),
     "beta1": ("0.9", 0.9),
     "weight_decay": ("0.25", 0.25),
     "ema_decay": ("0.99", 0.99),

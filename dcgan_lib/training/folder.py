@@ -115,7 +115,7 @@ class RunFolder:
                 raise ValueError(
                     f"{self.run} is missing beside {self.state.name}: put it back, or choose another folder"
                 )
-            return about["settings"] | {k: about[k] for k in ("steps", "stretches", "call") if k in about}
+            return about["settings"] | {k: about[k] for k in ("steps", "stretches", "call", "decay") if k in about}
         try:
             there = json.loads(self.run.read_text())
             if not isinstance(there, dict) or not all(isinstance(there[k], dict) for k in ("config", "architecture")):
