@@ -28,7 +28,7 @@ except ImportError:  # Windows
 # Where the pictures lie, how the arithmetic is spelt and how long it goes on are compared in other ways.
 NOT_COMPARED = (*OPERATIONAL, "arch", "conditional", "out", "data", "limit", "steps", "epochs", "device", "precision")
 # What runs that were begun before these settings existed have.
-LATER = {"classes": 0, "unit_range": False}
+LATER = {"classes": 0, "unit_range": False, "dense_layers": 1}
 
 
 def settings_of(config: TrainConfig, arch: Architecture, images: data.ImageSet) -> dict:
