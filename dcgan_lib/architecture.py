@@ -20,7 +20,8 @@ class Architecture:
 
     `widths` are the channels of the discriminator's convolutions from the image inwards; the generator mirrors them.
     `strides` belong to the same layers (None: all 2). Odd kernels halve a size upwards, even ones downwards, and the
-    generator retraces the same sizes, so every image size from 16 to 256 works, powers of two or not.
+    generator retraces the same sizes, so every image size from 16 to 256 works, powers of two or not. Without `widths`
+    both are dense layers only: the GAN that the paper's table 3 compares with.
     """
 
     image_size: int = setting(64, Number(int, low=MIN_SIZE, high=MAX_SIZE), "side of the pictures in pixels")
@@ -30,7 +31,9 @@ class Architecture:
         "uniform", Choice(("uniform", "normal")), "what z is drawn from: uniform(-1, 1) or normal(0, 1)"
     )
     widths: tuple[int, ...] = setting(
-        (128, 256, 512, 1024), Numbers(Number(int, low=1, high=2**14)), "channels of D's convolutions, image side first"
+        (128, 256, 512, 1024),
+        Numbers(Number(int, low=1, high=2**14), least=0),
+        "channels of D's convolutions, image side first; [] is a network of dense layers only",
     )
     strides: tuple[int, ...] | None = setting(
         None, Numbers(Number(int, low=1, high=2), optional=True), "of the same layers; none: all 2"
@@ -41,6 +44,7 @@ class Architecture:
         Number(int, low=1, high=2**16, optional=True),
         "a fully connected hidden layer in both networks (the guidelines say: none)",
     )
+    dense_layers: int = setting(1, Number(int, low=1, high=16), "how many of these, one behind the other")
     dense_norm: str = setting(
         "unit", Choice(("unit", "channel", "none")), "batch norm after G's dense layer: over its units, per channel"
     )
@@ -61,6 +65,8 @@ class Architecture:
 
     def __post_init__(self):
         checked(self)
+        if not self.widths and not self.dense_units:
+            raise ValueError("an architecture without convolutions (no widths) needs dense_units, e.g. 1024")
         if self.strides is not None and len(self.strides) != len(self.widths):
             raise ValueError(f"strides must be {len(self.widths)} ones or twos, one for each width, got {self.strides}")
         if self.kernel_size % 2 == 0 and 1 in self.layer_strides:
@@ -103,6 +109,8 @@ class Architecture:
         """
         if not isinstance(image_size, int) or not MIN_SIZE <= image_size <= MAX_SIZE:
             raise ValueError(f"image_size must be from {MIN_SIZE} to {MAX_SIZE}, got {image_size!r}")
+        if not self.widths:
+            return replace(self, image_size=image_size)
         widths, strides = list(self.widths), list(self.layer_strides)
         grid = self.sizes[-1]
         while image_size // 2 ** strides.count(2) >= 2 * grid:

@@ -101,18 +101,19 @@ class Flag:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Some numbers of one kind, at most `most`; a list becomes a tuple where it is checked by `checked`."""
+    """Some numbers of one kind, `least` to `most` of them; a list becomes a tuple where it is checked by `checked`."""
 
     each: Number
     most: int = 16
+    least: int = 1
     optional: bool = False
 
     def check(self, name: str, value) -> None:
         if value is None and self.optional:
             return
-        if not isinstance(value, tuple) or not 1 <= len(value) <= self.most:
+        if not isinstance(value, tuple) or not self.least <= len(value) <= self.most:
             kind = "whole numbers" if self.each.kind is int else "numbers"
-            said = f"{name} must be a list of {kind}, 1 to {self.most} of them, e.g. [64, 128, 256]"
+            said = f"{name} must be a list of {kind}, {self.least} to {self.most} of them, e.g. [64, 128, 256]"
             raise ValueError(f"{said}, got {shortened(value)}")
         for i, number in enumerate(value):
             self.each.check(f"{name}[{i}]", number)

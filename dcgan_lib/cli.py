@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -43,6 +44,7 @@ examples:
   dcgan sample faces --n 64 --out faces.png                                our trained faces
   dcgan animate runs/mine --out film.gif                                   how its pictures became what they are
   dcgan features imagenet32 --data cifar10 --out runs/cifar10_features     the paper's section 5 on CIFAR-10
+  dcgan dedup my/pictures --out list.csv                                   near duplicates, before you train on them
   dcgan export lab runs/mine --out my_lab                                  sliders for any browser
   dcgan models                                                             the weights that come with the package
   dcgan info paper64                                                       shapes and parameters
@@ -70,7 +72,14 @@ def parser() -> Parser:
     subs = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for options in (_train_options, _finish_options, _sample_options, _animate_options, _features_options):
         options(subs)
-    for options in (_export_options, _models_options, _info_options, _data_options, _completion_options):
+    for options in (
+        _dedup_options,
+        _export_options,
+        _models_options,
+        _info_options,
+        _data_options,
+        _completion_options,
+    ):
         options(subs)
     return top
 
@@ -252,6 +261,78 @@ def _features_options(subs) -> None:
     )  # fmt: skip
     _device(features)
     _json(features, "the report")
+
+
+def _dedup_options(subs) -> None:
+    dedup = _command(
+        subs,
+        "dedup",
+        commands.dedup,
+        "list near duplicates among pictures; nothing is deleted",
+        "Section 4.1.1 of the paper: an autoencoder learns to redraw 32x32 centre crops, and which of the 128 units of "
+        "its code are on is a picture's hash. The paper takes pictures of equal hash for duplicates. Here hashes may "
+        "differ in --radius bits, and pairs must also be near in their details (--tolerance). Time and memory grow "
+        "in step with the number of pictures.",
+        "In --out: a line a pair, with its cluster (pictures that hang together by pairs), both files' names (indices "
+        "where there are none: an .npz), the bits in which the hashes differ, and the distance (0: equal; unrelated "
+        "pictures: about 1.4).",
+        _what_dedup_finds(),
+    )
+    add(dedup, "data", type=named("data"), names="data", help=DATA)
+    add(dedup, "--out", required=True, type=path("--out"), help="the list, a .csv")
+    add(
+        dedup, "--radius", type=reader(Number(int, low=0, high=15), "--radius"), default=7, metavar="N",
+        help="bits of 128 in which two hashes may differ (default: 7; the paper: 0)",
+    )  # fmt: skip
+    add(
+        dedup, "--tolerance", type=reader(Number(low=0, high=100), "--tolerance"), default=0.5, metavar="X",
+        help="largest distance of a pair (default: 0.5); with 100 hashes alone decide, as in the paper",
+    )  # fmt: skip
+    add(dedup, "--mirrored", action="store_true", help="take a picture and its mirror image for duplicates, too")
+    add(
+        dedup, "--steps", type=reader(Number(int, low=1, high=10**7), "--steps"), default=2_000, metavar="N",
+        help="minibatches of 128 that the autoencoder learns from (default: 2000)",
+    )  # fmt: skip
+    add(
+        dedup, "--seed", type=reader(SEED, "--seed"), default=0, metavar="N",
+        help="of the autoencoder (default: 0)",
+    )  # fmt: skip
+    _device(dedup)
+    add(dedup, "--quiet", action="store_true", help="without progress bars")
+
+
+def _what_dedup_finds() -> str:
+    """What results/near_duplicates.json says, read without PyTorch (which `results` needs)."""
+    here = Path(__file__).parent
+    places = (folder / "near_duplicates.json" for folder in (here / "_results", here.parent / "results"))
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        return ""
+    measured = json.loads(file.read_text())["measured"]
+    methods = {
+        "as it is": "code, up to 7 bits, compared",
+        "with --mirrored": "mirrored code, up to 7 bits, compared",
+        "with --radius 0 --tolerance 100": "code, equal (the paper)",
+    }
+    lines = [
+        f"what it finds of {measured['planted']:,} copies of each kind among {measured['pictures']:,} pictures of Tiny "
+        "ImageNet:"
+    ]
+    for how, method in methods.items():
+        shares = {kind: row["recall"] for kind, row in measured["methods"][method]["planted"].items()}
+        lines.append(f"  {how}:\n    " + ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items()))
+    eye = measured["methods"][methods["as it is"]]["real"]["by_eye"]
+    cost, largest = measured["cost"], measured["cost"]["sizes"][-1]
+    each = sum(largest["cpu_seconds"][part] for part in ("encode", "compare_7")) / largest["pictures"]
+    lines += [
+        "  (resized to 60 to 90 % and back; JPEG of quality 40 to 90; shifted by 1 or 2 of 32 parts; up to a fifth",
+        "  brighter or darker)",
+        f"false: {round(eye['false'] * eye['labelled'])} of the {eye['labelled']} pairs of real pictures, by eye; "
+        "turned, cut and retouched copies were not tried",
+        f"a million pictures: some {(cost['fit_cpu_seconds'] + 1e6 * each) / 60:.0f} minutes on one CPU core, and once "
+        "the time to decode them",
+    ]
+    return "\n".join(lines)
 
 
 def _export_options(subs) -> None:

@@ -252,6 +252,26 @@ def _by_class(found, class_names: list[str] | None) -> str:
     return classification_report(found.test[1], found.predictions, digits=3, zero_division=0, labels=classes, **names)
 
 
+def dedup(args: argparse.Namespace) -> None:
+    if args.out.suffix.lower() != ".csv":  # above all no .zip, .npz or picture, which may be the reader's own
+        raise ValueError(f"--out must be a .csv, got {shortened(str(args.out))}")
+    _file_to_write(args.out, "--out")
+
+    from . import data, deduplication
+    from .device import pick_device
+
+    images = data.load(args.data, deduplication.SIZE)
+    found = deduplication.find_duplicates(
+        images, radius=args.radius, tolerance=args.tolerance, mirrored=args.mirrored, steps=args.steps, seed=args.seed,
+        device=pick_device(args.device), progress=not args.quiet,
+    )  # fmt: skip
+    deduplication.write_csv(found, args.out, images.files)
+    clusters = int(found.clusters.max(initial=-1)) + 1
+    say(f"{len(images):,} pictures: {len(found.pairs):,} pairs of near duplicates in {clusters:,} clusters")
+    say(f"one picture of each cluster kept, {len(found.redundant):,} could go; nothing was deleted")
+    say(f"the list is {args.out}; look at pairs of a large distance before you believe them")
+
+
 def models(args: argparse.Namespace) -> None:
     from . import checkpoints
 

@@ -43,6 +43,11 @@ class TrainConfig:
         "both networks each minibatch, or as released: minibatches alternate, each feeds one, G first",
     )
     learning_rate: float = setting(2e-4, Number(above=0), "Adam's (paper: 0.0002)")
+    decay_after: float | None = setting(
+        None,
+        Number(low=0, below=1, optional=True),
+        "after this part of the run the learning rate falls in a line to 0 at its end (released MNIST: 0.5; else none)",
+    )
     beta1: float = setting(0.5, Number(low=0, below=1), "Adam's first momentum (paper: 0.5)")
     weight_decay: float = setting(
         1e-5, Number(low=0, high=1), "L2 in the gradient of every parameter (released: 1e-5 faces, 2.5e-5 MNIST)"
@@ -76,3 +81,21 @@ class TrainConfig:
             raise ValueError(f"give steps or epochs, one of the two; got steps={self.steps}, epochs={self.epochs}")
         if not isinstance(self.arch, (str, Architecture)):
             raise ValueError(f"arch must be a name of ARCHITECTURES or an Architecture, got {self.arch!r}")
+
+    def length(self, images: int) -> int:
+        """The run's steps (minibatches) on so many pictures."""
+        return self.steps or max(1, round(self.epochs * images / self.batch_size))
+
+    def decay(self, steps: int) -> tuple[int, int] | None:
+        """The steps from and to which the learning rate of a run of `steps` falls; None where it stays."""
+        return None if self.decay_after is None else (round(self.decay_after * steps), steps)
+
+    def rate(self, k: int, steps: int) -> float:
+        """The learning rate of step k, counted from 0, of a run of `steps`.
+
+        Released (mnist/train_cond_dcgan.py): the same line, followed an epoch at a time.
+        """
+        falls = self.decay(steps)
+        if falls is None or k <= falls[0]:
+            return self.learning_rate
+        return self.learning_rate * (steps - k) / (steps - falls[0])

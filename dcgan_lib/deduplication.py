@@ -100,7 +100,9 @@ def find_duplicates(
     pictures = images.images if isinstance(images, ImageSet) else images
     network = fit(pictures, steps=steps, mirrored=mirrored, seed=seed, device=device, progress=progress)
     hashes = encode(network, pictures, mirrored=mirrored, device=device, progress=progress)
-    return compare(pictures, hashes, radius=radius, tolerance=tolerance, mirrored=mirrored, window=window)
+    return compare(
+        pictures, hashes, radius=radius, tolerance=tolerance, mirrored=mirrored, window=window, progress=progress
+    )
 
 
 def compare(
@@ -111,10 +113,11 @@ def compare(
     tolerance: float = 0.5,
     mirrored: bool = False,
     window: int = 32,
+    progress: bool = True,
 ) -> Duplicates:
     """The last step of `find_duplicates`, for hashes (N, bytes) that are there already."""
     pairs, hamming = candidates(hashes, radius, window)
-    apart = distance(images, pairs, mirrored=mirrored)
+    apart = distance(images, pairs, mirrored=mirrored, progress=progress)
     near = apart <= tolerance
     return Duplicates(len(images), pairs[near], hamming[near], apart[near])
 
@@ -226,7 +229,9 @@ def _differ(hashes: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return _ONES[hashes[a] ^ hashes[b]].sum(1, dtype=np.int64)
 
 
-def distance(images: np.ndarray, pairs: np.ndarray, *, mirrored: bool = False, shift: int = 2) -> np.ndarray:
+def distance(
+    images: np.ndarray, pairs: np.ndarray, *, mirrored: bool = False, shift: int = 2, progress: bool = True
+) -> np.ndarray:
     """How far the two pictures of each pair (P, 2) are apart: (P,), 0 for equal ones, about 1.4 for unrelated ones.
 
     The root mean square difference of the details of their 32x32 centre crops where they overlap, at the best of the
@@ -237,7 +242,8 @@ def distance(images: np.ndarray, pairs: np.ndarray, *, mirrored: bool = False, s
     """
     out = np.empty(len(pairs))
     inner = slice(shift, SIZE - shift)
-    for start in range(0, len(pairs), BATCH // 8):
+    quiet = {"delay": 2} if progress else {"disable": True}
+    for start in tqdm(range(0, len(pairs), BATCH // 8), "comparing", unit="batch", **quiet):
         part = pairs[start : start + BATCH // 8]
         a, b = (_details(images[side]) for side in part.T)
         best = torch.full((len(part),), torch.inf)
@@ -292,7 +298,7 @@ def write_csv(duplicates: Duplicates, path: str | Path, names: Sequence[str] | N
         (a, b), bits, apart = duplicates.pairs[i], duplicates.hamming[i], duplicates.distances[i]
         first, second = (names[a], names[b]) if names is not None else (a, b)
         writer.writerow([number[a], first, second, bits, f"{apart:.4f}"])
-    return checkpoints.write_bytes(path, text.getvalue().encode())
+    return checkpoints.write_bytes(path, text.getvalue().encode(errors="surrogateescape"))  # names as the disk has them
 
 
 def plant(images: np.ndarray, kind: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

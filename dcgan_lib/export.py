@@ -91,6 +91,11 @@ def folded(generator: Generator) -> list[dict]:
     for field, value in parts.items():
         if getattr(arch, field) != value:
             raise ValueError(f"the lab knows only generators with {field} {value!r}, got {getattr(arch, field)!r}")
+    if not arch.widths or arch.dense_layers > 1:
+        raise ValueError(
+            f"the lab knows only generators with convolutions and at most one dense hidden layer, got widths "
+            f"{arch.widths} and dense_layers {arch.dense_layers}"
+        )
     network = copy.deepcopy(generator).cpu().eval()
     layers = []
     if arch.dense_units:

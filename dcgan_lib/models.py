@@ -73,15 +73,30 @@ def _norm(arch: Architecture, width: int, kind: str = "channel") -> nn.Module:
     return layer(width, eps=arch.norm_eps, affine=arch.norm_affine)
 
 
-def _dense_hidden(arch: Architecture, inputs: int, activation: str) -> tuple[nn.Sequential, int]:
-    """The hidden layer of `dense_units` and its width; empty, with the width unchanged, unless asked for.
+def _dense_hidden(arch: Architecture, inputs: int, activation: str, bare: bool = False) -> tuple[nn.Sequential, int]:
+    """The hidden layers of `dense_units` and their width; empty, with the width unchanged, unless asked for.
 
-    Widths count no labels: every layer takes `arch.classes` more inputs than what is before it.
+    Three modules a layer: weights, batch norm (not on the first one where `bare`), activation. Widths count no labels:
+    every layer takes `arch.classes` more inputs than what is before it.
     """
     if not arch.dense_units:
         return nn.Sequential(), inputs
-    layer = nn.Linear(inputs + arch.classes, arch.dense_units, bias=False)
-    return nn.Sequential(layer, _norm(arch, arch.dense_units, "unit"), ACTIVATIONS[activation]()), arch.dense_units
+    modules = []
+    for i in range(arch.dense_layers):
+        layer = nn.Linear(inputs + arch.classes, arch.dense_units, bias=False)
+        norm = _norm(arch, arch.dense_units, "none" if bare and i == 0 else "unit")
+        modules += [layer, norm, ACTIVATIONS[activation]()]
+        inputs = arch.dense_units
+    return nn.Sequential(*modules), inputs
+
+
+def _dense_maps(dense: nn.Sequential, x: Tensor, one_hot: Tensor | None) -> list[Tensor]:
+    """What leaves each dense hidden layer, (N, dense_units); the labels join the input of each."""
+    maps, modules = [], list(dense)
+    for layer, norm, activation in zip(modules[::3], modules[1::3], modules[2::3], strict=True):
+        x = activation(norm(layer(_joined(x, one_hot))))
+        maps.append(x)
+    return maps
 
 
 def _one_hot(labels: Tensor | None, n: int, arch: Architecture) -> Tensor | None:
@@ -116,6 +131,7 @@ def _joined(x: Tensor, one_hot: Tensor | None) -> Tensor:
 class Generator(nn.Module):
     """z → image: a dense layer to a small grid, then up-convolutions that double it (paper section 3, figure 1).
 
+    Without `arch.widths` that dense layer gives the picture.
     No biases before or without batch norm, no batch norm on the output, as released. With `arch.classes` the label
     joins the input of every layer as that many more channels of 0 and 1.
     """
@@ -123,11 +139,13 @@ class Generator(nn.Module):
     def __init__(self, arch: Architecture):
         super().__init__()
         self.arch = arch
-        grid, width = arch.sizes[-1], arch.widths[-1]
+        grid, width, norm, activation = arch.sizes[-1], arch.channels, "none", arch.output_activation
+        if arch.widths:
+            width, norm, activation = arch.widths[-1], arch.dense_norm, arch.generator_activation
         self.dense, inputs = _dense_hidden(arch, arch.latent_dim, arch.generator_activation)
         self.project = nn.Linear(inputs + arch.classes, width * grid * grid, bias=False)
-        self.project_norm = _norm(arch, width * (grid * grid if arch.dense_norm == "unit" else 1), arch.dense_norm)
-        self.project_activation = ACTIVATIONS[arch.generator_activation]()
+        self.project_norm = _norm(arch, width * (grid * grid if norm == "unit" else 1), norm)
+        self.project_activation = ACTIVATIONS[activation]()
         # Layer i undoes the discriminator's layer i, the innermost first.
         self.blocks = nn.ModuleList(self._block(i) for i in reversed(range(len(arch.widths))))
 
@@ -168,10 +186,8 @@ class Generator(nn.Module):
         if latent.ndim != 2 or latent.shape[1] != arch.latent_dim:
             raise ValueError(f"expected latents (N, {arch.latent_dim}), got {tuple(latent.shape)}")
         one_hot = _one_hot(labels, latent.shape[0], arch)  # len() would fix N in an export
-        x = _joined(latent, one_hot)
-        if arch.dense_units:
-            x = _joined(self.dense(x), one_hot)
-        x = self.project(x)  # (N, width * grid * grid)
+        x = [latent, *_dense_maps(self.dense, latent, one_hot)][-1]
+        x = self.project(_joined(x, one_hot))  # (N, width * grid * grid)
         if arch.dense_norm == "unit":
             x = self.project_norm(x).unflatten(1, (-1, grid, grid))  # (N, width, grid, grid)
         else:
@@ -204,7 +220,7 @@ class Discriminator(nn.Module):
             self.pools.append(pool(2, ceil_mode=True) if pooled else nn.Identity())
             width_in = width
         inputs = width_in * arch.sizes[-1] ** 2
-        self.dense, inputs = _dense_hidden(arch, inputs, arch.discriminator_activation)
+        self.dense, inputs = _dense_hidden(arch, inputs, arch.discriminator_activation, bare=not arch.widths)
         self.head = nn.Linear(inputs + arch.classes, 1, bias=False)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -219,7 +235,7 @@ class Discriminator(nn.Module):
     def feature_maps(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The activations after each LeakyReLU: (N, width, side, side) a convolution, from the image inwards.
 
-        A dense hidden layer, where the architecture has one, adds a last (N, dense_units).
+        Dense hidden layers, where the architecture has any, add (N, dense_units) each.
         """
         return self._run(images, labels)[1]
 
@@ -232,10 +248,8 @@ class Discriminator(nn.Module):
             maps.append(x)
             x = pool(x)  # halves it where pooled instead
         x = x.flatten(1)  # (N, width * grid * grid)
-        if self.arch.dense_units:
-            x = self.dense(_joined(x, one_hot))  # (N, dense_units)
-            maps.append(x)
-        return self.head(_joined(x, one_hot)).squeeze(1), maps  # (N,)
+        hidden = _dense_maps(self.dense, x, one_hot)  # (N, dense_units) each
+        return self.head(_joined([x, *hidden][-1], one_hot)).squeeze(1), maps + hidden  # (N,)
 
     def _check(self, images: Tensor) -> None:
         arch = self.arch

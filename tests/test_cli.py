@@ -25,11 +25,13 @@ from dcgan_lib import (
     completion,
     config,
     data,
+    deduplication,
     distributed,
     features,
     latent,
     models,
     options,
+    results,
     sheets,
     training,
 )
@@ -146,7 +148,7 @@ def test_data_lists_licences_and_loads(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "sample", "features", "info", "data", "finish", "animate", "models", "completion"]
+    "command", ["", "train", "sample", "features", "info", "data", "finish", "animate", "models", "completion", "dedup"]
 )
 def test_help_teaches(capsys, command):
     with pytest.raises(SystemExit) as stopped:
@@ -283,6 +285,7 @@ OTHER = {  # a value other than the default for every field of TrainConfig
     "batch_size": ("16", 16),
     "schedule": ("alternate", "alternate"),
     "learning_rate": ("0.003", 0.003),
+    "decay_after": ("0.25", 0.25),
     "beta1": ("0.9", 0.9),
     "weight_decay": ("0.25", 0.25),
     "ema_decay": ("0.99", 0.99),
@@ -345,6 +348,26 @@ def test_optimiser_gets_what_was_asked(tmp_path, capsys, monkeypatch):
     asked = ["--learning-rate", 0.003, "--beta1", 0.25, "--weight-decay", 0.125]
     assert call(capsys, *train, "--out", tmp_path / "asked", *asked)[0] == 0
     assert seen == [(2e-4, 0.5, 1e-5)] * 2 + [(0.003, 0.25, 0.125)] * 2
+
+
+def test_dedup_options_have_the_functions_defaults():
+    args = cli.parser().parse_args(["dedup", "d", "--out", "list.csv"])
+    defaults = {k: p.default for k, p in inspect.signature(deduplication.find_duplicates).parameters.items()}
+    names = {"radius", "tolerance", "mirrored", "steps", "seed"}
+    assert {k: getattr(args, k) for k in names} == {k: defaults[k] for k in names}
+
+
+def test_dedup_help_says_what_was_measured(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["dedup", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    measured = results.load("near_duplicates")["measured"]
+    for method in ("code, up to 7 bits, compared", "mirrored code, up to 7 bits, compared", "code, equal (the paper)"):
+        for kind, row in measured["methods"][method]["planted"].items():
+            assert f"{kind} {row['recall']:.1%}" in said
+    assert f"among {measured['pictures']:,} pictures" in said and "false: 0 of the 23 pairs" in said
+    for path in ("radius", "tolerance", "mirrored"):
+        assert f"--{path}" in said
 
 
 def test_features_options_have_the_protocols_defaults():

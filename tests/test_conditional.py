@@ -110,6 +110,56 @@ def test_networks_equal_the_released_ones():
     assert (other - logits).abs().max() > 1e-3
 
 
+def test_dense_networks_against_plain_products():
+    """The paper's other row: no convolutions, two hidden layers, labels at each, no batch norm on D's first layer."""
+    arch = models.architecture("mnist28_conditional", widths=(), dense_units=20, dense_layers=2)
+    generator, discriminator = models.build(arch, seed=1)
+    g, d = ([p.detach().T for p in network.parameters()] for network in (generator, discriminator))
+    assert [tuple(w.shape) for w in g] == [(110, 20), (30, 20), (30, 784)]
+    assert [tuple(w.shape) for w in d] == [(794, 20), (30, 20), (30, 1)]
+    z, labels = models.sample_latent(6, arch, 2), torch.tensor([0, 9, 3, 3, 5, 1])
+    y = torch.eye(10)[labels]
+    h = z
+    for w in g[:2]:
+        h = F.relu(released_norm(torch.cat([h, y], 1) @ w))
+    u = (torch.cat([h, y], 1) @ g[2]).sigmoid()
+    h = F.leaky_relu(torch.cat([u, y], 1) @ d[0], 0.2)
+    h = F.leaky_relu(released_norm(torch.cat([h, y], 1) @ d[1]), 0.2)
+    with torch.no_grad():
+        images = generator(z, labels)
+        torch.testing.assert_close(images, (2 * u - 1).view(6, 1, 28, 28), atol=1e-5, rtol=0)
+        logits = discriminator(images, labels)
+        torch.testing.assert_close(logits, (torch.cat([h, y], 1) @ d[2])[:, 0], atol=1e-4, rtol=1e-4)
+        assert [tuple(m.shape) for m in discriminator.feature_maps(images, labels)] == [(6, 20)] * 2
+    wide = replace(arch, dense_units=2_200)
+    with torch.device("meta"):
+        counts = [models.parameter_count(network(wide)) for network in (models.Generator, models.Discriminator)]
+    for ours, released in zip(counts, (6_820_538, 6_688_202), strict=True):
+        assert abs(ours / released - 1) < 0.02
+
+
+def test_dense_networks_train_go_on_and_come_back(tmp_path):
+    arch = models.architecture("mnist28_conditional", widths=(), dense_units=8, dense_layers=2, latent_dim=8)
+    straight = training.train(config(tmp_path / "straight", arch=arch, steps=5))
+    training.train(config(tmp_path / "cut", arch=arch, steps=2))
+    gone_on = training.train(config(tmp_path / "cut", arch=arch, steps=5), extend=True)
+    loaded = checkpoints.load(tmp_path / "cut")
+    for i, network in enumerate((straight.generator, straight.discriminator)):
+        for other in ((gone_on.generator, gone_on.discriminator)[i], loaded[i]):
+            assert other.arch == network.arch and network.arch.widths == ()
+            assert all(map(torch.equal, network.parameters(), other.parameters()))
+    path = export.onnx(gone_on.generator, tmp_path / "dense.onnx")
+    assert path.stat().st_size > 1_000
+    with pytest.raises(ValueError, match=r"the lab knows only .* widths \(\) and dense_layers 2"):
+        export.folded(gone_on.generator)
+    plain = models.build(replace(arch, classes=0))[1]
+    with pytest.raises(ValueError, match="without convolutions has none of the features"):
+        features.discriminator_features(plain, np.zeros((3, 28, 28, 1), np.uint8))
+    with pytest.raises(ValueError, match=r"no widths\) needs dense_units"):
+        replace(arch, dense_units=None)
+    assert arch.resized(64).sizes == (64,)
+
+
 def test_the_first_convolution_sees_pixels_in_the_unit_range():
     seen = []
     _, discriminator = models.build(SMALL, seed=0)

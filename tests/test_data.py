@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import multiprocessing
+import os
 import pickle
 import struct
 import zipfile
@@ -303,6 +304,35 @@ def test_own_zip(tmp_path):
     loaded = data.load(tmp_path / "mine.zip")
     np.testing.assert_array_equal(loaded.images, x[[0, 2, 1, 3]])
     assert loaded.class_names == ["a", "b"] and loaded.labels.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_files_names_go_with_their_pictures(tmp_path, packed):
+    """Grey i is named after i: through damage, cache, select, slices and take; a byte that is no UTF-8 stays itself."""
+    names = [f"class {'ab'[i % 2]}/{i:02d}.png" for i in range(12)]
+    names[3] = "class b/03" + ("" if packed else os.fsdecode(b"\xff")) + ".png"
+    for i, name in enumerate(names):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((16, 16), 10 * i, np.uint8)).save(tmp_path / "mine" / name)
+    (tmp_path / "mine" / names[4]).write_bytes(b"no picture")
+    where = tmp_path / "mine"
+    if packed:
+        where = tmp_path / "mine.zip"
+        with zipfile.ZipFile(where, "w") as z:
+            for name in names:
+                z.write(tmp_path / "mine" / name, name)
+    left = {name: 10 * i for i, name in enumerate(names) if i != 4}
+    for _ in range(2):  # decoded, then from the cache
+        with pytest.warns(UserWarning, match="1 of 12 pictures could not be read"):
+            loaded = data.load(where, image_size=16)
+        for images in (loaded, loaded.select([5, 0, 5]), loaded[3:], loaded[::-2], loaded.take(4, seed=1),
+                       loaded.select(range(9, 2, -3)), loaded.take(4, by_class=True)):  # fmt: skip
+            assert [left[name] for name in images.files] == images.images[:, 0, 0, 0].tolist()
+        assert sorted(loaded.files) == sorted(left) and len(loaded.files) == 11
+    arrays = tmp_path / "mine.npz"
+    np.savez(arrays, images=loaded.images)
+    for without in (data.load(arrays, image_size=16), data.from_array(np.asarray(loaded.images)), data.load("digits")):
+        assert without.files is None and without.select([1, 0]).files is None and without[1:].files is None
 
 
 def test_own_npz_grey_and_wrong(tmp_path):

@@ -1,14 +1,18 @@
 import csv
+import os
+import zipfile
 
 import imagehash
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 from sklearn.datasets import load_sample_images
 
-from dcgan_lib import deduplication
+from dcgan_lib import cli, deduplication
 from dcgan_lib.data import ImageSet
 from dcgan_lib.deduplication import KINDS, find_duplicates, plant
 
@@ -179,6 +183,118 @@ def test_copies_are_of_their_kind(crops, kind):
         assert np.abs(copies.astype(float) - source).mean((1, 2, 3)).max() < 60
     one, _ = plant(crops[..., :1], kind, 3, np.random.default_rng(0))
     assert one.shape == (3, 32, 32, 1)
+
+
+# ---- the command ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(planted, tmp_path_factory):
+    """The planted pictures as files in folders, a damaged one among them; kind → pairs of names."""
+    pictures, pairs = planted
+    where = tmp_path_factory.mktemp("pictures")
+    names = [f"{'copies' if i >= N else 'own'}/{i:04d}.png" for i in range(len(pictures))]
+    names[7] = "own/7, a comma.png"
+    for name, picture in zip(names, pictures, strict=True):
+        (where / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(where / name)
+    (where / "own" / "0003.png").write_bytes(b"damaged")
+    named = {kind: {tuple(sorted((names[a], names[b]))) for a, b in found} for kind, found in pairs.items()}
+    return where, {kind: {pair for pair in found if names[3] not in pair} for kind, found in named.items()}
+
+
+def listed(path):
+    """{(first, second): row}, names in order."""
+    with path.open(newline="") as file:
+        return {tuple(sorted((row["first"], row["second"]))): row for row in csv.DictReader(file)}
+
+
+def dedup(capsys, *arguments, steps=100):
+    """Few steps will do for equal pictures, whose hashes are equal whatever was learnt (of 10 too many others are)."""
+    code = cli.main(["dedup", *map(str, arguments), "--device", "cpu", "--steps", str(steps), "--quiet"])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_command_lists_planted_copies_by_name(folder, tmp_path, capsys, mirrored):
+    where, pairs = folder
+    before = {path: path.read_bytes() for path in where.rglob("*.png")}
+    out = tmp_path / "lists" / "list.csv"
+    code, printed, errors = dedup(capsys, where, "--out", out, *(["--mirrored"] if mirrored else []), steps=200)
+    assert code == 0 and "own/0003.png" in errors, errors
+    rows = listed(out)
+    for kind, least in {"exact": 1, "resized": 0.9, "recompressed": 0.9, "brightness": 0.9}.items():
+        assert len(rows.keys() & pairs[kind]) >= least * len(pairs[kind]), kind
+    share = len(rows.keys() & pairs["mirrored"]) / len(pairs["mirrored"])
+    assert share == 1 if mirrored else share <= 0.1
+    assert len(rows.keys() - set.union(*pairs.values())) <= 0.01 * len(rows)
+    assert all(float(rows[pair]["distance"]) == 0 and rows[pair]["hamming"] == "0" for pair in pairs["exact"])
+    # clusters: two names have one number exactly when pairs lead from one to the other
+    names = sorted({name for pair in rows for name in pair})
+    index = {name: i for i, name in enumerate(names)}
+    edges = np.array([[index[a], index[b]] for a, b in rows])
+    graph = coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(len(names),) * 2)
+    count, component = connected_components(graph, directed=False)
+    numbers = {component[index[pair[0]]]: row["cluster"] for pair, row in rows.items()}
+    assert all(numbers[component[index[a]]] == row["cluster"] for (a, _), row in rows.items())
+    assert len(set(numbers.values())) == count
+    assert f"{len(rows):,} pairs of near duplicates in {count:,} clusters" in printed
+    assert f"{len(names) - count:,} could go; nothing was deleted" in printed
+    assert {path: path.read_bytes() for path in where.rglob("*.png")} == before
+
+
+def test_the_command_on_a_zip_and_on_an_npz(folder, planted, tmp_path, capsys):
+    where, pairs = folder
+    archive, out = tmp_path / "pictures.zip", tmp_path / "list.csv"
+    with zipfile.ZipFile(archive, "w") as z:
+        for path in sorted(where.rglob("*.png")):
+            z.write(path, path.relative_to(where).as_posix())
+    assert dedup(capsys, archive, "--out", out)[0] == 0
+    assert pairs["exact"] <= listed(out).keys()
+    pictures, by_index = planted
+    np.savez(tmp_path / "pictures.npz", images=pictures)
+    assert dedup(capsys, tmp_path / "pictures.npz", "--out", out)[0] == 0
+    assert {tuple(sorted(map(str, pair))) for pair in by_index["exact"]} <= listed(out).keys()
+
+
+def test_no_duplicates_and_names_that_are_no_text(crops, tmp_path, capsys):
+    name = os.fsdecode(b"\xe9t\xe9.png")  # Latin-1, no UTF-8
+    (tmp_path / "own").mkdir()
+    for i, picture in enumerate(crops[:8]):
+        Image.fromarray(picture).save(tmp_path / "own" / f"{i}.png")
+    code, printed, _ = dedup(capsys, tmp_path / "own", "--out", tmp_path / "list.csv")
+    assert code == 0 and "0 pairs of near duplicates in 0 clusters" in printed
+    assert (tmp_path / "list.csv").read_text() == "cluster,first,second,hamming,distance\n"
+    Image.fromarray(crops[2]).save(tmp_path / "own" / name)
+    assert dedup(capsys, tmp_path / "own", "--out", tmp_path / "list.csv")[0] == 0
+    assert b"2.png,\xe9t\xe9.png," in (tmp_path / "list.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["own", "--out", "own.zip"], "--out must be a .csv, got 'own.zip'"),
+        (["own", "--out", "list.csv/"], "no file at all"),
+        (["own", "--out", "own/0.png/list.csv"], "is a file, no folder"),
+        (["nothing/here", "--out", "list.csv"], "no folder, .zip or .npz at nothing/here"),
+        (["one", "--out", "list.csv"], "at least 2 pictures"),
+        (["own", "--out", "list.csv", "--radius", "16"], "of at least 0 and of at most 15, got 16"),
+        (["own", "--out", "list.csv", "--tolerance", "inf"], "--tolerance must be a number"),
+    ],
+)  # fmt: skip
+def test_calls_that_cannot_be_meant(crops, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    for folder, n in (("own", 3), ("one", 1)):
+        (tmp_path / folder).mkdir()
+        for i in range(n):
+            Image.fromarray(crops[i]).save(tmp_path / folder / f"{i}.png")
+    if words == "no file at all":  # the slash goes with Path; a folder of that name is refused
+        (tmp_path / "list.csv").mkdir()
+        words = "--out must be a file, list.csv is a folder"
+    code, _, errors = dedup(capsys, *arguments)
+    assert code == 2 and words in errors and "Traceback" not in errors
+    assert not (tmp_path / "list.csv").is_file()
 
 
 def test_wrong_input_is_named(crops):

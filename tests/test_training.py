@@ -125,6 +125,9 @@ def reference(settings, steps):
     )
     ones, zeros, bce = torch.ones(16), torch.zeros(16), F.binary_cross_entropy_with_logits
     for k in range(steps):
+        if settings.decay_after is not None:
+            for group in (*adam_g.param_groups, *adam_d.param_groups):
+                group["lr"] = 2e-4 * np.interp(k, [settings.decay_after * steps, steps], [1, 0])
         x = pictures[order[16 * k : 16 * k + 16]]
         z = models.sample_latent(16, arch, training.streams.generator(seed, training.streams.LATENT, k))
         if settings.schedule == "simultaneous" or k % 2 == 1:
@@ -138,11 +141,14 @@ def reference(settings, steps):
     return generator, discriminator
 
 
+@pytest.mark.parametrize("decay_after", [None, 0.5])
 @pytest.mark.parametrize("schedule", ["simultaneous", "alternate"])
-def test_schedules_against_a_plain_loop(tmp_path, schedule):
+def test_schedules_against_a_plain_loop(tmp_path, schedule, decay_after):
     # ELU has no kink: a rounding error on one side of zero cannot become another gradient.
     arch = models.architecture(SMALL, generator_activation="elu", discriminator_activation="elu")
-    settings = config(tmp_path / "run", arch=arch, schedule=schedule, steps=6, weight_decay=0.01)
+    settings = config(
+        tmp_path / "run", arch=arch, schedule=schedule, steps=6, weight_decay=0.01, decay_after=decay_after
+    )
     run = training.train(settings)
     for ours, plain in zip((run.generator, run.discriminator), reference(settings, 6), strict=True):
         # Adam's first steps are one learning rate long even where a gradient is a rounding error, so a few weights may
@@ -167,6 +173,100 @@ def test_300_steps_stay_with_a_plain_loop(tmp_path):
             for other in (plain, first)
         )
         assert apart < 1e-4 * way, (float(apart), float(way))
+
+
+# ---- a learning rate that falls ------------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_falls_as_released():
+    """mnist/train_cond_dcgan.py: 100 epochs, then a hundredth less each; its rate of an epoch is ours at its start."""
+    settings = config("unused", steps=200, decay_after=0.5, learning_rate=2e-4)
+    released, rate = [], 2e-4
+    for epoch in range(1, 201):
+        released.append(rate)
+        if epoch > 100:  # as there: after this epoch
+            rate -= 2e-4 / 100
+    assert [settings.rate(k, 200) for k in range(200)] == pytest.approx(released, abs=1e-12)
+    assert {config("unused").rate(k, 12) for k in range(12)} == {2e-4}
+    assert [config("unused", decay_after=0).rate(k, 4) for k in range(4)] == pytest.approx([2e-4, 1.5e-4, 1e-4, 5e-5])
+    assert config("unused", steps=None, epochs=2.0).length(1797) == round(2 * 1797 / 16)
+
+
+@pytest.mark.parametrize("cut", [5, 6, 7, 9])  # the rate falls from step 6 on
+def test_a_run_cut_in_the_fall_ends_with_the_same_bits(tmp_path, cut):
+    settings = {"decay_after": 0.5, "schedule": "alternate"}
+    training.train(config(tmp_path / "whole", **settings))
+    step, taken = training.Trainer.step, []
+
+    def stopping(self, k, log=False):
+        if k == cut and not taken:
+            taken.append(k)
+            raise KeyboardInterrupt
+        return step(self, k, log)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Trainer, "step", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(config(tmp_path / "cut", checkpoint_seconds=0, **settings))
+    assert checkpoints.load_state(tmp_path / "cut" / "state.safetensors")[0]["step"] == cut
+    (tmp_path / "cut" / "run.json").unlink()  # the checkpoint says as much
+    training.train(config(tmp_path / "cut", **settings))
+    for name in ("weights.safetensors", "samples/step_0000012.png"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_a_run_whose_rate_falls_has_its_length(tmp_path):
+    """Longer or shorter only where every step so far is the same; a run that is finished early may go on to its end."""
+    settings = {"decay_after": 0.5, "checkpoint_seconds": 0}
+    whole = training.train(config(tmp_path / "whole", steps=16, **settings))
+
+    def stopped(name, after, steps):
+        """A run of `steps` that was stopped after some."""
+        real = training.Trainer.step
+
+        def step(self, k, log=False):
+            if k == after:
+                raise KeyboardInterrupt
+            return real(self, k, log)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training.Trainer, "step", step)
+            with pytest.raises(KeyboardInterrupt):
+                training.train(config(tmp_path / name, steps=steps, **settings))
+
+    stopped("longer", 5, 8)  # the rate of step 4 is the full one still
+    longer = training.train(config(tmp_path / "longer", steps=16, **settings), extend=True)
+    assert same(longer.generator, whole.generator) and same(longer.discriminator, whole.discriminator)
+    stopped("late", 6, 8)
+    with pytest.raises(ValueError, match="falls from step 4 to step 8, and 6 are trained: in a run of 16 steps"):
+        training.train(config(tmp_path / "late", steps=16, **settings), extend=True)
+    stopped("shorter", 6, 16)
+    with pytest.raises(ValueError, match="falls from step 8 to step 16, and 6 are trained: in a run of 8 steps"):
+        training.train(config(tmp_path / "shorter", steps=8, **settings))
+    with pytest.raises(ValueError, match="falls from step 8 to step 16, and 16 are trained"):
+        training.train(config(tmp_path / "whole", steps=20, **settings), extend=True)
+    with pytest.raises(ValueError, match=r"decay_after: 0\.5 there, None now"):
+        training.train(config(tmp_path / "whole", steps=20), extend=True)
+    stopped("ended", 11, 16)
+    assert training.finish(tmp_path / "ended", progress=False).stats[-1]["step"] == 11
+    gone_on = training.train(config(tmp_path / "ended", steps=16, **settings), extend=True)
+    assert same(gone_on.generator, whole.generator)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"decay_after": 1.0}, "decay_after must be a number of at least 0 and below 1 or None, got 1.0"),
+        ({"decay_after": -0.1}, "decay_after must be a number of at least 0"),
+        ({"decay_after": 100}, "decay_after must be"),
+        ({"decay_after": 0.95}, "decay_after=0.95 of 12 steps leaves 1 in which the learning rate would fall"),
+        ({"decay_after": 0.5, "steps": 1}, "decay_after=0.5 of 1 steps leaves 1"),
+    ],
+)
+def test_a_fall_that_makes_no_sense(tmp_path, settings, words):
+    with pytest.raises(ValueError, match=words):
+        training.train(config(tmp_path / "run", **settings))
+    assert not (tmp_path / "run").exists()
 
 
 def test_every_picture_once_an_epoch():

@@ -214,5 +214,6 @@ def _assemble(source: Source, name: str, split: str, image_size: int, channels: 
         attribute_names=notes.get("attribute_names"),
         extras=extras,
         damaged=tuple(notes["damaged"]),
+        files=None if notes["files"] is None else tuple(notes["files"]),
         **named,
     )

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from .decoding import decode, machine_fault, printable
 
-VERSION = 2  # raise when the same pictures would decode to other bytes, or when the folder is laid out anew
+VERSION = 3  # raise when the same pictures would decode to other bytes, or when the folder is laid out anew
 BLOCK = 2**22  # bytes: each block of the pixels has a SHA-256 of its own, so that a few can be checked at each load
 SAMPLED = 4
 
@@ -64,7 +64,7 @@ class Contents:
     """`pictures` are uint8 arrays (H, W) or (H, W, C), PIL images, encoded bytes or paths; one `extras` row each."""
 
     pictures: Sequence
-    names: Sequence[str] | None = None  # to name the damaged ones
+    names: Sequence[str] | None = None  # of the files, to name the damaged ones and the duplicates
     extras: dict[str, np.ndarray] = field(default_factory=dict)  # per picture: labels, attributes, …
     notes: dict = field(default_factory=dict)  # per set: class_names, …
 
@@ -177,7 +177,7 @@ def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[s
         )
     for notice in source.notices:
         warnings.warn(notice, stacklevel=4)
-    return images, extras, {**about["notes"], "damaged": damaged, "sha256": about["sha256"]}
+    return images, extras, {**about["notes"], "damaged": damaged, "sha256": about["sha256"], "files": about["files"]}
 
 
 def verify_folder(folder: Path) -> str:
@@ -291,6 +291,7 @@ def _build(source: Source, size: int, channels: int, folder: Path) -> None:
             "sha256": digest.hexdigest(),
             "damaged": damaged,
             "notes": contents.notes,
+            "files": None if contents.names is None else [contents.names[i] for i in kept],
             "extras": _digest((part / "extras.npz").read_bytes()),
             "blocks": blocks,
         }

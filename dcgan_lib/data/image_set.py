@@ -20,6 +20,7 @@ class ImageSet:
 
     `labels` (N,), `attributes` (N, A) of 0/1 and the names are None where the set has none. `fingerprint` is the
     SHA-256 of the decoded pixels: two runs with the same one saw the same pictures. `damaged` names pictures left out.
+    `files` (N,) are the pictures' names below their folder or in their zip; None where they have none (.npz, arrays).
 
     `images[i]` with a number is one picture, uint8 (H, W, C); with a slice it is the ImageSet of those pictures.
     """
@@ -34,6 +35,7 @@ class ImageSet:
     attribute_names: list[str] | None = None
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -77,7 +79,7 @@ class ImageSet:
         return to_float(self.images[indices])
 
     def select(self, indices) -> ImageSet:
-        """The pictures with these numbers, in this order, with their labels, attributes and extras.
+        """The pictures with these numbers, in this order, with their labels, attributes, files' names and extras.
 
         `indices` are whole numbers from 0 (a list, range, array or slice), not truth values. Nothing goes to the disk:
         a slice or range stays a view of the memory map, others are copied into memory. The fingerprint is that of the
@@ -113,8 +115,14 @@ class ImageSet:
             images=images,
             fingerprint=fingerprint(images),
             extras={k: v[where] for k, v in self.extras.items()},
+            files=self._files_of(where),
             **rows,
         )
+
+    def _files_of(self, where: slice | np.ndarray) -> tuple[str, ...] | None:
+        if self.files is None or isinstance(where, slice):
+            return self.files and self.files[where]
+        return tuple(self.files[i] for i in where)
 
     def take(self, n: int, seed: int = 0, by_class: bool = False) -> ImageSet:
         """`n` pictures drawn at random by `seed`, none twice, in the order drawn: a smaller n is the start of a larger.

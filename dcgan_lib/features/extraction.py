@@ -119,6 +119,8 @@ def _copy(discriminator: models.Discriminator, running: bool = False) -> models.
             "features of a discriminator that is told the class say nothing about what it found: take one "
             "trained without classes"
         )
+    if not discriminator.arch.widths:
+        raise ValueError("a discriminator without convolutions has none of the features of section 5.1")
     used = discriminator.state_dict() if running else dict(discriminator.named_parameters())
     for name, value in used.items():
         if value.is_floating_point() and not torch.isfinite(value).all():

@@ -77,8 +77,9 @@ def train(
     On a CPU the process keeps large blocks of memory that it frees, which is faster, until it ends.
     On a CPU in float32 a run that was killed at any moment and started again ends with the same bits as one that was
     not (same machine and threads). `extend` allows more steps than the folder's run was started with, fewer need no
-    word as long as they were not trained yet. `switch` lets a run go on in another precision or on another kind of
-    device; run.json lists each such stretch.
+    word as long as they were not trained yet; with `decay_after` both only until the learning rate falls, since that of
+    a run of another length would have fallen otherwise. `switch` lets a run go on in another precision or on another
+    kind of device; run.json lists each such stretch.
 
     With `conditional`, or an architecture with classes, both networks are told the labels, of which every picture must
     have one.
@@ -99,7 +100,7 @@ def train(
             arch = architecture(architecture(config.arch), channels=images.channels)
             if config.conditional or arch.classes:
                 arch = replace(arch, classes=check_labels(images, arch.classes or None))
-            steps = config.steps or max(1, round(config.epochs * len(images) / config.batch_size))
+            steps = config.length(len(images))
             folder, settings = RunFolder(config.out), settings_of(config, arch, images)
             if writer:
                 held.enter_context(folder.locked())
@@ -107,6 +108,7 @@ def train(
         with distributed.together(where):  # every process reads what is there before it is written
             there = folder.recorded()
             done = _steps_done(folder, there, settings, steps, extend)
+            decay = _decay(there, config, done, steps)
             config = _same_arithmetic(config, there, done, where, switch)
         distributed.agree(str(done), "the checkpoint's step", where)
         if folder.finished_at() == steps:
@@ -118,6 +120,7 @@ def train(
             if done:
                 _restore(trainer, folder)
             about = settings | {"steps": steps, "stretches": _stretches(there, trainer, done), "call": _call(config)}
+            about |= {"decay": decay} if decay else {}
             if writer:
                 folder.begin(about)
         distributed.agree(trainer.precision, "precision: give precision=…", where)
@@ -208,6 +211,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
 def finish(out: str | Path, progress: bool = True) -> Run:
     """End a stopped run where its checkpoint stands: the weights of a run that was started with that many steps.
 
+    (Not so in the fall of `decay_after`, which is cut there; the run may still go on to its former end by `extend`.)
     Raises FileNotFoundError where there is no checkpoint or the pictures' file is gone, data.NotAvailable for a named
     set that is, ValueError for an old checkpoint that does not say which pictures it was trained on.
     """
@@ -272,6 +276,31 @@ def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: in
     return done
 
 
+def _decay(there: dict | None, config: TrainConfig, done: int, steps: int) -> list[int] | None:
+    """From where to where the learning rate falls, or ValueError where it cannot, or would have fallen otherwise.
+
+    A run that ends where its checkpoint stands keeps the fall that it was in, and may go on in it later.
+    """
+    if config.decay_after is None:
+        return None
+    now, before = list(config.decay(steps)), (there or {}).get("decay")
+    if done == steps:
+        return before or now
+    if now[0] > steps - 2:
+        raise ValueError(
+            f"decay_after={config.decay_after:g} of {steps:,} steps leaves {steps - now[0]} in which the learning rate "
+            "would fall: it needs at least 2, so give a smaller part or more steps"
+        )
+    # Step number `first` is still trained at the full rate, so `first` + 1 steps are the same in both.
+    if before not in (None, now) and done > min(before[0], now[0]) + 1:
+        raise ValueError(
+            f"the learning rate of this run falls from step {before[0]:,} to step {before[1]:,}, and {done:,} are "
+            f"trained: in a run of {steps:,} steps it would have fallen otherwise. Let it end at {before[1]:,}, or "
+            "begin another folder with start=… its weights"
+        )
+    return now
+
+
 def _same_arithmetic(config: TrainConfig, there: dict | None, done: int, where, switch: bool) -> TrainConfig:
     """The configuration with the precision that the run was begun in, or ValueError where this call changes it."""
     if not (stretches := _counted(there, done)):
@@ -330,7 +359,7 @@ def _settings(about: dict) -> dict:
 
 
 def _length(about: dict) -> dict:
-    return {k: about[k] for k in ("steps", "stretches", "call")}
+    return {k: about[k] for k in ("steps", "stretches", "call", "decay") if k in about}
 
 
 def _origin(about: dict, step: int, finished: bool = False) -> dict:

@@ -49,6 +49,7 @@ class Trainer:
         pixels = images.images if isinstance(images, data.ImageSet) else images
         stride = 2 if config.schedule == "alternate" else 1  # then D sees every second minibatch
         self.batches = Minibatches(pixels, config.batch_size, config.seed, self.device, labels, stride)
+        self.length = config.length(len(pixels))
         weights_seed = streams.generator(config.seed, streams.WEIGHTS, 0).initial_seed()
         self.generator, self.discriminator = models.build(arch, seed=weights_seed)
         if config.start is not None:
@@ -104,6 +105,10 @@ class Trainer:
 
     def step(self, k: int, log: bool = False) -> dict[str, Tensor]:
         """Train on minibatch k, counted from 0. Returns the losses and, with `log`, what `stats.jsonl` holds."""
+        if self.config.decay_after is not None:
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = self.config.rate(k, self.length)
         labels = self.labels(k)
         if self.config.schedule == "alternate":
             # As released: each minibatch feeds one network only, the generator first; of G's, the pictures go unused.
