@@ -15,7 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from dcgan_lib import notebook, results
+from dcgan_lib import notebook, paper, results
 from experiments.analyses import ANALYSES
 from experiments.studies import STUDIES
 
@@ -174,6 +174,43 @@ def test_notebooks_keep_their_form(path):
             about = cell.metadata.get("mystnb", {})
             assert about.get("image", {}).get("alt") and about.get("figure", {}).get("caption"), cell.source[:80]
     assert path.stat().st_size < 4e6
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_exercise_has_a_hint(path):
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    exercises = re.split(r"^\d+\. ", text[text.index("## Exercises") :], flags=re.M)[1:]
+    assert len(exercises) >= 3
+    for exercise in exercises:
+        assert re.search(r"\*Hint:\* .{20,}", exercise), f"no hint: {exercise[:60]}"
+
+
+def test_reported_figures_stand_once():
+    """Code of notebooks and rules reads them from `paper`; what prose types agrees with it."""
+    figures = [*(row.accuracy for row in paper.CIFAR10.values()), *paper.SVHN.values(), paper.SVHN_LABELS_ONLY]
+    typed = {text for value in figures for v in (value, 1 - value) for text in (f"{v:.4f}", f"{v:.4f}".rstrip("0"))}
+    sources = {"verdicts": (ROOT / "experiments" / "verdicts.py").read_text()}
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        sources[path.stem] = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    for name, source in sources.items():
+        assert not typed & set(re.findall(r"0\.\d+", source)), f"{name} types a figure of dcgan_lib.paper"
+    claims = {claim["id"]: claim for claim in yaml.safe_load((ROOT / "book" / "claims.yml").read_text())}
+    accuracy = {name: f"{100 * row.accuracy:.1f} %" for name, row in paper.CIFAR10.items()}
+    asked = ("D of ImageNet", "K-means, one layer", "K-means, three layers", "Exemplar CNN")
+    assert re.findall(r"\d+\.\d+ %", claims["C2"]["paper"]) == [accuracy[name] for name in asked]
+    errors = (paper.SVHN["D of SVHN"], paper.SVHN["SWWAE with dropout"])
+    assert re.findall(r"\d+\.\d+ %", claims["C3"]["paper"]) == [f"{100 * error:.2f} %" for error in errors]
+    assert f"{100 * paper.SVHN_LABELS_ONLY:.2f} %" in claims["C4"]["paper"]
+    assert f"best of {paper.SVHN_TRIALS} random trials" in claims["C4"]["paper"]
+    assert f"{paper.BOMBAY_CIFAR10.accuracy:.0%}".replace("%", " %") in claims["C2"]["others"]
+    assert f"{100 * paper.MCGILL_CIFAR10.accuracy:.2f} %" in claims["C2"]["others"]
+
+
+def test_data_page_names_every_set_that_a_run_read():
+    page = (ROOT / "book" / "data.md").read_text()
+    for record in dcgan_book.results().values():
+        assert f"`{record['data']['name']}`" in page, f"{record['name']} read a set that book/data.md does not name"
 
 
 def test_results_say_where_they_come_from():
