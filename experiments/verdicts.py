@@ -167,7 +167,7 @@ NOTICED = 0.25  # a share of copies that a search for copies must be able to rul
 def near_duplicates(near: int, pairs: int, recall: Mapping[str, float]) -> Verdict:
     """De-duplication as in section 4.1.1: less than one in a hundred of the found pairs is false, and most are found.
 
-    `near` of the `pairs` of real pictures with equal codes are near duplicates by eye; `recall` by kind of planted
+    `near` of the `pairs` of real pictures with equal codes are labelled near duplicates; `recall` by kind of planted
     copy. The rule was written after a rehearsal on the same pictures, and at first counted planted pairs too, by which
     the claim holds in part; that only real pairs count was decided in the commit that brought the result.
 
@@ -277,7 +277,7 @@ def c7(objects: Mapping[str, Mapping]) -> Verdict:
 
 
 def c7_judged(gone: Sequence[int], only_chosen: int, only_random: int) -> Verdict:
-    """G can be made to forget: judged blind by eye, without the chosen maps and without as many random ones.
+    """G can be made to forget: judged blind from pictures, without the chosen maps and without as many random ones.
 
     `gone` [of, n] without the chosen maps; `only_chosen` samples lose the object without these and keep it without the
     random ones, `only_random` the other way round: the pairs that tell. Exact McNemar, two-sided.
