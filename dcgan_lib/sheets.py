@@ -63,6 +63,20 @@ def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarra
     return np.stack(cells)
 
 
+def coarse(images: Images, blocks: int = 8) -> np.ndarray:
+    """Pictures as `blocks` x `blocks` even squares: uint8 (N, H, W, C), colours without a face that could be known.
+
+    For figures of pictures that their owner does not let publish. Raises ValueError for sides that are no multiple of
+    `blocks`.
+    """
+    drawn, blocks = pixels(images), whole_number("blocks", blocks, 1)
+    n, height, width, channels = drawn.shape
+    if height % blocks or width % blocks:
+        raise ValueError(f"expected sides that are multiples of blocks, {blocks}, got {height} x {width}")
+    squares = drawn.reshape(n, blocks, height // blocks, blocks, width // blocks, channels).mean((2, 4))
+    return squares.round().astype(np.uint8).repeat(height // blocks, 1).repeat(width // blocks, 2)
+
+
 def save(path: str | Path, sheet: np.ndarray) -> Path:
     """Write a sheet (H, W, 3) or a picture (H, W) as .png, .jpg, .webp, .gif, .bmp or .tif.
 

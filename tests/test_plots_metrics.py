@@ -33,6 +33,19 @@ def test_tile_places_each_picture():
     assert (sheets.tile(grey, 2)[:, :8] == grey[0]).all()
 
 
+@pytest.mark.parametrize(("channels", "blocks"), [(3, 4), (1, 2)])
+def test_coarse_pictures_are_means_of_their_squares(channels, blocks):
+    x, side = pictures(3, channels=channels), 8 // blocks
+    found = sheets.coarse(x, blocks)
+    assert found.shape == x.shape and found.dtype == np.uint8
+    for n, i, j, c in np.ndindex(3, blocks, blocks, channels):
+        square = (n, slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side), c)
+        assert (found[square] == round(float(x[square].astype(float).mean()))).all()
+    np.testing.assert_array_equal(sheets.coarse(data.to_float(x), blocks), found)
+    with pytest.raises(ValueError, match="multiples of blocks, 3, got 8 x 8"):
+        sheets.coarse(x, 3)
+
+
 def test_figures_draw_what_they_get():
     x = pictures(8)
     figure = plots.image_grid(x, columns=4, title="eight")

@@ -339,9 +339,11 @@ def test_words_name_the_numbers():
 def test_recorded_verdicts_follow_from_the_rules():
     from dcgan_lib import results
     from experiments import rejudge
+    from experiments.analyses import ANALYSES
 
     recorded = {path.stem: results.load(path.stem) for path in results.folder().glob("*.json")}
-    assert set(rejudge.RULES) <= set(recorded)
+    waiting = {entry.file for entry in ANALYSES.values() if entry.not_run}
+    assert set(rejudge.RULES) <= set(recorded) | waiting
     for name, record in recorded.items():
         found = {claim: entry["verdict"] for claim, entry in record["claims"].items()}
         if name in rejudge.RULES:

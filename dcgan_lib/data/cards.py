@@ -41,7 +41,10 @@ class Card:
     hub: Hub | None = None
 
 
-_CELEBA = "non-commercial research only (CelebA agreement); faces of real people: no publishing of the pictures"
+_CELEBA = (
+    "non-commercial research only, derived data too (CelebA agreement); no portion of the set may be published: real "
+    "faces are shown as blocks"
+)
 
 CARDS: dict[str, Card] = {
     "digits": Card(

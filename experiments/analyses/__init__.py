@@ -114,6 +114,12 @@ _LISTED = (
         fast={"BATCH": 100, "REAL": (100, 300), "DEFORMED": (100, 300)},
     ),
     Analysis(
+        "shipped_generators",
+        "C1: distances of the generators that ship, beside noise, copies and blurs; minutes",
+        fast={"SAMPLES": 60},
+        not_run="the pictures of faces, scenes, MNIST and SVHN must be there together",
+    ),
+    Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: maps of trunks dropped, judged blind from stored labels; seconds"
     ),
 )

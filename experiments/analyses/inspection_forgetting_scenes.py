@@ -1,4 +1,4 @@
-"""C7 as the paper did it, on scenes: boxes around an object, maps dropped, and the outcome judged by eye and blind.
+"""C7 as the paper did it, on scenes: boxes around an object, maps dropped, the outcome judged blind by a vision model.
 
     python -m experiments inspection_forgetting_scenes
 
@@ -129,7 +129,7 @@ def main(labels: Path = LABELS) -> None:
     only_chosen, only_random = measured["discordant"]["random"]
     claims = {
         "C7": {
-            "ours": f"Trunks in scenes, judged blind: gone from {found['gone']:.0%} of {n} samples "
+            "ours": f"Trunks in scenes, judged blind by a vision model: gone from {found['gone']:.0%} of {n} samples "
             f"({found['interval'][0]:.0%} to {found['interval'][1]:.0%}) without the {dropped} maps of "
             f"positive weight, of {measured['maps']} next to the picture; {chance['gone']:.0%} without as many random "
             f"ones, {loud['gone']:.0%} without the most active, {measured['ways']['all maps']['gone']:.0%} with all.",

@@ -5,7 +5,7 @@
 Tiny ImageNet's 100,000 training pictures at 32x32 and 1,000 planted copies of each kind (`deduplication.KINDS`), one
 run over all. Recall: the copies whose pair with the original was found. Precision: the pairs with a copy of that kind
 whose other picture is the original, or one found as a near duplicate of it. False positives among the real pictures:
-pairs drawn at random (`sample`), drawn side by side by `--sheets` and labelled by eye; the labels are shipped.
+pairs drawn at random (`sample`), drawn side by side by `--sheets` and labelled by a vision model; the labels ship.
 Cost: up to twice as many different pictures, the others made by rolling these about.
 
 The paper, on 3 million bedrooms: fewer than 1 in 100 collisions false, about 275,000 near duplicates removed. The rule
