@@ -308,7 +308,7 @@ class Result(SphinxRole):
 
 
 def setup(app) -> dict:
-    for neighbour in ("book_formulas", "book_search"):
+    for neighbour in ("book_formulas", "book_layout", "book_search"):
         app.setup_extension(neighbour)
     app.add_directive("claims-strip", ClaimsStrip)
     app.add_directive("findings-strip", FindingsStrip)
