@@ -120,6 +120,30 @@ def time_ratios(base: str, expected: Mapping[str, float], within: float = 1.5) -
     return rule
 
 
+def smoother(short: str, long: str) -> Rule:
+    """Walks of the second variant have a smaller largest step, in mean steps, than those of the first.
+
+    Holds: in every training of the one than in any of the other. Does not hold: the other way round.
+    Undecided: neither, or fewer than three seeds of one.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if missing := few(rows, (short, long)):
+            return missing
+        steps = {v: [r["walks"]["largest_step"] for r in rows if r["variant"] == v and "walks" in r] for v in
+                 (short, long)}  # fmt: skip
+        if min(map(len, steps.values())) < SEEDS:
+            return Verdict(Outcome.UNDECIDED, "a training diverged, and has no walks")
+        words = "largest step of a walk: " + ", ".join(
+            f"{min(s):.2f} to {max(s):.2f} mean steps for {v}" for v, s in steps.items()
+        )
+        if larger(steps[short], steps[long]):
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.NOT if larger(steps[long], steps[short]) else Outcome.UNDECIDED, words)
+
+    return rule
+
+
 def degrades(by: float = 0.1) -> Rule:
     """The last distance of a run lies above its lowest one by a part of it.
 

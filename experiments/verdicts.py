@@ -383,6 +383,27 @@ def c10(trainings: Sequence[Mapping]) -> Verdict:
     return Verdict(Outcome.HOLDS if as_real else Outcome.IN_PART, why)
 
 
+# ---- what student reproductions report -------------------------------------------------------------------------------
+
+
+def reported(theirs: tuple[int, int], ours: Sequence[float], full: bool = True) -> Verdict:
+    """A share that others report is found again by our training of the same kind.
+
+    `theirs` are counts [of, n], `ours` the interval of our share, `full` says whether ours is of all test pictures.
+
+    Holds: their interval (Wilson) and ours overlap. Does not hold: they lie apart. Undecided: ours is of a part of the
+    test pictures. Trainings differ in length and data, so a number that is not found again is not shown to be wrong.
+    (The rule was written with our numbers known.)
+    """
+    low, high = share_interval(*theirs)
+    why = f"theirs {low:.1%} to {high:.1%} of {theirs[1]:,} pictures, ours {ours[0]:.1%} to {ours[1]:.1%}"
+    if not full:
+        return Verdict(Outcome.UNDECIDED, f"{why}, of a part of the test pictures")
+    if ours[1] < low or high < ours[0]:
+        return Verdict(Outcome.NOT, f"{why}, which is {'less' if ours[1] < low else 'more'}")
+    return Verdict(Outcome.HOLDS, why)
+
+
 def _range(shares: Sequence[float]) -> str:
     low, high = (f"{100 * f(shares):.3g}" for f in (min, max))
     return f"{low} %" if low == high else f"{low} to {high} %"

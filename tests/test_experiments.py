@@ -435,6 +435,19 @@ def test_time_ratios():
     assert rule(timed(five=5, many=28) + elsewhere).outcome is Outcome.UNDECIDED
 
 
+def test_smoother():
+    def walked(**steps):
+        return [{"variant": v, "walks": {"largest_step": s}} for v, many in steps.items() for s in many]
+
+    rule = rules.smoother("short", "long")
+    assert rule(walked(short=[1.5, 1.6, 1.7], long=[1.2, 1.3, 1.4])).outcome is Outcome.HOLDS
+    assert rule(walked(short=[1.5, 1.6, 1.7], long=[1.2, 1.3, 1.5])).outcome is Outcome.UNDECIDED
+    assert rule(walked(short=[1.2, 1.3, 1.4], long=[1.5, 1.6, 1.7])).outcome is Outcome.NOT
+    assert rule(walked(short=[1.5, 1.6], long=[1.2, 1.3, 1.4])).outcome is Outcome.UNDECIDED
+    diverged = [*walked(short=[1.5, 1.6, 1.7], long=[1.2, 1.3]), {"variant": "long", "finite": False}]
+    assert rule(diverged).outcome is Outcome.UNDECIDED
+
+
 def test_degrades():
     def curves(*found):
         return [{"stages": [{"frechet": d} for d in curve]} for curve in found]

@@ -362,3 +362,17 @@ def test_recorded_verdicts_follow_from_the_rules():
 )
 def test_near_duplicates(near, pairs, recall, outcome):
     assert verdicts.near_duplicates(near, pairs, recall).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "full", "outcome"),
+    [
+        ((840, 1_000), (0.70, 0.82), True, Outcome.HOLDS),  # Wilson: 81.6 % to 86.1 %
+        ((840, 1_000), (0.70, 0.81), True, Outcome.NOT),
+        ((840, 1_000), (0.858, 0.90), True, Outcome.HOLDS),
+        ((840, 1_000), (0.865, 0.90), True, Outcome.NOT),
+        ((840, 1_000), (0.70, 0.82), False, Outcome.UNDECIDED),
+    ],
+)
+def test_reported(theirs, ours, full, outcome):
+    assert verdicts.reported(theirs, ours, full).outcome == outcome

@@ -1,8 +1,10 @@
 """Sphinx directives that read the numbers when the book is built: nothing measured is typed into a page.
 
-`{claims-table}` joins book/claims.yml (what the paper and others say) with results/*.json (what we measured),
+`{claims-strip}` and `{findings-strip}` are tables of a row a claim, `{answer} C2` the box on top of a notebook,
+`{claims-cards}` joins book/claims.yml (what the paper and others say) with results/*.json (what we measured),
 `{data-cards}` shows dcgan_lib.data.CARDS, `{speed-table}` results/bench_*.json, `{library} models data` the public
-names of two modules, and the role {result}`file path format` puts one number into prose.
+names of two modules, and the role {result}`file path format` puts one number into prose. Formulas and search are
+extensions of their own beside this one.
 """
 
 from __future__ import annotations
@@ -10,22 +12,20 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import json
 import re
+import sys
 from functools import reduce
 from pathlib import Path
 
-import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parent))  # its neighbours, whoever loads this file
+import book_answers
+from book_answers import OPEN, OUTCOMES, ROOT, Row, results
+
 NETWORKS = ("tutorial64", "imagenet32", "paper64", "keras128")  # of benchmarks/speed.py
-
-
-def results() -> dict[str, dict]:
-    return {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("*.json"))}
 
 
 def number(text: str) -> str:
@@ -64,38 +64,104 @@ def _row(cells: list[str]) -> list[str]:
     return lines
 
 
-def _verdict(found: list[tuple[str, str]]) -> str:
-    """One verdict where all agree; else each with the name of its data."""
-    if len({verdict for verdict, _ in found}) < 2:
-        return found[0][0] if found else "open"
-    return "\n\n".join(dict.fromkeys(f"*{name}*: {verdict}" for verdict, name in found))
+def _set(text: str) -> str:
+    """Numbers stay with their percent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-class ClaimsTable(_Generated):
-    depends = ("book/claims.yml", "results/*.json")
+def _badges(row: Row) -> str:
+    """One badge where all parts agree; else one a part, with what it is about."""
+    outcomes = dict.fromkeys(part.outcome for part in row.parts)
+    if len(outcomes) == 1:
+        return f"{{verdict}}`{row.parts[0].outcome}`"
+    return "\n\n".join(f"{{verdict}}`{part.outcome}` {part.about}" for part in row.parts)
+
+
+def _linked(row: Row) -> str:
+    """The claim in its few words, leading to its notebook where there is one."""
+    return f"{{doc}}`{row.claim} </notebooks/{row.page}>`" if row.page else row.claim
+
+
+def _strip(header: list[str], rows: list[list[str]], style: str, widths: str) -> str:
+    lines = ["```{list-table}", ":header-rows: 1", f":class: strip {style} full-width", f":widths: {widths}", ""]
+    lines += _row(header)
+    for cells in rows:
+        lines += _row(cells)
+    return _set("\n".join([*lines, "```"]))
+
+
+class ClaimsStrip(_Generated):
+    """C1 to C10 on one screen."""
+
+    depends = ("book/claims.yml", "book/findings.yml", "results/*.json")
 
     def text(self) -> str:
-        lines = ["```{list-table}", ":header-rows: 1", ":class: claims full-width", ":widths: 18 22 37 23", ""]
-        lines += _row(["Claim", "The paper · the reproductions", "Ours", "Verdict"])
-        measured = results()
-        for claim in yaml.safe_load((ROOT / "book" / "claims.yml").read_text()):
-            ours, verdicts = [], []
-            for result in measured.values():
-                entry = result["claims"].get(claim["id"])
-                if entry:
-                    ours += [entry["ours"], f"`{result['command']}`"]
-                    verdicts.append((entry["verdict"], result["data"]["name"]))
-            if ours and claim.get("notebook"):
-                ours.append(f"{{doc}}`/notebooks/{claim['notebook']}`")
-            lines += _row(
-                [
-                    f"**{claim['id']}** {claim['claim']}",
-                    "\n\n".join(filter(None, [claim["paper"], claim.get("others")])),
-                    "\n\n".join(ours) or "nothing measured yet",
-                    _verdict(verdicts),
-                ]
-            )
-        return "\n".join([*lines, "```"]).replace(" %", "\N{NO-BREAK SPACE}%")
+        rows = [
+            [f"{{ref}}`{row.id} <claim-{row.id.lower()}>`", _linked(row), row.theirs, row.ours, _badges(row)]
+            for row in book_answers.claims()
+        ]
+        return _strip(
+            ["\N{NUMERO SIGN}", "Claim", "The paper", "Ours", "Verdict"], rows, "strip-claims", "6 24 23 29 18"
+        )
+
+
+class FindingsStrip(_Generated):
+    """What the five reproductions found, and whether we find it too."""
+
+    depends = ClaimsStrip.depends
+
+    def text(self) -> str:
+        rows = []
+        for row in book_answers.findings("reproductions"):
+            source = f"{{cite:p}}`{row.by}`" + (f" [code]({row.code})" if row.code else "")
+            said = row.ours if row.parts[0].outcome == OPEN else f"{row.ours}\n\n{row.parts[0].says}"
+            rows.append([_linked(row), f"{row.theirs} {source}", said, _badges(row)])
+        return _strip(["Finding", "They report", "Ours", "Verdict"], rows, "strip-findings", "22 28 32 18")
+
+
+class Answer(_Generated):
+    """The box on top of a notebook: `{answer} C3 C4`. Its content is what a reader of the notebook sees instead."""
+
+    depends = ClaimsStrip.depends
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+
+    def text(self) -> str:
+        lines = [":::::{container} answer"]
+        for row in map(book_answers.answer, self.arguments[0].split()):
+            number = f"{{ref}}`{row.id} <claim-{row.id.lower()}>` " if row.id.startswith("C") else ""
+            badges = " ".join(_badges(row).split("\n\n"))
+            lines += ["::::{container} answer-row", f"{number}**{row.question}** {badges}", ""]
+            lines += [f"**The paper** {row.theirs}", "", f"**Ours** {row.ours}", ""]
+            lines += [" ".join(dict.fromkeys(part.says for part in row.parts)), "::::"]
+        return _set("\n".join([*lines, ":::::"]))
+
+
+class ClaimsCards(_Generated):
+    """Every claim with all that is known of it: the paper, the reproductions, what we measured by which command."""
+
+    depends = ClaimsStrip.depends
+
+    def text(self) -> str:
+        measured, lines = results(), []
+        for claim in book_answers.read("claims.yml"):
+            row = book_answers.claim_row(claim, measured)
+            lines += [f"(claim-{row.id.lower()})=", f"::::{{card}} {row.id} · {claim['claim'].rstrip('.')}"]
+            lines += [":class-card: claim", "", f"**The paper.** {claim['paper']}", ""]
+            if claim.get("others"):
+                lines += [f"**The reproductions.** {claim['others']}", ""]
+            for part in row.parts:
+                if not part.file:
+                    lines += [f"{{verdict}}`{part.outcome}` nothing measured yet", ""]
+                    continue
+                entry = measured[part.file]["claims"][row.id]
+                outcome, words = book_answers.split(entry["verdict"])
+                about = f"*{measured[part.file]['data']['name']}*" if len(row.parts) > 1 else ""
+                lines += [f"{{verdict}}`{outcome}`" + (f": {words}" if words else ""), ""]
+                lines += [f"{about} {entry['ours']}", "", f"`{measured[part.file]['command']}`", ""]
+            lines += [f"{{doc}}`/notebooks/{row.page}`" if row.page else "", "::::", ""]
+        return _set("\n".join(lines))
 
 
 class DataCards(_Generated):
@@ -213,6 +279,16 @@ class SpeedTable(_Generated):
         return "\n".join([*lines, "```"])
 
 
+class Verdict(SphinxRole):
+    """{verdict}`does not hold`: the words, in a colour and with a sign of their own."""
+
+    def run(self):
+        if self.text not in OUTCOMES:
+            message = self.inliner.reporter.error(f"unknown verdict {self.text!r}", line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        return [nodes.inline("", self.text, classes=["verdict", f"verdict-{OUTCOMES[self.text]}"])], []
+
+
 class Result(SphinxRole):
     def run(self):
         try:
@@ -224,7 +300,12 @@ class Result(SphinxRole):
 
 
 def setup(app) -> dict:
-    app.add_directive("claims-table", ClaimsTable)
+    for neighbour in ("book_formulas", "book_layout", "book_search"):
+        app.setup_extension(neighbour)
+    app.add_directive("claims-strip", ClaimsStrip)
+    app.add_directive("findings-strip", FindingsStrip)
+    app.add_directive("claims-cards", ClaimsCards)
+    app.add_directive("answer", Answer)
     app.add_directive("data-cards", DataCards)
     app.add_directive("speed-table", SpeedTable)
     app.add_directive("library", Library)
@@ -232,4 +313,5 @@ def setup(app) -> dict:
     app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", foreign)
     app.add_role("result", Result())
+    app.add_role("verdict", Verdict())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

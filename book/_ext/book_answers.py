@@ -1,0 +1,308 @@
+"""The claims in short: a row a claim, made from book/*.yml (what others say) and results/*.json (what we measured).
+
+The strip on the index and the claims page, the rows of the five reproductions and the box on top of a notebook are all
+drawn from these rows, so that no two pages can disagree. A verdict comes from a results file, or from a rule of
+`experiments` applied to one; `OURS` puts the measured numbers into a few words. Nothing here knows Sphinx.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:  # the build runs in a folder of Sphinx's own
+    sys.path.insert(0, str(ROOT))
+
+from dcgan_lib.architecture import ARCHITECTURES  # noqa: E402
+from experiments import rules, verdicts  # noqa: E402
+from experiments.studies.architecture import DAI  # noqa: E402
+
+OPEN = "not tried yet"
+OUTCOMES = {  # words of a verdict → the class that colours them
+    "holds on this set": "holds",
+    "holds in part": "part",
+    "does not hold": "not",
+    "undecided": "undecided",
+    OPEN: "open",
+    "measured": "measured",
+}
+Results = Mapping[str, dict]
+
+
+def results() -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("*.json"))}
+
+
+def read(name: str):
+    return yaml.safe_load((ROOT / "book" / name).read_text())
+
+
+@dataclass(frozen=True)
+class Part:
+    """One verdict: an outcome, the results file it comes from, and in words what it is about and what it says."""
+
+    outcome: str
+    about: str
+    says: str
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim, or what a reproduction found, in the words of the strip and of the answer box."""
+
+    id: str
+    claim: str
+    question: str
+    theirs: str
+    ours: str
+    parts: tuple[Part, ...]
+    page: str = ""
+    by: str = ""
+    code: str = ""
+
+
+def split(verdict: str) -> tuple[str, str]:
+    """'holds in part: words' → ('holds in part', 'words'). Raises ValueError for an outcome that no rule has."""
+    outcome, _, words = verdict.partition(": ")
+    if outcome not in OUTCOMES:
+        raise ValueError(f"unknown outcome {outcome!r}: expected one of {', '.join(OUTCOMES)}")
+    return outcome, words
+
+
+def sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "." if words else ""
+
+
+def claim_row(claim: dict, measured: Results) -> Row:
+    """What results files say of one claim of book/claims.yml."""
+    parts = []
+    for file, record in measured.items():
+        entry = record["claims"].get(claim["id"])
+        if entry:
+            outcome, words = split(entry["verdict"])
+            known = claim.get("parts", {}).get(file, {})
+            said = known.get(outcome) or sentence(words or entry["ours"])
+            parts.append(Part(outcome, known.get("about", record["data"]["name"]), said, file))
+    ours = OURS[claim["id"]](measured) if parts and claim["id"] in OURS else "; ".join(p.says for p in parts)
+    return Row(
+        claim["id"],
+        claim["short"],
+        claim["question"],
+        claim["figure"],
+        ours or "nothing measured yet",
+        tuple(parts) or (Part(OPEN, "", "Nothing is measured yet."),),
+        claim.get("notebook", ""),
+    )
+
+
+def found_row(entry: dict, measured: Results) -> Row:
+    """What a results file says of one entry of book/findings.yml; 'not tried yet' where there is no such file."""
+    about = (entry["id"], entry["short"], entry.get("question", entry["short"]), entry["figure"])
+    also = (entry.get("notebook", ""), entry.get("by", ""), entry.get("code", ""))
+    if entry["file"] and entry["file"] not in measured:
+        waits = f"waits for `python -m experiments {entry['file']}`"
+        return Row(*about, waits, (Part(OPEN, "", sentence(waits)),), *also)
+    ours, verdict = FOUND[entry["id"]](measured)
+    outcome = str(verdict.outcome) if isinstance(verdict, verdicts.Verdict) else "measured"
+    said = entry.get("answers", {}).get(outcome) or sentence(verdict if isinstance(verdict, str) else verdict.words)
+    return Row(*about, ours, (Part(outcome, "", said, entry["file"] or ""),), *also)
+
+
+def claims(measured: Results | None = None) -> list[Row]:
+    measured = results() if measured is None else measured
+    return [claim_row(claim, measured) for claim in read("claims.yml")]
+
+
+def findings(part: str, measured: Results | None = None) -> list[Row]:
+    """`part` of book/findings.yml: 'reproductions' or 'pages'."""
+    measured = results() if measured is None else measured
+    return [found_row(entry, measured) for entry in read("findings.yml")[part]]
+
+
+def answer(name: str) -> Row:
+    """The row of a claim ("C2") or of a page ("architecture"). Raises ValueError, naming the known ones."""
+    rows = {row.id: row for row in [*claims(), *findings("pages")]}
+    if name not in rows:
+        raise ValueError(f"unknown answer {name!r}: known are {', '.join(rows)}")
+    return rows[name]
+
+
+# ---- ours, in a few words --------------------------------------------------------------------------------------------
+
+
+def percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def between(interval: Sequence[float], digits: int = 1) -> str:
+    return f"{100 * interval[0]:.{digits}f} to {100 * interval[1]:.{digits}f} %"
+
+
+def with_interval(value: float, interval: Sequence[float], digits: int = 1) -> str:
+    low, high = interval
+    return f"{percent(value, digits)} ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
+
+
+def _c1(r: Results) -> str:
+    if "C1" in r.get("architecture", {}).get("claims", {}):
+        return r["architecture"]["claims"]["C1"]["ours"]
+    runs = list(r["training_mnist"]["measured"]["schedules"].values())
+    runs += [r[name]["measured"] for name in ("training_faces", "training_scenes")]
+    return f"{sum(run['finite'] for run in runs)} of {len(runs)} trainings stay finite"
+
+
+def _c2(r: Results) -> str:
+    rows = r["features_cifar10"]["measured"]["rows"]
+    d, kmeans = rows["tinyimagenet"], rows["kmeans_1600"]
+    own = with_interval(d["test_accuracy"], d["interval"])
+    return f"{own}; K-means here {percent(kmeans['test_accuracy'])}"
+
+
+def _c3(r: Results) -> str:
+    rows = r["features_svhn"]["measured"]["rows"]
+    own, theirs = (with_interval(rows[name]["mean"], rows[name]["interval"]) for name in ("ours", "authors"))
+    return f"{own} error; the authors' own D {theirs}"
+
+
+def _c4(r: Results) -> str:
+    measured = r["features_svhn"]["measured"]
+    labels, rows = measured["supervised"], measured["rows"]
+    test = with_interval(labels["mean"], labels["interval"])
+    authors, own = (percent(rows[name]["mean"]) for name in ("authors", "ours"))
+    return f"{percent(labels['validation_error'])}; on the test {test}, features of D {authors} (theirs), {own} (ours)"
+
+
+def _c5(r: Results) -> str:
+    row = r["latent_faces"]["measured"]["memorisation"]["features"]["fair"]["all"]
+    (near, n), expected = row["generated"], row["expected"]
+    interval = verdicts.share_interval(near, n, method="exact")
+    return f"{with_interval(near / n, interval)} have a training face nearest; {percent(expected, 0)} by chance"
+
+
+def _c6(r: Results) -> str:
+    measured = r["inspection_filters"]["measured"]
+    own, random = measured["trained"][-1]["entropy"], measured["random"][-1]["entropy"]
+    low, high = own["interval"]
+    return f"{own['mean']:.2f} bits ({low:.2f} to {high:.2f}) in the last layer; random weights {random['mean']:.2f}"
+
+
+def _c7(r: Results) -> str:
+    objects = r["inspection_forgetting"]["measured"]["layers"]["8"]["objects"]
+    gone = {name: row["ways"]["boxes"]["all_positive"] for name, row in objects.items()}
+    return "gone: " + ", ".join(
+        f"{name.lower()} {percent(row['gone'], 0)} ({between(row['interval'], 0)})" for name, row in gone.items()
+    )
+
+
+def _c8(r: Results) -> str:
+    seeds = r["latent_faces"]["measured"]["seeds"]
+    words = []
+    for name in seeds[0]["sums"]:
+        shares = [seed["sums"][name]["typical"][0] / seed["sums"][name]["typical"][1] for seed in seeds]
+        words.append(f"{name} {between((min(shares), max(shares)), 0)}")
+    return "works for: " + ", ".join(words) + f" ({len(seeds)} seeds)"
+
+
+def _c9(r: Results) -> str:
+    seeds = r["latent_faces"]["measured"]["seeds"]
+    shares = [seed["pose"]["grows"][0] / seed["pose"]["grows"][1] for seed in seeds]
+    return f"pose grows for {between((min(shares), max(shares)), 0)} of faces ({len(seeds)} seeds)"
+
+
+OURS: dict[str, Callable[[Results], str]] = {
+    "C1": _c1,
+    "C2": _c2,
+    "C3": _c3,
+    "C4": _c4,
+    "C5": _c5,
+    "C6": _c6,
+    "C7": _c7,
+    "C8": _c8,
+    "C9": _c9,
+}
+
+
+# ---- what the reproductions found, and pages without a claim ---------------------------------------------------------
+
+
+def _cifar(of: int, n: int) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
+    def found(r: Results):
+        row = r["features_cifar10"]["measured"]["rows"]["tinyimagenet"]
+        return with_interval(row["test_accuracy"], row["interval"]), verdicts.reported((of, n), row["interval"])
+
+    return found
+
+
+def _svhn(of: int, n: int) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
+    def found(r: Results):
+        measured = r["features_svhn"]["measured"]
+        row = measured["rows"]["tinyimagenet"]
+        interval = [1 - row["interval"][1], 1 - row["interval"][0]]  # of the accuracy
+        return with_interval(1 - row["mean"], interval), verdicts.reported((of, n), interval, measured["full"])
+
+    return found
+
+
+def _predicted(file: str, begins: str) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
+    """What became of a study's prediction, as its results file has it."""
+
+    def found(r: Results):
+        (one,) = (p for p in r[file]["measured"]["predictions"] if p["predicts"].startswith(begins))
+        return one["words"], verdicts.Verdict(verdicts.Outcome(one["verdict"]), one["words"])
+
+    return found
+
+
+def _every_worse(r: Results):
+    rows = r["architecture"]["measured"]["rows"]
+    _, verdict = _predicted("architecture", "Every change of Dai")(r)
+    base = rules.distances(rows, "base")
+    worse = [v for v in DAI if base and rules.distances(rows, v) and rules.larger(rules.distances(rows, v), base)]
+    return f"{len(worse)} of {len(DAI)} worse in every seed", verdict
+
+
+def _smoother(r: Results):
+    rows = r["latent_size"]["measured"]["rows"]
+    verdict = rules.smoother("latent_20", "latent_500")(rows)
+    return verdict.words, verdict
+
+
+def _parameters(r: Results):
+    features = ARCHITECTURES["imagenet32"].feature_count
+    outcome = verdicts.Outcome.HOLDS if features == 28_672 else verdicts.Outcome.NOT
+    return f"{features:,} features", verdicts.Verdict(outcome, f"{features:,} features are counted")
+
+
+def _authors(r: Results):
+    measured = r["features_svhn"]["measured"]
+    row = measured["rows"]["authors"]
+    verdict = verdicts.c3(measured["rows"], measured["full"], "authors")
+    return f"{with_interval(row['mean'], row['interval'])} error", verdict
+
+
+def _scaling(r: Results):
+    row = r["bench_scaling_cpu"]["measured"]["networks"]["tutorial64"]
+    one, two = row["1"]["median"], row["2"]["median"]
+    words = f"two processes on the same two cores lose {percent(1 - two / one, 0)}: the price of sharing"
+    return f"tutorial64: {one:.0f} pictures/s by one process, {two:.0f} by two on the same two cores", words
+
+
+FOUND: dict[str, Callable] = {
+    "cifar10_84": _cifar(840, 1_000),
+    "svhn_57": _svhn(1_140, 2_000),
+    "cifar10_65": _cifar(6_527, 10_000),
+    "every_change_worse": _every_worse,
+    "no_gain_above_10000": _predicted("data_size", "No gain from 10,000"),
+    "time_28_and_5": _predicted("output_size", "Their ratios"),
+    "smoother_with_500": _smoother,
+    "architecture": _parameters,
+    "authors": _authors,
+    "scaling": _scaling,
+}

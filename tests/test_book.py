@@ -1,0 +1,319 @@
+"""The book's own extension: strips, answer boxes, formulas offline, search for numbers; and the built pages."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from experiments import verdicts
+
+ROOT = Path(__file__).parents[1]
+HTML = ROOT / "_build" / "html"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import book_answers  # noqa: E402
+import book_formulas  # noqa: E402
+import book_search  # noqa: E402
+
+built = pytest.mark.skipif(not HTML.is_dir(), reason="build the book first: make book")
+
+
+def text_of(page: Path) -> str:
+    """What a reader sees, quotes and spaces as they are typed."""
+    text = html.unescape(re.sub(r"<[^>]+>", "", page.read_text()))
+    return text.replace("’", "'").replace("“", '"').replace("”", '"').replace("\N{NO-BREAK SPACE}%", " %")
+
+
+def boxes(path: Path) -> list[str]:
+    """The names in a notebook's {answer}."""
+    sources = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
+    return [name for s in sources for names in re.findall(r"\{answer\} (.+)", s) for name in names.split()]
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_strip_says_what_the_results_files_say():
+    """Every verdict of every results file is in exactly one row, and no row has another."""
+    measured = book_answers.results()
+    rows = {row.id: row for row in book_answers.claims()}
+    assert list(rows) == [f"C{i}" for i in range(1, 11)]
+    recorded = {
+        (claim, name, entry["verdict"].split(": ")[0])
+        for name, record in measured.items()
+        for claim, entry in record["claims"].items()
+    }
+    shown = {(row.id, part.file, part.outcome) for row in rows.values() for part in row.parts if part.file}
+    assert shown == recorded
+    for row in rows.values():
+        assert (row.parts[0].outcome == book_answers.OPEN) == (row.id not in {claim for claim, _, _ in recorded})
+        assert len(row.claim.split()) <= 8 and row.theirs and row.ours and all(part.says for part in row.parts)
+
+
+def test_our_short_numbers_are_those_of_the_claims():
+    """The first percentage of the strip's own column also stands in what the results file says at length."""
+    measured = book_answers.results()
+    for row in book_answers.claims():
+        said = " ".join(
+            json.dumps(measured[part.file]["claims"][row.id], ensure_ascii=False) for part in row.parts if part.file
+        )
+        for number in re.findall(r"[\d.]+(?= %)", row.ours)[:1]:
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(\.0)?( to [\d.]+)? ?%", said), (row.id, number)
+
+
+def test_a_changed_result_changes_the_row():
+    measured = json.loads(json.dumps(book_answers.results()))
+    record = measured["features_cifar10"]
+    record["claims"]["C2"]["verdict"] = "holds on this set: made up"
+    record["measured"]["rows"]["tinyimagenet"] |= {"test_accuracy": 0.9123, "interval": [0.9, 0.92]}
+    claim = next(c for c in book_answers.read("claims.yml") if c["id"] == "C2")
+    row = book_answers.claim_row(claim, measured)
+    assert row.parts[0].outcome == "holds on this set" and row.ours.startswith("91.2 % (90.0 to 92.0)")
+    assert "beat" in row.parts[0].says
+    record["claims"]["C2"]["verdict"] = "wonderful: made up"
+    with pytest.raises(ValueError, match="unknown outcome 'wonderful'"):
+        book_answers.claim_row(claim, measured)
+
+
+def test_outcomes_are_those_of_the_rules():
+    assert {str(outcome) for outcome in verdicts.Outcome} == set(book_answers.OUTCOMES) - {
+        book_answers.OPEN,
+        "measured",
+    }
+
+
+def test_answers_for_outcomes_are_for_real_ones():
+    """A slip in an outcome's name would silently never be shown; and no number is typed into a sentence."""
+    files = {path.stem for path in (ROOT / "results").glob("*.json")} | {"architecture"}
+    for claim in book_answers.read("claims.yml"):
+        for file, said in claim.get("parts", {}).items():
+            assert file in files and set(said) <= {"about", *book_answers.OUTCOMES}, (claim["id"], file)
+            sentences = [text for key, text in said.items() if key != "about"]
+            assert all(text.endswith(".") and not re.search(r"\d", text) for text in sentences), (claim["id"], file)
+    for entry in book_answers.read("findings.yml")["pages"]:
+        assert set(entry.get("answers", {})) <= set(book_answers.OUTCOMES)
+
+
+def test_findings_wait_for_their_results():
+    """Seven findings of the reproductions; without a results file a row says so and names the command."""
+    entries = book_answers.read("findings.yml")["reproductions"]
+    assert [e["id"] for e in entries] == list(book_answers.FOUND)[: len(entries)] and len(entries) == 7
+    for row in book_answers.findings("reproductions", {}):
+        assert [part.outcome for part in row.parts] == [book_answers.OPEN] and "python -m experiments" in row.ours
+
+
+def made_up_study(rows, predicts):
+    predictions = [{"predicts": text, "verdict": "does not hold", "words": "made up"} for text in predicts]
+    return {"measured": {"rows": rows, "predictions": predictions}, "claims": {}, "data": {"name": "x"}}
+
+
+def test_findings_read_the_studies_predictions():
+    """The words by which a prediction is found are those of the study, so that its results file will have them."""
+    from experiments.studies import STUDIES
+    from experiments.studies.architecture import DAI
+
+    seeds = (1.0, 1.1, 1.2)
+    rows = [{"variant": "base", "frechet": d} for d in seeds]
+    rows += [{"variant": name, "frechet": d + (2 if i < 5 else 0)} for i, name in enumerate(DAI) for d in seeds]
+    walks = [{"variant": "latent_20", "walks": {"largest_step": 2 + d}} for d in seeds]
+    walks += [{"variant": "latent_500", "walks": {"largest_step": d}} for d in seeds]
+    rows_of = {"architecture": rows, "latent_size": walks}
+    measured = {
+        name: made_up_study(rows_of.get(name, []), [p.says for p in STUDIES[name].predicts])
+        for name in ("architecture", "data_size", "output_size", "latent_size")
+    }
+    found = {row.id: row for row in book_answers.findings("reproductions", book_answers.results() | measured)}
+    assert found["every_change_worse"].ours == "5 of 12 worse in every seed"
+    for name in ("every_change_worse", "no_gain_above_10000", "time_28_and_5"):
+        assert found[name].parts[0].outcome == "does not hold" and found[name].parts[0].says == "Made up."
+    assert found["smoother_with_500"].parts[0].outcome == "holds on this set"
+
+
+def test_an_unknown_answer_is_named():
+    with pytest.raises(ValueError, match=r"unknown answer 'C11': known are C1, .*C10, architecture"):
+        book_answers.answer("C11")
+
+
+# ---- notebooks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_notebook_begins_with_its_answer(path):
+    cells = nbformat.read(path, as_version=4).cells
+    (at,) = (i for i, cell in enumerate(cells) if "{answer}" in cell.source)
+    assert at == 1 and boxes(path)
+    assert f"notebooks/{path.stem}.html" in cells[at].source, "what Jupyter shows instead leads to this very page"
+    for name in boxes(path):
+        row = book_answers.answer(name)
+        assert row.page == path.stem, f"{name} belongs to {row.page or 'no notebook'}"
+
+
+def test_every_claim_with_a_notebook_has_a_box():
+    boxed = [name for path in NOTEBOOKS for name in boxes(path)]
+    assert len(boxed) == len(set(boxed))
+    assert {row.id for row in book_answers.claims() if row.page} <= set(boxed)
+
+
+# ---- formulas and search ---------------------------------------------------------------------------------------------
+
+
+def test_formulas_become_mathml():
+    assert re.sub(r"\s", "", book_formulas.mathml(r"\beta_1 = 0.5")).endswith(
+        "<msub><mi>β</mi><mn>1</mn></msub><mo>=</mo><mn>0.5</mn></math>"
+    )
+    assert "16,384" in book_formulas.mathml(r"2 \times 16{,}384") and 'display="block"' in book_formulas.mathml(
+        "x", True
+    )
+    with pytest.raises(book_formulas.MathError):
+        book_formulas.mathml(r"\nosuchcommand{x}")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("28,672 features", ["number28672", "features"]),
+        ("of 28672.", ["of", "number28672"]),
+        ("28_672", ["number28672"]),
+        ("1,234,567", ["number1234567"]),
+        ("73.3 %, paper64 and 4x4", ["number73", "3", "paper64", "and", "4x4"]),
+        ("1, 2 and 300", ["1", "2", "and", "number300"]),
+    ],
+)
+def test_numbers_are_words(text, words):
+    assert book_search.Search({}).split(text) == words
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
+def test_the_browser_splits_as_the_index_does():
+    text = "28,672 features of 28672. and 28_672; 73.3 %, paper64, 4x4, 1,234,567"
+    script = book_search.Search.js_splitter_code + f"console.log(JSON.stringify(splitQuery({json.dumps(text)})))"
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == book_search.Search({}).split(text)
+
+
+# ---- built pages -----------------------------------------------------------------------------------------------------
+
+
+@built
+@pytest.mark.parametrize("name", ["claims", "index"])
+def test_the_strip_is_on_the_page(name):
+    page = (HTML / "book" / f"{name}.html").read_text()
+    (table,) = re.findall(r'<table class="strip strip-claims.*?</table>', page, re.S)
+    for row in book_answers.claims():
+        assert f'href="{"" if name == "claims" else "claims.html"}#claim-{row.id.lower()}"' in table
+        for part in row.parts:
+            badge = f'<span class="verdict verdict-{book_answers.OUTCOMES[part.outcome]}">{part.outcome}</span>'
+            assert badge in table
+    text = html.unescape(re.sub(r"<[^>]+>", "", table)).replace("’", "'").replace("\N{NO-BREAK SPACE}%", " %")
+    for row in book_answers.claims():
+        assert row.claim in text and row.theirs in text and row.ours in text
+
+
+@built
+def test_claims_page_shows_the_results():
+    page = text_of(HTML / "book" / "claims.html")
+    measured = book_answers.results()
+    for record in measured.values():
+        if record["claims"]:  # others only feed a later run
+            assert record["command"] in page, f"built before results/{record['name']}.json: make book"
+        for entry in record["claims"].values():
+            assert entry["verdict"] in page and entry["ours"] in page
+    found = book_answers.findings("reproductions")
+    for row in found:
+        assert row.claim.replace("'", "'") in page and row.theirs in page
+        assert row.code in (HTML / "book" / "claims.html").read_text()
+    assert ("not tried yet" in page) == any(
+        part.outcome == book_answers.OPEN for row in [*book_answers.claims(), *found] for part in row.parts
+    )
+
+
+@built
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_the_box_is_on_the_page(path):
+    page = text_of(HTML / "notebooks" / f"{path.stem}.html")
+    for name in boxes(path):
+        row = book_answers.answer(name)
+        assert row.question in page and row.theirs in page and row.ours in page
+        assert all(part.outcome in page and part.says in page for part in row.parts)
+    assert "The answer in short" not in page, "what Jupyter shows instead has no place in the book"
+
+
+@built
+def test_pages_need_no_network():
+    """No script, style or picture of another host, and formulas are MathML: no TeX is left for a script to draw."""
+    formulas = 0
+    for page in [*(HTML / "book").glob("*.html"), *(HTML / "notebooks").glob("*.html")]:
+        text = page.read_text()
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*\bsrc="([^"]+)"', text)
+        loaded += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="([^"]+)"', text)
+        assert not [address for address in loaded if re.match(r"(https?:)?//", address)], page.name
+        assert not re.search(r"mathjax(@|\.js|/)|window\.MathJax", text, re.I), page.name
+        prose = re.sub(r"<(pre|script|code).*?</\1>", "", text, flags=re.S)
+        assert "\\(" not in prose and "\\[" not in prose, page.name
+        formulas += text.count("<math")
+    assert formulas > 20
+
+
+@built
+def test_search_index_has_whole_numbers():
+    index = (HTML / "searchindex.js").read_text()
+    data = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
+    found = data["terms"]["number28672"]
+    pages = [data["docnames"][i] for i in ([found] if isinstance(found, int) else found)]
+    assert {"notebooks/01_architecture", "notebooks/03_cifar10_features"} <= set(pages)
+    assert "splitQuery" in (HTML / "_static" / "language_data.js").read_text()
+
+
+@built
+@pytest.mark.browser
+def test_search_finds_numbers_either_way():
+    """In a browser, from a server: the search page lists the notebooks for '28,672' and for '28672'."""
+    import functools
+    import http.server
+    import threading
+
+    from browser import launch
+    from playwright.sync_api import sync_playwright
+
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(HTML))
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = launch(playwright)
+        page = browser.new_page()
+        for query in ("28%2C672", "28672"):
+            page.goto(f"http://127.0.0.1:{server.server_address[1]}/search.html?q={query}")
+            page.wait_for_selector("#search-results li")
+            page.wait_for_timeout(500)
+            assert "What is a DCGAN, exactly?" in page.inner_text("#search-results")
+        browser.close()
+        server.shutdown()
+
+
+def css(name: str, theme: str) -> str:
+    text = (ROOT / "book" / "_static" / "book.css").read_text()
+    block = re.search(
+        r'html\[data-theme="dark"\] \{\s*(--holds.*?)\}' if theme == "dark" else r"html \{ (--holds.*?)\}", text, re.S
+    )
+    return re.search(rf"--{name}: (#[0-9a-f]{{6}})", block.group(1)).group(1)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("theme", "page"), [("light", "#f3f4f5"), ("dark", "#29313d")])
+def test_verdicts_can_be_read(theme, page):
+    """Contrast of at least 4.5 (WCAG AA) on the darker of a light page's rows and on the lighter of a dark page's."""
+    for name in ("holds", "part", "not", "undecided", "open"):
+        pair = sorted([luminance(css(name, theme)), luminance(page)])
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (theme, name)
