@@ -186,8 +186,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """image → logit of 'real': strided convolutions with LeakyReLU, no batch norm on the first (paper section 3).
 
-    `arch.norm` "everywhere" puts one there, too. With `arch.classes` the label joins the input of every layer, as in the generator. With `arch.unit_range` the first
-    convolution sees (images + 1) / 2, so that its padding is black.
+    `arch.norm` "everywhere" puts one there, too. With `arch.classes` the label joins the input of every layer, as in
+    the generator. With `arch.unit_range` the first convolution sees (images + 1) / 2, so that its padding is black.
     """
 
     def __init__(self, arch: Architecture):
