@@ -54,6 +54,17 @@ def test_frechet_distance_of_gaussians_in_closed_form():
     assert metrics.frechet_distance(few, more) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("n, m", [(20, 30), (5, 200), (40, 41)])
+def test_frechet_distance_of_long_vectors_by_either_matrix(n, m):
+    """Fewer vectors than features: by the products of vectors, or by the covariances."""
+    rng = np.random.default_rng(n)
+    real, generated = rng.normal(size=(n, 40)), 1.5 * rng.normal(size=(m, 40)) + 0.2
+    A, B = np.cov(real.T), np.cov(generated.T)
+    cross = np.sqrt(np.linalg.eigvals(A @ B).real.clip(0)).sum()  # sqrtm wants full rank
+    expected = ((real.mean(0) - generated.mean(0)) ** 2).sum() + np.trace(A + B) - 2 * cross
+    assert metrics.frechet_distance(real, generated) == pytest.approx(expected, rel=1e-5)
+
+
 def kernel_by_loops(real, generated):
     def mean(a, b, same):
         terms = [(x @ y / len(x) + 1) ** 3 for i, x in enumerate(a) for j, y in enumerate(b) if not (same and i == j)]

@@ -6,7 +6,7 @@ features of pictures, `intervals` says how sure a measure is, `controls` what a 
 
 from .controls import controls
 from .distances import frechet_distance, kernel_distance, kernel_distances
-from .extractors import EXTRACTORS, efficientnet_features, face_attribute_features, inception_fid
+from .extractors import EXTRACTORS, efficientnet, efficientnet_features, face_attribute_features, inception_fid
 from .intervals import samples_needed, with_interval
 from .neighbours import coverage, density, nearest, precision, recall
 from .pictures import class_report, head_turn, spread
@@ -22,6 +22,7 @@ __all__ = [
     "controls",
     "coverage",
     "density",
+    "efficientnet",
     "efficientnet_features",
     "face_attribute_features",
     "frechet_distance",
