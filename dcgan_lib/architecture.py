@@ -48,7 +48,11 @@ class Architecture:
     dense_norm: str = setting(
         "unit", Choice(("unit", "channel", "none")), "batch norm after G's dense layer: over its units, per channel"
     )
-    norm: str = setting("batch", Choice(("batch", "none")), "batch norm in both networks")
+    norm: str = setting(
+        "batch",
+        Choice(("batch", "everywhere", "none")),
+        "batch norm in both networks; everywhere: also on G's output and D's first layer, which the paper warns of",
+    )
     norm_affine: bool = setting(True, Flag(), "gain and bias of batch norm")
     norm_eps: float = setting(1e-8, Number(above=0, high=1), "the released code's; ports use PyTorch's 1e-5")
     generator_activation: str = setting("relu", Choice(ACTIVATIONS), "of G's hidden layers")

@@ -110,14 +110,15 @@ def folded(generator: Generator) -> list[dict]:
     layers.append({"weight": weight.T[None], "bias": shift[order]})
     for i, block in zip(reversed(range(len(arch.widths))), network.blocks, strict=True):
         convolution = block[0]  # weight (in, out, k, k)
-        scale, shift = _affine(block[1], convolution.out_channels) if i else (torch.ones(arch.channels), None)
+        normed = i or arch.norm == "everywhere"  # else the output's activation follows at once
+        scale, shift = _affine(block[1] if normed else nn.Identity(), convolution.out_channels)
         if arch.unit_range and not i:
-            scale = scale / 2
+            scale, shift = scale / 2, shift / 2
         weight = convolution.weight * scale[:, None, None]
         layers.append(
             {
                 "weight": weight.permute(2, 3, 0, 1).flatten(0, 1),  # (k * k, in, out)
-                "bias": torch.zeros(arch.channels) if shift is None else shift,
+                "bias": shift,
                 "size": arch.sizes[i + 1],
                 "out": arch.sizes[i],
                 "kernel": arch.kernel_size,

@@ -132,8 +132,8 @@ class Generator(nn.Module):
     """z → image: a dense layer to a small grid, then up-convolutions that double it (paper section 3, figure 1).
 
     Without `arch.widths` that dense layer gives the picture.
-    No biases before or without batch norm, no batch norm on the output, as released. With `arch.classes` the label
-    joins the input of every layer as that many more channels of 0 and 1.
+    No biases before or without batch norm, as released, and no batch norm on the output, unless `arch.norm` says
+    "everywhere". With `arch.classes` the label joins the input of every layer as that many more channels of 0 and 1.
     """
 
     def __init__(self, arch: Architecture):
@@ -172,7 +172,8 @@ class Generator(nn.Module):
                 )
             ]
         if last:
-            return nn.Sequential(*up, ACTIVATIONS[arch.output_activation]())
+            norm = [_norm(arch, width_out)] if arch.norm == "everywhere" else []  # files of others have no place for it
+            return nn.Sequential(*up, *norm, ACTIVATIONS[arch.output_activation]())
         return nn.Sequential(*up, _norm(arch, width_out), ACTIVATIONS[arch.generator_activation]())
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -201,8 +202,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """image → logit of 'real': strided convolutions with LeakyReLU, no batch norm on the first (paper section 3).
 
-    With `arch.classes` the label joins the input of every layer, as in the generator. With `arch.unit_range` the first
-    convolution sees (images + 1) / 2, so that its padding is black.
+    `arch.norm` "everywhere" puts one there, too. With `arch.classes` the label joins the input of every layer, as in
+    the generator. With `arch.unit_range` the first convolution sees (images + 1) / 2, so that its padding is black.
     """
 
     def __init__(self, arch: Architecture):
@@ -214,7 +215,7 @@ class Discriminator(nn.Module):
             pooled = stride == 2 and arch.downsample != "stride"
             inputs = width_in + arch.classes
             convolution = Conv2d(inputs, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False)
-            norm = _norm(arch, width, "none" if i == 0 else "channel")
+            norm = _norm(arch, width, "none" if i == 0 and arch.norm != "everywhere" else "channel")
             self.blocks.append(nn.Sequential(convolution, norm, ACTIVATIONS[arch.discriminator_activation]()))
             pool = nn.MaxPool2d if arch.downsample == "max_pool" else nn.AvgPool2d
             self.pools.append(pool(2, ceil_mode=True) if pooled else nn.Identity())

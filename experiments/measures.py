@@ -1,8 +1,9 @@
 """What is measured of a trained run. One signature: a function of (run, real, rng, settings) that returns a dict.
 
-`run` holds the networks and statistics, `real` the pictures that it was trained on, `rng` decides every draw. A measure
-carries a version, to be raised whenever its code would give another number, its settings, and what else it looks at
-(a labelled set, a classifier); all of it is part of a row's key, so an older row is measured anew.
+`run` holds the networks and statistics, `real` the pictures that it was trained on (all of the set where a `limit` took
+some), `rng` decides every draw. A measure carries a version, to be raised whenever its code would give another number,
+its settings, and what else it looks at (a labelled set, a classifier); all of it is part of a row's key, so an older
+row is measured anew. An optional measure that lacks what it looks at is left out, and the row says so.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dcgan_lib import checkpoints, data, device, features, latent, metrics, mode
 
 LINES = 300  # of a run's statistics that go into results/
 FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60}
+MISSING = (ImportError, data.NotAvailable)  # what an optional measure may lack
 MEASURES: dict[str, Measure] = {}
 
 
@@ -36,9 +38,18 @@ class Measure:
     function: Callable[..., dict]
     settings: dict = field(default_factory=dict)
     depends: Callable[[dict], dict] = dict
+    optional: bool = False
 
     def __call__(self, run: training.Run, real: data.ImageSet, rng: np.random.Generator) -> dict:
-        return self.function(run, real, rng, **self.settings)
+        try:
+            return self.function(run, real, rng, **self.settings)
+        except MISSING as error:
+            if not self.optional:
+                raise
+            lacking = (self.settings[k] for k in ("eye", "labelled_set") if k in self.settings)
+            what = " ".join([self.name, *lacking])
+            print(f"left out: {what}: {said(error)}", flush=True)
+            return {f"left out: {what}": said(error)}
 
     def set(self, **settings) -> Measure:
         """The measure with other settings. Raises ValueError for one that it does not have."""
@@ -50,24 +61,31 @@ class Measure:
 
     def small(self) -> Measure:
         """For scale 'fast'."""
-        few = {k: min(v, FAST[k]) for k, v in self.settings.items() if k in FAST}
+        most = FAST | ({"samples": 16} if self.settings.get("eye") == "efficientnet" else {})
+        few = {k: min(v, most[k]) for k, v in self.settings.items() if k in most}
         return replace(self, settings=self.settings | few)
 
     def key(self) -> dict:
-        """All that a value depends on besides the run and its pictures."""
-        return {
-            "measure": self.name,
-            "version": self.version,
-            "settings": self.settings,
-            "depends": self.depends(self.settings),
-        }
+        """All that a value depends on besides the run and its pictures; "missing" where an optional one lacks it."""
+        try:
+            depends = self.depends(self.settings)
+        except MISSING as error:
+            if not self.optional:
+                raise
+            depends = {"missing": said(error)}  # once it is there the row is measured anew
+        return {"measure": self.name, "version": self.version, "settings": self.settings, "depends": depends}
 
 
-def measure(version: int, depends: Callable[[dict], dict] = lambda settings: {}):
+def said(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def measure(version: int, depends: Callable[[dict], dict] = lambda settings: {}, optional: bool = False):
     """Register a function as a measure; its keyword arguments with their defaults are the settings."""
 
     def register(function) -> Measure:
-        found = Measure(function.__name__, version, function, dict(function.__kwdefaults__ or {}), depends)
+        settings = dict(function.__kwdefaults__ or {})
+        found = Measure(function.__name__, version, function, settings, depends, optional)
         MEASURES[found.name] = found
         return found
 
@@ -100,17 +118,42 @@ def classifier(eye: str) -> models.Discriminator:
 
 
 def seen_by(eye: str, images) -> np.ndarray:
-    """Features (N, F) of uint8 (N, H, W, C) or float (N, C, H, W) pictures of any size and any number of channels."""
-    network = classifier(eye)
-    size, channels = network.arch.image_size, network.arch.channels
+    """Features (N, F) of uint8 (N, H, W, C) or float (N, C, H, W) pictures of any size and any number of channels.
+
+    `eye` is "efficientnet" (ImageNet's classes; the extra `metrics`), "digits" (the judge of MNIST's), or a classifier:
+    a name of weights/classifiers or a file. Raises ImportError or NotAvailable for an eye that cannot be had.
+    """
+    if eye == "efficientnet":
+        return metrics.efficientnet_features(images, progress=False)
+    size, channels = (28, 1) if eye == "digits" else (classifier(eye).arch.image_size, classifier(eye).arch.channels)
     rows = []
     for part in data.batches(images, 256):
         if part.shape[1] != channels:
             part = part.expand(-1, channels, -1, -1) if channels == 3 else part.mean(1, keepdim=True)
         if part.shape[2] != size:
             part = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-        rows.append(features.deep_features(network, part))
+        rows.append(hidden(part) if eye == "digits" else features.deep_features(classifier(eye), part))
     return np.concatenate(rows)
+
+
+def hidden(digits: torch.Tensor) -> np.ndarray:
+    """What the hidden layer of MNIST's judge (`digits_judge`) says of digits (N, 1, 28, 28) in [-1, 1]: (N, 256)."""
+    judge, _ = digits_judge("mnist")
+    return np.maximum((digits.flatten(1).numpy() + 1) / 2 @ judge.coefs_[0] + judge.intercepts_[0], 0)
+
+
+def seen_once(eye: str, images) -> np.ndarray:
+    """`seen_by` of pictures that come again and again, as a study's real ones do: looked at once a process."""
+    images = images.numpy() if isinstance(images, torch.Tensor) else np.asarray(images)
+    key = eye, digest_of(images)
+    if key not in _SEEN:
+        while len(_SEEN) >= 64:
+            del _SEEN[next(iter(_SEEN))]
+        _SEEN[key] = seen_by(eye, images if images.dtype == np.uint8 else torch.from_numpy(images))
+    return _SEEN[key]
+
+
+_SEEN: dict[tuple[str, str], np.ndarray] = {}
 
 
 def digest_of(array) -> str | None:
@@ -131,7 +174,15 @@ def fingerprints(images: data.ImageSet) -> dict:
 
 
 def _eye(settings: dict) -> dict:
-    return {"eye": checkpoints.digest(classifier(settings["eye"]))}
+    eye = settings["eye"]
+    if eye == "digits":
+        return {"eye": fingerprints(data.load("mnist"))}
+    return {"eye": _efficientnet_digest() if eye == "efficientnet" else checkpoints.digest(classifier(eye))}
+
+
+@functools.lru_cache(maxsize=1)
+def _efficientnet_digest() -> str:
+    return checkpoints.digest(metrics.efficientnet())
 
 
 def _labelled_set(settings: dict) -> dict:
@@ -205,9 +256,14 @@ def statistics_difference(run, real, rng, *, draws=16) -> dict:
     }
 
 
-@measure(version=1)
+@measure(version=2)
 def cost(run, real, rng, *, steps=10, warm=2, batch_size=64) -> dict:
-    """One training step of this architecture: seconds (median), multiplications, parameters, memory on a GPU."""
+    """One training step of this architecture: seconds (median), multiplications, parameters, memory.
+
+    Memory is counted, so that it is the same on every machine: `bytes_of_weights`, 16 for each parameter (the weight,
+    its gradient, Adam's two averages), and `bytes_of_activations`, what G's update keeps of both networks for its way
+    back, all in float32. `peak_memory` is what a GPU had in use.
+    """
     config = training.TrainConfig(data=real.name, out=run.out, arch=run.generator.arch, batch_size=batch_size, steps=1)
     trainer = training.Trainer(config, run.generator.arch, real)
     with FlopCounterMode(display=False) as counter:
@@ -222,15 +278,37 @@ def cost(run, real, rng, *, steps=10, warm=2, batch_size=64) -> dict:
         if on_gpu:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    networks = (run.generator, run.discriminator)
+    networks = (trainer.generator, trainer.discriminator)
     return {
         "seconds_a_step": float(np.median(times[warm:])),
         "multiplications_a_step": counter.get_total_flops() // 2,
         "parameters": [models.parameter_count(network) for network in networks],
+        "bytes_of_weights": 16 * sum(models.parameter_count(network) for network in networks),
+        "bytes_of_activations": kept_for_the_way_back(trainer, batch_size),
         "peak_memory": torch.cuda.max_memory_allocated() if on_gpu else None,
         "device": device.device_name(trainer.device),
         "cost_precision": trainer.precision,
     }
+
+
+def kept_for_the_way_back(trainer: training.Trainer, batch_size: int) -> int:
+    """Bytes that autograd holds after D(G(z)) in float32, weights and buffers not counted."""
+    generator, discriminator = trainer.generator, trainer.discriminator
+    own = {t.untyped_storage().data_ptr() for n in (generator, discriminator) for t in (*n.parameters(), *n.buffers())}
+    sizes: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    z, classes = models.sample_latent(batch_size, generator.arch).to(trainer.device), generator.arch.classes
+    labels = torch.arange(batch_size, device=trainer.device) % classes if classes else None
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        logits = discriminator(generator(z, labels), labels)
+    del logits  # until here it held all of them, so that no block of memory was used twice
+    return sum(sizes.values())
 
 
 # ---- samples -------------------------------------------------------------------------------------------------------
@@ -282,7 +360,7 @@ def frechet(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     found = some(real, 2 * samples, rng)
     order = rng.permutation(len(found))
     reference, others = found[order[::2]], data.to_float(found[order[1::2]])
-    vectors = seen_by(eye, reference)
+    vectors = seen_once(eye, reference)
     n, channels, size, _ = others.shape
     small = F.interpolate(others, size=(max(1, size // 8),) * 2, mode="area")
     shuffle = torch.from_numpy(np.stack([rng.permutation(size * size) for _ in range(n)]))[:, None]
@@ -294,14 +372,46 @@ def frechet(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
         "shuffled": pixels.reshape(others.shape),
     }
 
-    def distance(images) -> float:
-        return metrics.frechet_distance(seen_by(eye, images), vectors)
+    def distance(images, look=seen_once) -> float:
+        return metrics.frechet_distance(look(eye, images), vectors)
 
     return {
-        "frechet": distance(drawn(run.generator, n, rng)),
+        "frechet": distance(drawn(run.generator, n, rng), seen_by),
         "frechet_real": distance(others),
         "controls": {name: distance(images) for name, images in controls.items()},
         "distance_of": n,
+    }
+
+
+@measure(version=1, depends=_eye, optional=True)
+def quality(run, real, rng, *, eye="efficientnet", samples=1_000, k_precision=3, k_density=5, draws=5) -> dict:
+    """Every distance and share of `metrics` of samples, in an eye's features, beside those of other real pictures.
+
+    Half of 2 `samples` real pictures is the reference; what the other half, of as many, gets is in `real`: the bias of
+    so many pictures, and the best that a generator could get. `sd` is the standard error by `draws` random halves.
+    Precision and recall (Kynkäänniemi et al., 2019) look `k_precision` neighbours far, density and coverage (Naeem et
+    al., 2020) `k_density`. The same seed draws the same pictures for each eye. EfficientNet has seen ImageNet's
+    pictures in its own training: natural32 is no news to it.
+    """
+    found = some(real, 2 * samples, rng)
+    order = rng.permutation(len(found))
+    n = len(found) // 2
+    reference, others = (seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
+    vectors = seen_by(eye, data.to_uint8(drawn(run.generator, n, rng)))
+    k = {"precision": k_precision, "recall": k_precision, "density": k_density, "coverage": k_density}
+    measured = {
+        name: functools.partial(function, k=k[name]) if name in k else function
+        for name, function in metrics.MEASURES.items()
+    }
+    rows = {name: metrics.with_interval(function, reference, vectors, draws) for name, function in measured.items()}
+    return {
+        f"seen_by_{eye}": {
+            "samples": n,
+            "k": k,
+            **{name: row["value"] for name, row in rows.items()},
+            "sd": {name: row["sd"] for name, row in rows.items()},
+            "real": {name: function(reference, others) for name, function in measured.items()},
+        }
     }
 
 
@@ -329,42 +439,64 @@ def held_out(run, real, rng, *, eye="face_attributes", whole_set="celeba", first
     return {"frechet_held_out": metrics.frechet_distance(seen_by(eye, others), seen_by(eye, real.images))}
 
 
-@measure(version=1, depends=_eye)
-def memorised(run, real, rng, *, eye="face_attributes", samples=1_000) -> dict:
-    """The share of samples that are nearer to a training picture than 99 % of training pictures are to another one."""
-    vectors = seen_by(eye, real.images)
-    among = metrics.nearest(vectors[rng.choice(len(vectors), min(samples, len(vectors)), False)], vectors, k=2)[1][:, 1]
-    generated = metrics.nearest(seen_by(eye, drawn(run.generator, samples, rng)), vectors)[1][:, 0]
+@measure(version=2, depends=_eye)
+def memorised(run, real, rng, *, eye="face_attributes", samples=2_000) -> dict:
+    """The share of samples that are nearer to a picture trained on than 99 % of real pictures are that were not.
+
+    Where (nearly) all were trained on, as many of them are asked for their nearest fellow instead. Exact repeats in the
+    set are no scale and left out of it.
+    """
+    recorded = training.RunFolder(run.out).recorded()
+    n = recorded["pictures"]["images"]
+    held_out = min(samples, len(real) - n)
+    known = real.take(n + held_out, recorded["config"]["seed"]) if n < len(real) else real  # those trained on first
+    vectors = seen_once(eye, known.images[:n])
+    if held_out >= samples // 2:
+        away = metrics.nearest(seen_once(eye, known.images[n:]), vectors)[1][:, 0]
+    else:
+        away = metrics.nearest(vectors[rng.choice(n, min(samples, n), replace=False)], vectors, k=2)[1][:, 1]
+    away = away[away > 0]
+    generated = metrics.nearest(seen_by(eye, data.to_uint8(drawn(run.generator, samples, rng))), vectors)[1][:, 0]
     return {
-        "memorised": float((generated < np.quantile(among, 0.01)).mean()),
+        "memorised": float((generated < np.quantile(away, 0.01)).mean()),
         "nearest_median": float(np.median(generated)),
-        "real_nearest_median": float(np.median(among)),
+        "real_nearest_median": float(np.median(away)),
+        "trained_on": n,
     }
 
 
-@measure(version=1, depends=_eye)
+@measure(version=2, depends=_eye, optional=True)
 def walks(run, real, rng, *, eye="face_attributes", pairs=100, steps=10, samples=2_000) -> dict:
     """Walks of `steps` pictures between random latents in an eye's features, and how many dimensions samples fill.
 
-    `effective_dimension` is the participation ratio of the samples' covariance: (sum of eigenvalues)² over the sum of
-    their squares.
+    `cross_fades` are those between the same ends in pixels, with nothing in between but ghosts: a smooth walk is no
+    merit by itself. `effective_dimension` is the participation ratio of the samples' covariance, (sum of eigenvalues)²
+    over the sum of their squares; `real_effective_dimension` that of as many real pictures.
     """
     generator = run.generator
     ends = models.sample_latent(2 * pairs, generator.arch, seed_of(rng)).view(pairs, 2, -1)
-    rows = [
-        latent.path_report(seen_by(eye, models.sample(generator, latent.interpolate(pair, steps)))) for pair in ends
-    ]
-    covariance = np.cov(seen_by(eye, drawn(generator, samples, rng)), rowvar=False)
+    rows = {"walks": [], "cross_fades": []}
+    for pair in ends:
+        walk = models.sample(generator, latent.interpolate(pair, steps))
+        fade = latent.interpolate(walk[[0, -1]].flatten(1), steps).view_as(walk)
+        for name, pictures in (("walks", walk), ("cross_fades", fade)):
+            rows[name].append(latent.path_report(seen_by(eye, pictures)))
     return {
-        "walks": {name: mean([row[name] for row in rows]) for name in rows[0]},
-        "effective_dimension": float(np.trace(covariance) ** 2 / (covariance**2).sum()),
+        **{kind: {name: mean([row[name] for row in found]) for name in found[0]} for kind, found in rows.items()},
+        "effective_dimension": effective_dimension(seen_by(eye, drawn(generator, samples, rng))),
+        "real_effective_dimension": effective_dimension(seen_once(eye, some(real, samples, rng))),
     }
+
+
+def effective_dimension(vectors: np.ndarray) -> float:
+    covariance = np.cov(vectors, rowvar=False)
+    return float(np.trace(covariance) ** 2 / (covariance**2).sum())
 
 
 # ---- what D learnt -------------------------------------------------------------------------------------------------
 
 
-@measure(version=1, depends=_labelled_set)
+@measure(version=1, depends=_labelled_set, optional=True)
 def d_worth(
     run,
     real,

@@ -10,10 +10,24 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
+from scipy.stats import spearmanr
+
 from .verdicts import SEEDS, Outcome, Verdict, c1
 
 Rows = Sequence[Mapping]
 Rule = Callable[[Rows], Verdict]
+
+
+def values(rows: Rows, variant: str, name: str) -> list[float]:
+    """A number of each of a variant's trainings, "walks.length" for one in a group; those that lack it are left out."""
+    found = []
+    for row in rows:
+        here = row if row["variant"] == variant else {}
+        for part in name.split("."):
+            here = here.get(part, {}) if isinstance(here, Mapping) else {}
+        if isinstance(here, (int, float)):
+            found.append(here)
+    return found
 
 
 def distances(rows: Rows, variant: str) -> list[float]:
@@ -26,9 +40,9 @@ def larger(a: Sequence[float], b: Sequence[float]) -> bool:
     return min(a) > max(b)
 
 
-def few(rows: Rows, variants: Sequence[str]) -> Verdict | None:
-    """UNDECIDED where a variant has fewer trainings than a rule asks for."""
-    count = {v: len(distances(rows, v)) for v in variants}
+def few(rows: Rows, variants: Sequence[str], name: str = "") -> Verdict | None:
+    """UNDECIDED where a variant has fewer trainings (that have the number `name`) than a rule asks for."""
+    count = {v: len(values(rows, v, name) if name else distances(rows, v)) for v in variants}
     short = {v: n for v, n in count.items() if n < SEEDS}
     if short:
         return Verdict(Outcome.UNDECIDED, f"at least {SEEDS} seeds each are needed, there are {short}")
@@ -98,6 +112,74 @@ def no_gain(*pairs: tuple[str, str]) -> Rule:
     return rule
 
 
+def lower(name: str, *pairs: tuple[str, str]) -> Rule:
+    """In each pair the first variant's number `name` lies below the second's, in every training.
+
+    Holds: in all pairs. In part: in some. Does not hold: in none. Undecided: fewer than three seeds that have it.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, [variant for pair in pairs for variant in pair], name):
+            return short
+        right = [pair for pair in pairs if larger(values(rows, pair[1], name), values(rows, pair[0], name))]
+        words = _pairs_in_words(rows, name, pairs, {pair: "below" for pair in right}, "not below beyond seeds")
+        if len(right) == len(pairs):
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if right else Outcome.NOT, words)
+
+    return rule
+
+
+def alike(name: str, *pairs: tuple[str, str]) -> Rule:
+    """The number `name` of a pair's two variants does not differ by more than seeds do.
+
+    Holds: in no pair. In part: in some pairs. Does not hold: in all. Undecided: fewer than three seeds that have it.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, [variant for pair in pairs for variant in pair], name):
+            return short
+        apart = {}
+        for pair in pairs:
+            a, b = (values(rows, variant, name) for variant in pair)
+            if larger(a, b) or larger(b, a):
+                apart[pair] = "above" if larger(a, b) else "below"
+        words = _pairs_in_words(rows, name, pairs, apart, "no difference beyond seeds")
+        if not apart:
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.NOT if len(apart) == len(pairs) else Outcome.IN_PART, words)
+
+    return rule
+
+
+def _pairs_in_words(rows: Rows, name: str, pairs: Sequence, found: Mapping, otherwise: str) -> str:
+    medians = [[f"{v} {median(values(rows, v, name)):.3g}" for v in pair] for pair in pairs]
+    said = "; ".join(f"{', '.join(m)} ({found.get(pair, otherwise)})" for m, pair in zip(medians, pairs, strict=True))
+    return f"{name.replace('_', ' ').replace('.', ', ')}: {said}"
+
+
+def same_order(one: str, other: str, at_least: float = 0.8, of: int = 5) -> Rule:
+    """Two numbers, of two eyes say, rank the variants alike, by the medians over their trainings.
+
+    Holds: Spearman's rank correlation is `at_least` that. Does not hold: it is below half of it. In part: between.
+    Undecided: fewer than `of` variants with three trainings that have both.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        names = list(dict.fromkeys(row["variant"] for row in rows))
+        found = {v: (values(rows, v, one), values(rows, v, other)) for v in names}
+        found = {v: [median(a), median(b)] for v, (a, b) in found.items() if min(len(a), len(b)) >= SEEDS}
+        if len(found) < of:
+            return Verdict(Outcome.UNDECIDED, f"{len(found)} of at least {of} variants have both")
+        rho = float(spearmanr(*zip(*found.values(), strict=True)).statistic)
+        words = f"rank correlation {rho:.2f} over {len(found)} variants"
+        if rho >= at_least:
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if rho >= at_least / 2 else Outcome.NOT, words)
+
+    return rule
+
+
 def time_ratios(base: str, expected: Mapping[str, float], within: float = 1.5) -> Rule:
     """A step takes as many times the base's time as expected, within a factor.
 
@@ -105,17 +187,8 @@ def time_ratios(base: str, expected: Mapping[str, float], within: float = 1.5) -
     """
 
     def rule(rows: Rows) -> Verdict:
-        seconds = {v: [r["seconds_a_step"] for r in rows if r["variant"] == v and "seconds_a_step" in r] for v in
-                   (base, *expected)}  # fmt: skip
-        machines = {(r["device"], r["cost_precision"]) for r in rows if "seconds_a_step" in r}
-        if not all(seconds.values()) or len(machines) > 1:
-            return Verdict(Outcome.UNDECIDED, "every variant must be measured on one device")
-        found = {v: median(seconds[v]) / median(seconds[base]) for v in expected}
-        right = [v for v, ratio in found.items() if 1 / within <= ratio / expected[v] <= within]
-        words = ", ".join(f"{v} {ratio:.1f} times (expected {expected[v]:g})" for v, ratio in found.items())
-        if len(right) == len(expected):
-            return Verdict(Outcome.HOLDS, words)
-        return Verdict(Outcome.IN_PART if right else Outcome.NOT, words)
+        found = _times(rows, base, list(expected))
+        return found if isinstance(found, Verdict) else _within(found, expected, within)
 
     return rule
 
@@ -142,6 +215,39 @@ def smoother(short: str, long: str) -> Rule:
         return Verdict(Outcome.NOT if larger(steps[long], steps[short]) else Outcome.UNDECIDED, words)
 
     return rule
+
+
+def time_as_multiplications(base: str, *variants: str, within: float = 1.5) -> Rule:
+    """A step takes as many times the base's time as it has times its multiplications, within a factor.
+
+    Outcomes as `time_ratios`.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        found = _times(rows, base, variants)
+        if isinstance(found, Verdict):
+            return found
+        count = {v: median(values(rows, v, "multiplications_a_step")) for v in (base, *variants)}
+        return _within(found, {v: count[v] / count[base] for v in variants}, within)
+
+    return rule
+
+
+def _times(rows: Rows, base: str, variants: Sequence[str]) -> dict[str, float] | Verdict:
+    """The median times of a step over the base's, or UNDECIDED."""
+    seconds = {v: values(rows, v, "seconds_a_step") for v in (base, *variants)}
+    machines = {(r["device"], r["cost_precision"]) for r in rows if "seconds_a_step" in r}
+    if not all(seconds.values()) or len(machines) > 1:
+        return Verdict(Outcome.UNDECIDED, "every variant must be measured on one device")
+    return {v: median(seconds[v]) / median(seconds[base]) for v in variants}
+
+
+def _within(found: Mapping[str, float], expected: Mapping[str, float], factor: float) -> Verdict:
+    right = [v for v, ratio in found.items() if 1 / factor <= ratio / expected[v] <= factor]
+    words = ", ".join(f"{v} {ratio:.1f} times (expected {expected[v]:.3g})" for v, ratio in found.items())
+    if len(right) == len(expected):
+        return Verdict(Outcome.HOLDS, words)
+    return Verdict(Outcome.IN_PART if right else Outcome.NOT, words)
 
 
 def degrades(by: float = 0.1) -> Rule:

@@ -18,7 +18,9 @@ def networks():
     return models.build("tiny32", seed=0, channels=1)
 
 
-def test_round_trip(tmp_path, networks):
+@pytest.mark.parametrize("norm", ["batch", "everywhere", "none"])
+def test_round_trip(tmp_path, norm):
+    networks = models.build("tiny32", seed=0, channels=1, norm=norm)
     path = checkpoints.save(tmp_path / "a.safetensors", *networks, {"from": "a test"})
     loaded = checkpoints.load(path)
     for before, after in zip(networks, loaded, strict=True):

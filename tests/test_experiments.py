@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from dcgan_lib import checkpoints, data, models, results, training
+from dcgan_lib import checkpoints, data, metrics, models, results, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
 from experiments import measures, rejudge, rules, scale
@@ -370,6 +370,111 @@ def test_memorised_is_nearly_all_of_copies_and_little_of_noise(trained, monkeypa
     assert of(measures.memorised.set(samples=100), trained)["memorised"] < 0.1
 
 
+def test_memorised_asks_about_the_pictures_that_were_trained_on(tmp_path, monkeypatch):
+    """Copies of them are found; pictures of the same set that the training never saw are none."""
+    images = data.load("digits", image_size=32)
+    base = two().base
+    config = replace(base, out=tmp_path / "part", limit=300, seed=5, steps=2)
+    run = training.train(config, images)
+    seen = images.take(300, 5)
+    looked_up = measures.memorised.set(samples=200)
+    for shown, expected in ((seen, 1), (images.take(900, 5).select(range(300, 900)), 0.03)):
+        monkeypatch.setattr(measures, "drawn", lambda generator, n, rng, of=shown: of.tensor(slice(0, n)))
+        found = looked_up(run, images, np.random.default_rng(0))
+        assert found["trained_on"] == 300
+        assert found["memorised"] == 1 if expected == 1 else found["memorised"] <= expected
+
+
+def test_quality_falls_with_noise_and_real_pictures_stand_beside(trained, monkeypatch):
+    real, measure = trained[1], measures.quality.set(eye="face_attributes", samples=300, draws=2)
+    rows = []
+    for sd in (0.0, 0.3, 1.0):
+
+        def noisy(generator, n, rng, sd=sd):
+            x = real.tensor(slice(1000, 1000 + n))
+            return (x + sd * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
+
+        monkeypatch.setattr(measures, "drawn", noisy)
+        rows.append(of(measure, trained)["seen_by_face_attributes"])
+    for name, sign in {
+        "frechet_distance": 1,
+        "kernel_distance": 1,
+        "precision": -1,
+        "density": -1,
+        "coverage": -1,
+    }.items():
+        assert (sign * np.diff([row[name] for row in rows]) > 0).all(), name
+    assert rows[0]["real"] == rows[2]["real"] and rows[0]["samples"] == 300
+    assert rows[0]["k"] == {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
+    for name, value in rows[0]["real"].items():  # real digits in both: alike within what chance does
+        assert abs(rows[0][name] - value) < 6 * rows[0]["sd"][name] + 0.02, name
+    # What the library says of the same two halves.
+    rng = np.random.default_rng(0)
+    pictures = measures.some(real, 600, rng)
+    order = rng.permutation(600)
+    halves = [measures.seen_by("face_attributes", pictures[np.sort(part)]) for part in (order[:300], order[300:])]
+    assert rows[0]["real"]["recall"] == metrics.recall(*halves, 3)
+    assert rows[0]["real"]["density"] == metrics.density(*halves, 5)
+    assert rows[0]["real"]["frechet_distance"] == pytest.approx(metrics.frechet_distance(*halves))
+
+
+def test_a_measure_without_its_extra_is_left_out_and_said_so(trained, monkeypatch, capsys):
+    measure = measures.quality.set(eye="efficientnet", samples=16, draws=2)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+        measures._efficientnet_digest.cache_clear()
+        found, key = of(measure, trained), measure.key()
+    assert list(found) == ["left out: quality efficientnet"]
+    assert "pip install 'dcgan_lib[metrics]'" in found["left out: quality efficientnet"]
+    assert "left out: quality efficientnet" in capsys.readouterr().out
+    assert "pip install" in key["depends"]["missing"]
+    assert measure.key() != key, "once it is installed the row is measured anew"
+    with monkeypatch.context() as patch, pytest.raises(ImportError):
+        patch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+        of(measures.frechet.set(eye="efficientnet", samples=16), trained)  # is what a rule rests on: no study without
+
+
+def test_d_worth_without_its_set_is_left_out(trained):
+    found = of(measures.d_worth.set(labelled_set="celeba", attribute="Smiling"), trained)
+    assert list(found) == ["left out: d_worth celeba"] and "could not be had" in found["left out: d_worth celeba"]
+
+
+def test_the_eye_for_digits_is_the_hidden_layer_of_their_judge(monkeypatch):
+    monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
+    measures.digits_judge.cache_clear()
+    judge, test = measures.digits_judge("mnist")
+    vectors = measures.seen_by("digits", test.images)
+    scores = vectors @ judge.coefs_[1] + judge.intercepts_[1]
+    np.testing.assert_array_equal(scores.argmax(1), judge.predict(measures.flat(test.images)))
+    assert vectors.shape == (len(test), 256) and vectors.min() == 0
+    wide = np.repeat(np.asarray(test.images), 3, 3)  # RGB
+    np.testing.assert_allclose(measures.seen_by("digits", wide), vectors, atol=1e-4)
+    assert set(measures.quality.set(eye="digits").key()["depends"]["eye"]) == {"pictures", "labels", "attributes"}
+    measures.digits_judge.cache_clear()
+
+
+def test_walks_stand_beside_cross_fades(trained, monkeypatch):
+    found = of(measures.walks.set(pairs=4, samples=100), trained)
+    assert set(found["walks"]) == set(found["cross_fades"]) == {"length", "detour", "largest_step"}
+    assert found["cross_fades"]["detour"] != found["walks"]["detour"]
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(4000, 1)) * np.ones((1, 9))
+    assert measures.effective_dimension(flat) == pytest.approx(1)
+    assert measures.effective_dimension(rng.normal(size=(4000, 9))) == pytest.approx(9, rel=0.02)
+
+
+def test_cost_counts_memory(trained):
+    small, large = (
+        measures.cost.set(steps=1, warm=1, batch_size=n)(*trained, np.random.default_rng(0)) for n in (8, 16)
+    )
+    assert small["bytes_of_weights"] == 16 * sum(small["parameters"]) == large["bytes_of_weights"]
+    networks = trained[0].generator, trained[0].discriminator
+    outputs = 4 * sum(int(np.prod(shape)) for n in networks for _, _, shape, _ in models.shapes(n))  # a picture's
+    more = large["bytes_of_activations"] - small["bytes_of_activations"]
+    assert outputs / 2 < more / 8 < 1.5 * outputs, "every layer's output is held once, the weights are not"
+    assert small["bytes_of_activations"] == pytest.approx(more, rel=0.02), "and all of it is the pictures'"
+
+
 def test_cost_counts_multiplications(trained):
     small, large = (
         measures.cost.set(steps=2, warm=1, batch_size=n)(*trained, np.random.default_rng(0)) for n in (8, 16)
@@ -459,6 +564,77 @@ def test_degrades():
     assert rule(curves((3, 1, 2), (3, 1, 2))).outcome is Outcome.UNDECIDED
 
 
+def test_time_as_multiplications():
+    def timed(**measured):
+        return [
+            {
+                "variant": v,
+                "seconds_a_step": s,
+                "multiplications_a_step": m,
+                "device": "one",
+                "cost_precision": "float32",
+            }
+            for v, (s, m) in measured.items()
+        ]
+
+    rule = rules.time_as_multiplications("base", "large", "wide")
+    assert rule(timed(base=(1, 100), large=(2, 220), wide=(6, 700))).outcome is Outcome.HOLDS
+    assert rule(timed(base=(1, 100), large=(2, 220), wide=(28, 700))).outcome is Outcome.IN_PART
+    assert rule(timed(base=(1, 100), large=(5, 220), wide=(28, 700))).outcome is Outcome.NOT
+    assert rule(timed(base=(1, 100), large=(5, 220))).outcome is Outcome.UNDECIDED
+
+
+def numbered(**found) -> list[dict]:
+    return [{"variant": v, "seen": {"recall": x}} for v, values in found.items() for x in values]
+
+
+def test_lower():
+    rule = rules.lower("seen.recall", ("few", "many"), ("one", "many"))
+    many = [0.7, 0.8, 0.9]
+    assert rule(numbered(few=[0.1, 0.2, 0.69], one=[0, 0, 0], many=many)).outcome is Outcome.HOLDS
+    found = rule(numbered(few=[0.1, 0.2, 0.71], one=[0, 0, 0], many=many))
+    assert found.outcome is Outcome.IN_PART and "few 0.2, many 0.8 (not below beyond seeds)" in found.words
+    assert rule(numbered(few=[1, 1, 1], one=[0.7, 0.7, 0.7], many=many)).outcome is Outcome.NOT
+    assert rule(numbered(few=[0.1, 0.2], one=[0, 0, 0], many=many)).outcome is Outcome.UNDECIDED
+    left_out = [{"variant": "few", "left out: quality efficientnet": "no extra"}] * 3
+    assert rule(left_out + numbered(one=[0, 0, 0], many=many)).outcome is Outcome.UNDECIDED
+
+
+def test_alike():
+    rule = rules.alike("seen.recall", ("a", "b"), ("a", "c"))
+    assert rule(numbered(a=[1, 2, 3], b=[2, 3, 4], c=[3, 3, 9])).outcome is Outcome.HOLDS
+    found = rule(numbered(a=[1, 2, 3], b=[4, 5, 6], c=[3, 3, 9]))
+    assert found.outcome is Outcome.IN_PART and "a 2, b 5 (below)" in found.words
+    assert rule(numbered(a=[1, 2, 3], b=[4, 5, 6], c=[0, 0, 0])).outcome is Outcome.NOT
+    assert rule(numbered(a=[1, 2, 3], b=[4, 5, 6])).outcome is Outcome.UNDECIDED
+
+
+def test_same_order():
+    def seen(*pairs):
+        return [{"variant": str(i), "one": a, "other": {"b": b}} for i, (a, b) in enumerate(pairs) for _ in range(3)]
+
+    rule = rules.same_order("one", "other.b")
+    assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40), (5, 50))).outcome is Outcome.HOLDS
+    assert rule(seen((1, 10), (2, 50), (3, 20), (4, 30), (5, 40))).outcome is Outcome.IN_PART  # rho 0.4
+    assert rule(seen((1, 50), (2, 40), (3, 30), (4, 20), (5, 10))).outcome is Outcome.NOT
+    assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40))).outcome is Outcome.UNDECIDED
+    lacking = [{"variant": "5", "one": 9}] * 3  # of a training that the other eye did not see
+    assert "over 5 variants" in rule(seen((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)) + lacking).words
+
+
+def test_no_picture_of_the_large_networks_is_enlarged(monkeypatch, tmp_path):
+    study = STUDIES["output_size"]
+    large = next(v for v in study.variants if v.name == "tutorial128")
+    config = studies.config_of(study, large, 0)
+    monkeypatch.setenv("DCGAN_DATA", str(tmp_path))
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 250, 250, 3), np.uint8)
+    np.savez(tmp_path / "lfw.npz", images=pictures[:, :64, :64])
+    with pytest.raises(data.NotAvailable, match=r"lfw.npz holds pictures of 64 pixels, 128 are needed.*lfw250.npz"):
+        study.images(config)
+    np.savez(tmp_path / "lfw250.npz", images=pictures)
+    assert study.images(config).images.shape == (6, 128, 128, 3)
+
+
 def test_predictions_are_judged_in_the_results_file():
     study = two(counted([]), predicts=(Prediction("wide is worse", rules.every_worse("fast", "wide"), "C1"),))
     studies.run(study)
@@ -513,7 +689,7 @@ def test_a_generator_from_its_runs_folder(trained, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["svhn"], ["data_size", "--only", "anime_100"], ["inspection_forgetting_scenes"]],
+    [["svhn"], ["data_size", "--only", "anime_100"], ["judging_samples"], ["inspection_forgetting_scenes"]],
     ids=lambda arguments: arguments[0],
 )
 def test_fast_runs_from_nothing_to_its_end(arguments, tmp_path):

@@ -65,6 +65,7 @@ SHAPES = {
     "imagenet32": {"widths": (8, 8, 12, 12, 16, 16)},  # strides of 1, 3x3 kernels
     "paper64": {"widths": (8, 12, 16, 20)},  # batch norm over units, 5x5 kernels
     "keras64": {"widths": (6, 10, 14, 18)},  # no batch norm behind the dense layer; widths that 4 does not divide
+    "svhn32": {"widths": (6, 8, 12), "norm": "everywhere"},  # batch norm on the picture: its layer has a bias
 }
 
 
@@ -91,6 +92,16 @@ def test_folded_layers_equal_the_generator_that_is_told_the_class(name):
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
 
 
+def test_batch_norm_on_a_picture_in_the_unit_range_is_folded():
+    changes = {"widths": (6, 12), "dense_units": 20, "latent_dim": 9, "norm": "everywhere", "norm_affine": True}
+    generator = calibrated("mnist28_conditional", **changes)
+    z = models.sample_latent(5, generator.arch, 4)
+    expected = models.sample(generator, z, labels=torch.full((5,), 3))
+    found = run_layers(export.folded(generator), z, torch.eye(10)[3])
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+    assert expected.std() > 0.05
+
+
 def test_quantised_layers_stay_close():
     layers = export.folded(checkpoints.load("faces")[0])
     small = export.quantised(layers)
@@ -108,7 +119,7 @@ def test_what_the_lab_cannot_run_is_named():
         export.folded(calibrated("tiny32", unit_range=True))
 
 
-@pytest.mark.parametrize("name", ["tiny32", "mnist28", "imagenet32"])
+@pytest.mark.parametrize("name", ["tiny32", "mnist28", "imagenet32", "svhn32"])
 def test_onnx_equals_torch_for_any_batch(name, tmp_path):
     import onnx
     import onnxruntime

@@ -54,6 +54,17 @@ def test_frechet_distance_of_gaussians_in_closed_form():
     assert metrics.frechet_distance(few, more) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("n, m", [(20, 30), (5, 200), (40, 41)])
+def test_frechet_distance_of_long_vectors_by_either_matrix(n, m):
+    """Fewer vectors than features: by the products of vectors, or by the covariances."""
+    rng = np.random.default_rng(n)
+    real, generated = rng.normal(size=(n, 40)), 1.5 * rng.normal(size=(m, 40)) + 0.2
+    A, B = np.cov(real.T), np.cov(generated.T)
+    cross = np.sqrt(np.linalg.eigvals(A @ B).real.clip(0)).sum()  # sqrtm wants full rank
+    expected = ((real.mean(0) - generated.mean(0)) ** 2).sum() + np.trace(A + B) - 2 * cross
+    assert metrics.frechet_distance(real, generated) == pytest.approx(expected, rel=1e-5)
+
+
 def kernel_by_loops(real, generated):
     def mean(a, b, same):
         terms = [(x @ y / len(x) + 1) ** 3 for i, x in enumerate(a) for j, y in enumerate(b) if not (same and i == j)]
@@ -308,6 +319,40 @@ def test_controls_refuse_other_pictures():
             metrics.controls(wrong, np.random.default_rng(0))
     with pytest.raises(ValueError, match="few must be from 1 to 12, got 13"):
         metrics.controls(pictures(), np.random.default_rng(0), few=13)
+
+
+def test_faults_are_as_large_as_they_say():
+    rng = np.random.default_rng(0)
+    grey = np.full((20, 32, 32, 3), 128, np.uint8)
+    noise = metrics.noisy(grey, 10, rng).astype(float) - 128
+    assert abs(noise.mean()) < 0.2 and noise.std() == pytest.approx(10, rel=0.02)
+    assert (metrics.noisy(grey, 0, rng) == grey).all()
+    far = metrics.noisy(grey, 1000, rng)
+    assert {0, 255} <= set(np.unique(far))  # kept in range, not wrapped: as often black as white
+    assert (far < 128).mean() == pytest.approx(0.5, abs=0.02)
+    point = np.zeros((1, 33, 33, 1), np.uint8)
+    point[0, 16, 16] = 255
+    seen = metrics.blurred(point, 1.5)[0, :, :, 0].astype(float)
+    offsets = np.arange(33) - 16
+    expected = 255 * np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2)) / (2 * np.pi * 1.5**2)
+    np.testing.assert_allclose(seen, expected, atol=0.6)
+    edge = np.zeros((2, 16, 16, 3), np.uint8)
+    edge[1, ..., 0] = 200
+    blurred = metrics.blurred(edge, 3)
+    assert (blurred == edge).all(), "neither pictures nor channels run into each other"
+    again = metrics.repeated(np.arange(10), 3)
+    assert again.tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+
+
+def test_faults_refuse_what_is_no_set_of_pictures():
+    for wrong in (pictures() / 255, pictures()[0], data.to_float(pictures())):
+        for fault in (lambda x: metrics.noisy(x, 1, np.random.default_rng(0)), lambda x: metrics.blurred(x, 1)):
+            with pytest.raises(ValueError, match=r"expected uint8 \(N, H, W, 1 or 3\)"):
+                fault(wrong)
+    with pytest.raises(ValueError, match="sd must be"):
+        metrics.blurred(pictures(), -1)
+    with pytest.raises(ValueError, match="distinct must be from 1 to 12, got 13"):
+        metrics.repeated(pictures(), 13)
 
 
 def test_efficientnet_knows_a_palace_and_a_daisy():

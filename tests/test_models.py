@@ -72,6 +72,7 @@ ABLATIONS = [
     {"latent_dim": 1000},
     {"prior": "uniform"},
     {"norm": "none"},
+    {"norm": "everywhere"},
     {"dense_norm": "channel"},
     {"dense_norm": "none"},
     {"norm_affine": False},
@@ -99,6 +100,37 @@ def test_ablations_are_fields(change):
     loss = discriminator(images).sum()
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in generator.parameters())
+
+
+@pytest.mark.parametrize(("name", "upsample"), [("paper64", "stride"), ("svhn32", "nearest"), ("mnist28", "stride")])
+def test_batch_norm_everywhere_adds_two_layers(name, upsample):
+    """A gain and a bias for each channel of the picture in G and of the first convolution in D, and nothing else."""
+    plain = models.architecture(name, upsample=upsample)
+    everywhere = dataclasses.replace(plain, norm="everywhere")
+    affine = 2 * plain.norm_affine
+    with torch.device("meta"):
+        for network, added in ((models.Generator, plain.channels), (models.Discriminator, plain.widths[0])):
+            before, after = network(plain), network(everywhere)
+            assert models.parameter_count(after) == models.parameter_count(before) + affine * added
+            norms = [sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in n.modules()) for n in (before, after)]
+            assert norms[1] == norms[0] + 1
+
+
+def test_batch_norm_everywhere_normalises_the_picture_and_the_first_maps():
+    arch = models.architecture("tiny32", norm="everywhere", output_activation="linear")
+    generator, discriminator = models.build(arch, seed=0)
+    for network in (generator, discriminator):
+        for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+            nn.init.ones_(norm.weight)
+    images = generator(models.sample_latent(32, arch))  # (32, 3, 32, 32)
+    torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(images.var((0, 2, 3), correction=0), torch.ones(3), atol=2e-3, rtol=0)
+    seen = F.conv2d(images, discriminator.blocks[0][0].weight, stride=2, padding=1)
+    seen = (seen - seen.mean((0, 2, 3), keepdim=True)) / (
+        seen.var((0, 2, 3), keepdim=True, correction=0) + arch.norm_eps
+    ).sqrt()
+    first = discriminator.feature_maps(images)[0]
+    torch.testing.assert_close(first, F.leaky_relu(seen, 0.2), atol=1e-4, rtol=1e-3)
 
 
 def test_pooling_halves_as_strides_do():

@@ -1,12 +1,14 @@
 """Numbers about pictures and sets of pictures. These functions know arrays and tensors, not generators.
 
 A measure is f(real features (N, F), generated features (M, F)) → float; `MEASURES` lists them. `extractors` makes
-features of pictures, `intervals` says how sure a measure is, `controls` what a measure must be able to refuse.
+features of pictures, `intervals` says how sure a measure is, `controls` what it must be able to refuse, `faults` spoils
+pictures by degrees.
 """
 
 from .controls import controls
 from .distances import frechet_distance, kernel_distance, kernel_distances
-from .extractors import EXTRACTORS, efficientnet_features, face_attribute_features, inception_fid
+from .extractors import EXTRACTORS, efficientnet, efficientnet_features, face_attribute_features, inception_fid
+from .faults import blurred, noisy, repeated
 from .intervals import samples_needed, with_interval
 from .neighbours import coverage, density, nearest, precision, recall
 from .pictures import class_report, head_turn, spread
@@ -18,10 +20,12 @@ MEASURES = {
 __all__ = [
     "EXTRACTORS",
     "MEASURES",
+    "blurred",
     "class_report",
     "controls",
     "coverage",
     "density",
+    "efficientnet",
     "efficientnet_features",
     "face_attribute_features",
     "frechet_distance",
@@ -30,8 +34,10 @@ __all__ = [
     "kernel_distance",
     "kernel_distances",
     "nearest",
+    "noisy",
     "precision",
     "recall",
+    "repeated",
     "samples_needed",
     "spread",
     "with_interval",

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from ..checks import whole
 from ..data import to_float, to_uint8
+from .faults import uint8_pictures
 
 
 def controls(real: np.ndarray, rng: np.random.Generator, few: int = 10) -> dict[str, np.ndarray]:
@@ -19,9 +20,7 @@ def controls(real: np.ndarray, rng: np.random.Generator, few: int = 10) -> dict[
     few: `few` pictures of the real ones, over and over: perfect quality, no diversity beyond them.
     Raises ValueError for other arrays or fewer pictures than `few`.
     """
-    if not isinstance(real, np.ndarray) or real.dtype != np.uint8 or real.ndim != 4 or real.shape[3] not in (1, 3):
-        raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {getattr(real, 'dtype', type(real).__name__)}")
-    n, height, width, _ = real.shape
+    n, height, width, _ = uint8_pictures(real).shape
     if height % 4 or width % 4 or min(height, width) < 8:
         raise ValueError(f"expected sides that are multiples of 4, at least 8, got {height} x {width}")
     whole(few, "few", 1, n)

@@ -17,12 +17,18 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     Raises ValueError for fewer than 2 vectors, features of different lengths or values that are not finite.
     """
     real, generated = (features.astype(np.float64) for features in feature_pair(real, generated))
-    A, B = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (real, generated))
-    # The eigenvalues of AB are those of the symmetric sqrt(A) B sqrt(A), so no complex square root is needed.
-    values, vectors = np.linalg.eigh(A)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ B @ root).clip(0)).sum()
-    return float(((real.mean(0) - generated.mean(0)) ** 2).sum() + np.trace(A + B) - 2 * cross)
+    apart = ((real.mean(0) - generated.mean(0)) ** 2).sum()
+    # Covariances are a.T a and b.T b.
+    a, b = ((features - features.mean(0)) / np.sqrt(len(features) - 1) for features in (real, generated))
+    if len(a) * len(b) < a.shape[1] ** 2:
+        # trace sqrt(a.T a b.T b) is the sum of the singular values of a b.T: fewer numbers where vectors are long.
+        cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    else:
+        # The eigenvalues of AB are those of the symmetric sqrt(A) B sqrt(A), so no complex square root is needed.
+        values, vectors = np.linalg.eigh(a.T @ a)
+        root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+        cross = np.sqrt(np.linalg.eigvalsh(root @ (b.T @ b) @ root).clip(0)).sum()
+    return float(apart + (a**2).sum() + (b**2).sum() - 2 * cross)
 
 
 def kernel_distance(

