@@ -11,7 +11,7 @@ from .checks import Choice, Flag, Name, Number, checked, setting
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("simultaneous", "alternate")
 # These change no weight, so they may differ when a run goes on.
-OPERATIONAL = ("log_every", "sample_every", "keep_every", "checkpoint_seconds", "progress")
+OPERATIONAL = ("log_every", "sample_every", "keep_every", "checkpoint_seconds", "tensorboard", "progress")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class TrainConfig:
     checkpoint_seconds: float = setting(
         30.0, Number(low=0, high=1e6), "at most this much work is lost when the run is killed"
     )
+    tensorboard: bool = setting(False, Flag(), "log to tensorboard/ in the run's folder too (extra 'tensorboard')")
     progress: bool = setting(True, Flag(), "a progress bar")
 
     def __post_init__(self):

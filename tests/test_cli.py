@@ -310,8 +310,8 @@ def test_every_setting_is_an_option_that_arrives(asked, name, tmp_path):
         assert asked("--arch", "tiny32")[0].arch == architecture.ARCHITECTURES["tiny32"]
     elif name == "progress":
         assert asked("--quiet")[0] == dataclasses.replace(plain, progress=False)
-    elif name == "conditional":
-        assert asked("--conditional")[0] == dataclasses.replace(plain, conditional=True)
+    elif name in ("conditional", "tensorboard"):
+        assert asked(f"--{name}")[0] == dataclasses.replace(plain, **{name: True})
     else:
         text, value = OTHER[name]
         changed = {"epochs": None} if name == "steps" else {}

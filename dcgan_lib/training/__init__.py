@@ -22,6 +22,7 @@ from .. import checkpoints, data, device, distributed, models
 from ..architecture import Architecture, architecture
 from ..config import TrainConfig
 from . import streams
+from .board import Board
 from .folder import RunFolder, read_stats, settings_of
 from .interrupts import finish_step_first
 from .minibatches import Minibatches, check_labels
@@ -137,6 +138,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     stats = folder.keep_stats_until(done) if writer else []
     sample_every = config.sample_every or max(1, steps // 24)
     watch = Watch(images) if writer else None
+    board = Board(folder.path, done) if writer and config.tensorboard else None
     if done == 0 and writer:
         folder.save_sheet(trainer.draw_fixed(), 0, trainer.columns)
 
@@ -151,7 +153,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     saved = logged = time.monotonic()
     quiet = {} if progress else {"disable": True}  # else TQDM_DISABLE decides
     bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
-    with bar, finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
+    closing = contextlib.closing(board) if board else contextlib.nullcontext()
+    with bar, closing, finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
         for k in range(done, steps):
             # One step of the paper's section 4. 'alternate' logs a pair of steps, one of each network.
             log = (k // 2 if config.schedule == "alternate" else k) % config.log_every == 0 or k == steps - 1
@@ -176,6 +179,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 bar.set_postfix({n: f"{row[n]:.2f}" for n in ("loss_d", "loss_g") if n in row}, refresh=False)
                 if writer:
                     watch.statistics(stats)
+                if board:
+                    board.statistics(stats[-1])
 
             # The fixed latents' pictures, and weights that the reader asked to keep.
             if writer and (step % sample_every == 0 or step == steps):
@@ -184,6 +189,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 drawn = trainer.draw_fixed()
                 folder.save_sheet(drawn, step, trainer.columns)
                 watch.samples(drawn, step)
+                if board:
+                    board.samples(drawn, step, trainer.columns)
             if writer and config.keep_every and step % config.keep_every == 0:
                 folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)
 
