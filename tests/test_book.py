@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from dcgan_lib.architecture import ARCHITECTURES
 from experiments import verdicts
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +20,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import book_answers  # noqa: E402
+import book_compute  # noqa: E402
 import book_formulas  # noqa: E402
+import book_layout  # noqa: E402
 import book_search  # noqa: E402
 
 built = pytest.mark.skipif(not HTML.is_dir(), reason="build the book first: make book")
@@ -317,3 +320,73 @@ def test_verdicts_can_be_read(theme, page):
     for name in ("holds", "part", "not", "undecided", "open"):
         pair = sorted([luminance(css(name, theme)), luminance(page)])
         assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (theme, name)
+
+
+# ---- layout and compute ----------------------------------------------------------------------------------------------
+
+
+def made_up_cell(source, **metadata):
+    return {"cell_type": "code", "source": [source], "metadata": metadata, "outputs": []}
+
+
+def test_drawing_is_folded_and_samples_are_large():
+    figure = {"mystnb": {"figure": {"name": "fig-x"}}}
+    cells = [
+        made_up_cell("plots.film_strip(frames, labels)", **json.loads(json.dumps(figure))),
+        made_up_cell("plots.loss_curves(stats)", **json.loads(json.dumps(figure))),
+        made_up_cell("loss.backward()"),
+        made_up_cell("notebook.table(a, b)", tags=["show-input"]),
+        {"cell_type": "markdown", "source": ["plots.bars("], "metadata": {}},
+    ]
+    found = [cell["metadata"] for cell in book_layout.laid_out({"cells": cells})["cells"]]
+    assert [about.get("tags", []) for about in found] == [["hide-input"], ["hide-input"], [], ["show-input"], []]
+    classes = [about.get("mystnb", {}).get("figure", {}).get("classes") for about in found]
+    assert classes == ["samples", None, None, None, None]
+
+
+def test_multiplications_of_a_step_by_hand():
+    """tiny32 in RGB: every layer's products, as often as a step goes through it."""
+    arch = ARCHITECTURES["tiny32"]
+    sides, widths = (32, 16, 8, 4), (3, *arch.widths)
+    layers = [16 * widths[i] * widths[i + 1] * sides[i + 1] ** 2 for i in range(3)]  # 4x4 kernels, each output pixel
+    dense_d, dense_g = 64 * 16, arch.latent_dim * 64 * 16
+    # G: forward, to the weights and to its input, which no dense layer's z needs. D: the same for real and for
+    # generated pictures, whose first layer passes nothing on to them; then forward and to its input for G's sake.
+    g = 3 * sum(layers) + 2 * dense_g
+    d = 2 * (3 * (sum(layers) + dense_d) - layers[0]) + 2 * (sum(layers) + dense_d)
+    assert book_compute.multiplications(arch) == g + d
+
+
+def test_a_recorded_training_beside_the_papers():
+    record = book_answers.results()["training_faces"]
+    ours = book_compute.of_ours(record)
+    steps, batch = record["measured"]["steps"], record["settings"]["batch_size"]
+    assert ours["parameters"] == 3_576_704 + 2_765_568  # tutorial64, as released ports have it
+    assert ours["multiplications"] == steps * batch * book_compute.multiplications(ARCHITECTURES["tutorial64"])
+    assert ours["hours"] == pytest.approx(steps * batch / record["measured"]["images_per_second_median"] / 3600)
+    paper = book_compute.of_paper({"data": "x", "batch": 128, "arch": "paper64"})
+    assert paper["multiplications"] is None and paper["parameters"] == 18_885_760 + 17_232_768
+    assert book_compute.in_words(1.26e15) == "1.3 × 10¹⁵"
+
+
+@built
+def test_samples_are_at_least_96_pixels_wide():
+    """Ten in a row, by the style sheet: the row is at least 60rem (960 pixels) wide, whatever the window."""
+    css = (HTML / "_static" / "book.css").read_text()
+    assert re.search(r"figure\.samples img \{[^}]*min-width: 6\drem", css)
+    page = (HTML / "notebooks" / "02_training.html").read_text()
+    assert len(re.findall(r'<figure class="[^"]*samples', page)) >= 5
+    assert page.count("Show code cell source") >= 10
+
+
+@built
+def test_summary_and_compute_pages():
+    summary, compute = text_of(HTML / "book" / "summary.html"), text_of(HTML / "book" / "compute.html")
+    for row in book_answers.claims():
+        assert row.ours in summary and all(part.outcome in summary for part in row.parts)
+    for name, record in book_answers.results().items():
+        assert record["command"][:60] in summary or record["command"].split()[0] in summary, name
+    for entry in book_answers.read("compute.yml"):
+        ours = book_compute.of_ours(book_answers.results()[entry["ours"]])
+        assert entry["data"] in compute and ours["data"] in compute
+        assert book_compute.in_words(ours["multiplications"]) in compute

@@ -23,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 sys.path.insert(0, str(Path(__file__).parent))  # its neighbours, whoever loads this file
 import book_answers
+import book_compute
 from book_answers import OPEN, OUTCOMES, ROOT, Row, results
 
 NETWORKS = ("tutorial64", "imagenet32", "paper64", "keras128")  # of benchmarks/speed.py
@@ -77,6 +78,11 @@ def _badges(row: Row) -> str:
     return "\n\n".join(f"{{verdict}}`{part.outcome}` {part.about}" for part in row.parts)
 
 
+def _detail(row: Row) -> str:
+    """The claim's number, leading to its details."""
+    return f"{{ref}}`{row.id} <claim-{row.id.lower()}>`"
+
+
 def _linked(row: Row) -> str:
     """The claim in its few words, leading to its notebook where there is one."""
     return f"{{doc}}`{row.claim} </notebooks/{row.page}>`" if row.page else row.claim
@@ -96,10 +102,7 @@ class ClaimsStrip(_Generated):
     depends = ("book/claims.yml", "book/findings.yml", "results/*.json")
 
     def text(self) -> str:
-        rows = [
-            [f"{{ref}}`{row.id} <claim-{row.id.lower()}>`", _linked(row), row.theirs, row.ours, _badges(row)]
-            for row in book_answers.claims()
-        ]
+        rows = [[_detail(row), _linked(row), row.theirs, row.ours, _badges(row)] for row in book_answers.claims()]
         return _strip(
             ["\N{NUMERO SIGN}", "Claim", "The paper", "Ours", "Verdict"], rows, "strip-claims", "6 24 23 29 18"
         )
@@ -130,7 +133,7 @@ class Answer(_Generated):
     def text(self) -> str:
         lines = [":::::{container} answer"]
         for row in map(book_answers.answer, self.arguments[0].split()):
-            number = f"{{ref}}`{row.id} <claim-{row.id.lower()}>` " if row.id.startswith("C") else ""
+            number = f"{_detail(row)} " if row.id.startswith("C") else ""
             badges = " ".join(_badges(row).split("\n\n"))
             lines += ["::::{container} answer-row", f"{number}**{row.question}** {badges}", ""]
             lines += [f"**The paper** {row.theirs}", "", f"**Ours** {row.ours}", ""]
@@ -162,6 +165,76 @@ class ClaimsCards(_Generated):
                 lines += [f"{about} {entry['ours']}", "", f"`{measured[part.file]['command']}`", ""]
             lines += [f"{{doc}}`/notebooks/{row.page}`" if row.page else "", "::::", ""]
         return _set("\n".join(lines))
+
+
+class VerdictCounts(_Generated):
+    """How many of the ten claims have which verdict, and which."""
+
+    depends = ClaimsStrip.depends
+
+    def text(self) -> str:
+        rows = book_answers.claims()
+        lines = []
+        for outcome in OUTCOMES:
+            found = []
+            for row in rows:
+                about = [part.about for part in row.parts if part.outcome == outcome]
+                parted = len({part.outcome for part in row.parts}) > 1
+                if about:
+                    found.append(_detail(row) + (f" ({', '.join(about)})" if parted else ""))
+            if found:
+                lines.append(f"- {{verdict}}`{outcome}` {', '.join(found)}")
+        lines += ["", "Beside the paper's number, ours:", ""]
+        lines += [f"- {row.id}, {row.claim}: {row.theirs}. *Ours:* {row.ours}." for row in rows]
+        return _set("\n".join(lines))
+
+
+class ComputeTable(_Generated):
+    """Each training of ours beside the paper's."""
+
+    depends = ("book/compute.yml", *ClaimsStrip.depends)
+
+    def text(self) -> str:
+        measured, rows = results(), []
+        claims = {row.id: row for row in book_answers.claims(measured)}
+        for entry in book_answers.read("compute.yml"):
+            row = claims[entry["claim"]]
+            theirs, ours = book_compute.of_paper(entry), book_compute.of_ours(measured[entry["ours"]])
+            names = (f"**{entry['experiment']}**\n\nthe paper", f"ours, {ours['hours']:.1f} hours on {ours['device']}")
+            row = dataclasses.replace(row, parts=[p for p in row.parts if p.file == entry.get("file", p.file)])
+            results_said = (row.theirs, f"{row.ours}\n\n{_badges(row)}")
+            for name, side, said in zip(names, (theirs, ours), results_said, strict=True):
+                count = side["multiplications"]
+                rows.append(
+                    [
+                        name,
+                        side["data"],
+                        f"{side['seen']}, batch {side['batch']}",
+                        f"{side['network']}; {side['parameters'] / 1e6:.1f} million parameters",
+                        book_compute.in_words(count) if count else "not said",
+                        f"{_detail(row)}: {said}",
+                    ]
+                )
+        header = ["Training", "Data", "Steps", "Networks", "Multiplications", "Result"]
+        return _strip(header, rows, "strip-compute", "16 17 14 16 16 21")
+
+
+class RunsTable(_Generated):
+    """One line a results file: what ran, on what, with which seed, on which machine."""
+
+    depends = ("results/*.json",)
+
+    def text(self) -> str:
+        rows = []
+        for record in results().values():
+            measured, settings = record["measured"], record["settings"]
+            seeds = measured.get("seeds") or [record["seed"]]
+            seeds = [seed["seed"] if isinstance(seed, dict) else seed for seed in seeds]
+            steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
+            data = f"{record['data']['name']}, {record['data']['images']:,}"
+            command = record["command"] if len(record["command"]) < 60 else record["command"].split()[0] + " …"
+            rows.append([f"`{command}`", data, ", ".join(map(str, seeds)), steps or "\N{EN DASH}", record["device"]])
+        return _strip(["Command", "Data", "Seeds", "Training", "Machine"], rows, "strip-runs", "32 24 12 14 18")
 
 
 class DataCards(_Generated):
@@ -306,6 +379,9 @@ def setup(app) -> dict:
     app.add_directive("findings-strip", FindingsStrip)
     app.add_directive("claims-cards", ClaimsCards)
     app.add_directive("answer", Answer)
+    app.add_directive("verdict-counts", VerdictCounts)
+    app.add_directive("compute-table", ComputeTable)
+    app.add_directive("runs-table", RunsTable)
     app.add_directive("data-cards", DataCards)
     app.add_directive("speed-table", SpeedTable)
     app.add_directive("library", Library)
