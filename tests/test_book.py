@@ -139,6 +139,15 @@ def test_findings_read_the_studies_predictions():
     assert found["smoother_with_500"].parts[0].outcome == "holds on this set"
 
 
+def test_a_page_without_words_of_its_own_takes_its_files():
+    entry = {"id": "new", "short": "New", "figure": "none", "file": "near_duplicates"}
+    row = book_answers.found_row(entry, book_answers.results())
+    assert row.parts[0].outcome == "undecided" and "no near duplicate" in row.parts[0].says and "pairs" in row.ours
+    study = made_up_study([], ["It grows", "It falls"])
+    row = book_answers.found_row(entry | {"file": "x"}, {"x": study})
+    assert row.ours == "made up" and row.parts[0].outcome == "does not hold"
+
+
 def test_an_unknown_answer_is_named():
     with pytest.raises(ValueError, match=r"unknown answer 'C11': known are C1, .*C10, architecture"):
         book_answers.answer("C11")

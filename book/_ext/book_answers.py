@@ -109,7 +109,7 @@ def found_row(entry: dict, measured: Results) -> Row:
     if entry["file"] and entry["file"] not in measured:
         waits = f"waits for `python -m experiments {entry['file']}`"
         return Row(*about, waits, (Part(OPEN, "", sentence(waits)),), *also)
-    ours, verdict = FOUND[entry["id"]](measured)
+    ours, verdict = FOUND.get(entry["id"], _recorded(entry["file"]))(measured)
     outcome = str(verdict.outcome) if isinstance(verdict, verdicts.Verdict) else "measured"
     said = entry.get("answers", {}).get(outcome) or sentence(verdict if isinstance(verdict, str) else verdict.words)
     return Row(*about, ours, (Part(outcome, "", said, entry["file"] or ""),), *also)
@@ -127,8 +127,10 @@ def findings(part: str, measured: Results | None = None) -> list[Row]:
 
 
 def answer(name: str) -> Row:
-    """The row of a claim ("C2") or of a page ("architecture"). Raises ValueError, naming the known ones."""
-    rows = {row.id: row for row in [*claims(), *findings("pages")]}
+    """The row of a claim ("C2"), a page ("architecture") or a finding ("time_28_and_5"). Raises ValueError."""
+    measured = results()
+    parts = (claims(measured), findings("pages", measured), findings("reproductions", measured))
+    rows = {row.id: row for part in parts for row in part}
     if name not in rows:
         raise ValueError(f"unknown answer {name!r}: known are {', '.join(rows)}")
     return rows[name]
@@ -256,6 +258,18 @@ def _predicted(file: str, begins: str) -> Callable[[Results], tuple[str, verdict
     def found(r: Results):
         (one,) = (p for p in r[file]["measured"]["predictions"] if p["predicts"].startswith(begins))
         return one["words"], verdicts.Verdict(verdicts.Outcome(one["verdict"]), one["words"])
+
+    return found
+
+
+def _recorded(file: str) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
+    """A file's own claim, or its first prediction: what a page is about that has no words of its own in `FOUND`."""
+
+    def found(r: Results):
+        for claim in r[file]["claims"].values():
+            outcome, words = split(claim["verdict"])
+            return claim["ours"].split(". ")[0].rstrip("."), verdicts.Verdict(verdicts.Outcome(outcome), words)
+        return _predicted(file, r[file]["measured"]["predictions"][0]["predicts"])(r)
 
     return found
 

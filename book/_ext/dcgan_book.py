@@ -136,7 +136,8 @@ class Answer(_Generated):
             number = f"{_detail(row)} " if row.id.startswith("C") else ""
             badges = " ".join(_badges(row).split("\n\n"))
             lines += ["::::{container} answer-row", f"{number}**{row.question}** {badges}", ""]
-            lines += [f"**The paper** {row.theirs}", "", f"**Ours** {row.ours}", ""]
+            theirs = f"**They report** {row.theirs} {{cite:p}}`{row.by}`" if row.by else f"**The paper** {row.theirs}"
+            lines += [theirs, "", f"**Ours** {row.ours}", ""]
             lines += [" ".join(dict.fromkeys(part.says for part in row.parts)), "::::"]
         return _set("\n".join([*lines, ":::::"]))
 
