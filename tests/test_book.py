@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from dcgan_lib import paper
 from dcgan_lib.architecture import ARCHITECTURES
 from experiments import verdicts
 
@@ -137,6 +138,17 @@ def test_findings_read_the_studies_predictions():
     for name in ("every_change_worse", "no_gain_above_10000", "time_28_and_5"):
         assert found[name].parts[0].outcome == "does not hold" and found[name].parts[0].says == "Made up."
     assert found["smoother_with_500"].parts[0].outcome == "holds on this set"
+
+
+def test_figures_of_the_reproductions_are_those_of_the_library():
+    """The number that the row shows, as a reader sees it, is the one that its rule compares with."""
+    figures = {entry["id"]: entry["figure"] for entry in book_answers.read("findings.yml")["reproductions"]}
+    for name, reported in (
+        ("cifar10_84", paper.BOMBAY_CIFAR10),
+        ("svhn_57", paper.BOMBAY_SVHN),
+        ("cifar10_65", paper.MCGILL_CIFAR10),
+    ):
+        assert figures[name].startswith(f"{100 * reported.accuracy:.4g} %"), name
 
 
 def test_a_page_without_words_of_its_own_takes_its_files():

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:  # the build runs in a folder of Sphinx's own
     sys.path.insert(0, str(ROOT))
 
+from dcgan_lib import paper  # noqa: E402
 from dcgan_lib.architecture import ARCHITECTURES  # noqa: E402
 from experiments import rules, verdicts  # noqa: E402
 from experiments.studies.architecture import DAI  # noqa: E402
@@ -234,20 +235,26 @@ OURS: dict[str, Callable[[Results], str]] = {
 # ---- what the reproductions found, and pages without a claim ---------------------------------------------------------
 
 
-def _cifar(of: int, n: int) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
+def _counts(reported: paper.Reproduced) -> tuple[int, int]:
+    return round(reported.accuracy * reported.pictures), reported.pictures
+
+
+def _cifar(reported: paper.Reproduced) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
     def found(r: Results):
         row = r["features_cifar10"]["measured"]["rows"]["tinyimagenet"]
-        return with_interval(row["test_accuracy"], row["interval"]), verdicts.reported((of, n), row["interval"])
+        verdict = verdicts.reported(_counts(reported), row["interval"])
+        return with_interval(row["test_accuracy"], row["interval"]), verdict
 
     return found
 
 
-def _svhn(of: int, n: int) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
+def _svhn(reported: paper.Reproduced) -> Callable[[Results], tuple[str, verdicts.Verdict]]:
     def found(r: Results):
         measured = r["features_svhn"]["measured"]
         row = measured["rows"]["tinyimagenet"]
         interval = [1 - row["interval"][1], 1 - row["interval"][0]]  # of the accuracy
-        return with_interval(1 - row["mean"], interval), verdicts.reported((of, n), interval, measured["full"])
+        verdict = verdicts.reported(_counts(reported), interval, measured["full"])
+        return with_interval(1 - row["mean"], interval), verdict
 
     return found
 
@@ -309,9 +316,9 @@ def _scaling(r: Results):
 
 
 FOUND: dict[str, Callable] = {
-    "cifar10_84": _cifar(840, 1_000),
-    "svhn_57": _svhn(1_140, 2_000),
-    "cifar10_65": _cifar(6_527, 10_000),
+    "cifar10_84": _cifar(paper.BOMBAY_CIFAR10),
+    "svhn_57": _svhn(paper.BOMBAY_SVHN),
+    "cifar10_65": _cifar(paper.MCGILL_CIFAR10),
     "every_change_worse": _every_worse,
     "no_gain_above_10000": _predicted("data_size", "No gain from 10,000"),
     "time_28_and_5": _predicted("output_size", "Their ratios"),

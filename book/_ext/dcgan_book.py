@@ -168,6 +168,16 @@ class ClaimsCards(_Generated):
         return _set("\n".join(lines))
 
 
+class LiveOverlap(SphinxDirective):
+    """The checkerboard as a figure with two sliders (_static/overlap.js). Its content is for readers of the notebook."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        script = '<div class="dcgan-overlap"></div>\n<script src="../_static/overlap.js"></script>'
+        return [nodes.raw("", script, format="html")]
+
+
 class VerdictCounts(_Generated):
     """How many of the ten claims have which verdict, and which."""
 
@@ -380,6 +390,7 @@ def setup(app) -> dict:
     app.add_directive("findings-strip", FindingsStrip)
     app.add_directive("claims-cards", ClaimsCards)
     app.add_directive("answer", Answer)
+    app.add_directive("live-overlap", LiveOverlap)
     app.add_directive("verdict-counts", VerdictCounts)
     app.add_directive("compute-table", ComputeTable)
     app.add_directive("runs-table", RunsTable)
