@@ -169,7 +169,7 @@ class ClaimsCards(_Generated):
 
 
 class LiveOverlap(SphinxDirective):
-    """The checkerboard as a figure with two sliders (_static/overlap.js). Its content is for readers of the notebook."""
+    """The checkerboard with two sliders (_static/overlap.js). Its content is for readers of the notebook."""
 
     has_content = True
 
