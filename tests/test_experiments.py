@@ -787,7 +787,13 @@ def test_a_generator_from_its_runs_folder(trained, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["svhn"], ["data_size", "--only", "anime_100"], ["judging_samples"], ["inspection_forgetting_scenes"]],
+    [
+        ["svhn"],
+        ["data_size", "--only", "anime_100"],
+        ["conditional", "--only", "dense"],
+        ["judging_samples"],
+        ["inspection_forgetting_scenes"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_fast_runs_from_nothing_to_its_end(arguments, tmp_path):
