@@ -271,8 +271,8 @@ def _dedup_options(subs) -> None:
         "list near duplicates among pictures; nothing is deleted",
         "Section 4.1.1 of the paper: an autoencoder learns to redraw 32x32 centre crops, and which of the 128 units of "
         "its code are on is a picture's hash. The paper takes pictures of equal hash for duplicates. Here hashes may "
-        "differ in --radius bits, and pairs must also be near in their details (--tolerance). Time and memory grow "
-        "in step with the number of pictures.",
+        "differ in --radius bits, and pairs must also be near in their details (--tolerance). However many "
+        "pairs there are, time and memory stay linear in the number of pictures.",
         "In --out: a line a pair, with its cluster (pictures that hang together by pairs), both files' names (indices "
         "where there are none: an .npz), the bits in which the hashes differ, and the distance (0: equal; unrelated "
         "pictures: about 1.4).",
@@ -322,15 +322,18 @@ def _what_dedup_finds() -> str:
         shares = {kind: row["recall"] for kind, row in measured["methods"][method]["planted"].items()}
         lines.append(f"  {how}:\n    " + ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items()))
     eye = measured["methods"][methods["as it is"]]["real"]["by_eye"]
-    cost, largest = measured["cost"], measured["cost"]["sizes"][-1]
-    each = sum(largest["cpu_seconds"][part] for part in ("encode", "compare_7")) / largest["pictures"]
+    largest = measured["cost"]["sizes"][-1]
+    times = 1e6 / largest["pictures"]
+    linear = measured["cost"]["fit_cpu_seconds"] + times * largest["cpu_seconds"]["encode"]
+    # Pairs of alike hashes grow with the square until the window of `candidates` is full.
+    least, most = (linear + power * largest["cpu_seconds"]["compare_7"] for power in (times, times**2))
     lines += [
         "  (resized to 60 to 90 % and back; JPEG of quality 40 to 90; shifted by 1 or 2 of 32 parts; up to a fifth",
         "  brighter or darker)",
         f"false: {round(eye['false'] * eye['labelled'])} of the {eye['labelled']} pairs of real pictures, by eye; "
         "turned, cut and retouched copies were not tried",
-        f"a million pictures: some {(cost['fit_cpu_seconds'] + 1e6 * each) / 60:.0f} minutes on one CPU core, and once "
-        "the time to decode them",
+        f"a million pictures: from {largest['pictures']:,} measured ones, {least / 60:.0f} to {most / 60:.0f} minutes "
+        "on one CPU core, and once the time to decode them",
     ]
     return "\n".join(lines)
 

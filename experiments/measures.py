@@ -8,6 +8,7 @@ row is measured anew. An optional measure that lacks what it looks at is left ou
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import time
@@ -21,7 +22,9 @@ from sklearn.neural_network import MLPClassifier
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, training
+from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, neighbours, training
+
+from .analyses import nearest_digits as nearest
 
 LINES = 300  # of a run's statistics that go into results/
 FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60}
@@ -347,6 +350,50 @@ def digits_judge(name: str):
 
 def flat(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(pixels, np.float32).reshape(len(pixels), -1) / 255
+
+
+SAMPLES = (1_000, 10_000, 50_000, 100_000, 1_000_000)  # of the curve; the paper's table has 50,000 and 10 million
+
+
+NEAREST = 1  # also in the name of the file that a longer count goes on from
+
+
+@measure(version=NEAREST, depends=_both_splits)
+def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000) -> dict:
+    """Real digits that a nearest neighbour among the first so many samples tells wrong, up to `samples` of them.
+
+    As released: labels uniform, batch norm by each batch of 128, pixels not rounded. Asked are the held-out digits of
+    `analyses.nearest_digits.parts` and the test digits; rows [samples, wrong]. `real` are the pictures that the network
+    was trained on in place of samples. More samples go on where fewer stopped (a file beside the run's).
+    """
+    generator = copy.deepcopy(run.generator).to(device.pick_device("auto"))
+    asked = {"held_out": nearest.parts(data.load(labelled_set))[1], "test": data.load(labelled_set, split="test")}
+    queries = np.concatenate([np.asarray(part.images) for part in asked.values()])
+    labels = np.concatenate([np.asarray(part.labels, np.int64) for part in asked.values()])
+    seed = seed_of(rng)
+
+    def draw(rng: np.random.Generator, n: int):
+        own = models.sample_labels(n, generator.arch.classes, seed_of(rng))
+        z = models.sample_latent(n, generator.arch, seed_of(rng))
+        images = models.sample(generator, z, "batch", 128, own)  # (n, 1, 28, 28) in [-1, 1]
+        return ((images.permute(0, 2, 3, 1) + 1) * 127.5).numpy(), own.numpy()
+
+    streams = {
+        "generated": (nearest.generated(draw, seed, 16 * 128), samples),
+        "real": (nearest.real(np.asarray(real.images), np.asarray(real.labels, np.int64)), min(samples, len(real))),
+    }
+    out = {name: {"digits": len(part)} for name, part in asked.items()}
+    for kind, (stream, most) in streams.items():
+        model = neighbours.NearestNeighbour(queries, next(generator.parameters()).device)
+        name = f"nearest_{NEAREST}_{checkpoints.digest(generator)}_{seed}.npz"
+        state = Path(run.out) / name if kind == "generated" else None
+        sizes = (*(n for n in SAMPLES if n < most), most)
+        told = nearest.wrong(stream, model, labels, sizes, state)
+        start = 0
+        for name, part in asked.items():
+            out[name][kind] = [[n, int(found[start : start + len(part)].sum())] for n, found in told.items()]
+            start += len(part)
+    return {"nearest": out}
 
 
 @measure(version=1, depends=_eye)

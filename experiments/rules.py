@@ -12,7 +12,7 @@ from statistics import median
 
 from scipy.stats import spearmanr
 
-from .verdicts import SEEDS, Outcome, Verdict, c1
+from .verdicts import PAPER_SAMPLES, SEEDS, Outcome, Verdict, c1, c10
 
 Rows = Sequence[Mapping]
 Rule = Callable[[Rows], Verdict]
@@ -265,5 +265,58 @@ def degrades(by: float = 0.1) -> Rule:
         if worse == len(curves):
             return Verdict(Outcome.HOLDS, words)
         return Verdict(Outcome.IN_PART if worse else Outcome.NOT, words)
+
+    return rule
+
+
+# ---- digits told by their nearest neighbour among samples ------------------------------------------------------------
+
+
+def told_wrong(row: Mapping, digits: str, samples: int, kind: str = "generated") -> tuple[int, int, int]:
+    """(samples, wrong, digits) of the largest number of samples up to `samples`; all wrong where it diverged."""
+    if "nearest" not in row:
+        return samples, 1, 1
+    part = row["nearest"][digits]
+    n, wrong = max([r for r in part[kind] if r[0] <= samples] or part[kind][:1])
+    return n, wrong, part["digits"]
+
+
+def models_classes(variant: str, digits: str = "held_out", samples: int = PAPER_SAMPLES) -> Rule:
+    """C10's rule on a variant's trainings, with so many samples, asked by "held_out" or "test" digits."""
+
+    def rule(rows: Rows) -> Verdict:
+        trainings = []
+        for row in (row for row in rows if row["variant"] == variant):
+            n, wrong, of = told_wrong(row, digits, samples)
+            real = told_wrong(row, digits, n, "real")
+            trainings.append({"samples": n, "wrong": [wrong, of], "wrong_real": [real[1], real[2]]})
+        return c10(trainings)
+
+    return rule
+
+
+def fewer_wrong(a: tuple[str, int], b: tuple[str, int], digits: str = "held_out") -> Rule:
+    """Variant and number of samples a tell fewer digits wrong than b.
+
+    Holds: in every training of a fewer than in every one of b (of one variant with two numbers: in each training
+    itself). In part: the medians say so. Does not hold: they do not. Undecided: fewer than three trainings.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, list(dict.fromkeys((a[0], b[0])))):
+            return short
+        found = []
+        for variant, samples in (a, b):
+            own = [told_wrong(row, digits, samples) for row in rows if row["variant"] == variant]
+            found.append([wrong / of for _, wrong, of in own])
+        ours, theirs = found
+        pairs = zip(ours, theirs, strict=True) if a[0] == b[0] else [(max(ours), min(theirs))]
+        words = "; ".join(
+            f"{variant} with {samples:,} samples {min(shares):.2%} to {max(shares):.2%}"
+            for (variant, samples), shares in zip((a, b), found, strict=True)
+        )
+        if all(x < y for x, y in pairs):
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if median(ours) < median(theirs) else Outcome.NOT, words)
 
     return rule

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KNeighborsClassifier
 
 from dcgan_lib import checkpoints, data, metrics, models, results, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
 from experiments import measures, rejudge, rules, scale
 from experiments import study as studies
-from experiments.analyses import ANALYSES
+from experiments.analyses import ANALYSES, nearest_digits
 from experiments.measures import Measure
 from experiments.studies import STUDIES
 from experiments.study import Prediction, Study, Variant
@@ -483,6 +484,50 @@ def test_cost_counts_multiplications(trained):
     assert small["seconds_a_step"] > 0 and len(small["parameters"]) == 2
 
 
+def test_nearest_digits_are_those_of_scikit_learn(monkeypatch, tmp_path):
+    """The same samples drawn here, by the batch's statistics; more of them go on where fewer stopped."""
+    monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
+    everything, test = data.load("mnist"), data.load("mnist", split="test")
+    real, held_out = nearest_digits.parts(everything)
+    assert (len(real), len(held_out)) == (300, 60)
+    kept = np.concatenate([real.images, held_out.images]).reshape(360, -1)
+    assert sorted(map(bytes, kept)) == sorted(map(bytes, np.asarray(everything.images).reshape(360, -1)))
+    arch = architecture("mnist28_conditional", widths=(4, 6), dense_units=12, latent_dim=8)
+    generator, discriminator = models.build(arch, seed=1)
+    run = training.Run(generator.eval(), discriminator, [], tmp_path)
+    asked = measures.nearest_digits.set(samples=2_500)
+    found = asked(run, real, np.random.default_rng(0))["nearest"]
+    draw = np.random.default_rng(0)
+    seed, x, y = measures.seed_of(draw), [], []
+    for k in range(2):  # batches of 2,048, each of 16 that share their statistics
+        rng = np.random.default_rng((seed, k))
+        labels = models.sample_labels(2_048, 10, measures.seed_of(rng))
+        z = models.sample_latent(2_048, arch, measures.seed_of(rng))
+        for part in range(16):
+            at = slice(128 * part, 128 * part + 128)
+            with torch.no_grad():
+                x.append(generator.train()(z[at], labels[at]))
+        y.append(labels)
+    x, y = (255 * (torch.cat(x) + 1) / 2).flatten(1).numpy(), torch.cat(y).numpy()
+    assert len(np.bincount(y, minlength=10)) == 10 and np.bincount(y).min() > 300
+
+    def wrong(rows, labels, asked):
+        model = KNeighborsClassifier(1, algorithm="brute").fit(rows, labels)
+        return int((model.predict(asked.images.reshape(len(asked), -1).astype(float)) != asked.labels).sum())
+
+    for name, digits in (("held_out", held_out), ("test", test)):
+        assert found[name]["digits"] == len(digits)
+        assert found[name]["generated"] == [[n, wrong(x[:n], y[:n], digits)] for n in (1_000, 2_500)]
+        pixels = real.images.reshape(300, -1).astype(float)
+        assert found[name]["real"] == [[300, wrong(pixels, real.labels, digits)]]
+    fewer = measures.nearest_digits.set(samples=1_000)(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))
+    assert fewer["nearest"]["test"]["generated"] == found["test"]["generated"][:1]
+    assert asked(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))["nearest"] == found
+    assert len(list((tmp_path / "a").iterdir())) == 1
+    other = models.build(arch, seed=2)[0].eval()  # of other weights the count begins anew
+    assert asked(replace(run, generator=other), real, np.random.default_rng(0))["nearest"] != found
+
+
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
@@ -635,6 +680,59 @@ def test_no_picture_of_the_large_networks_is_enlarged(monkeypatch, tmp_path):
     assert study.images(config).images.shape == (6, 128, 128, 3)
 
 
+def counted_digits(variant, *trainings, real=310) -> list[dict]:
+    """Rows of trainings: {samples: wrong of 10,000 held-out digits}; by test digits always 900."""
+    held = [{"digits": 10_000, "generated": sorted(map(list, t.items())), "real": [[50_000, real]]} for t in trainings]
+    test = {"digits": 10_000, "generated": [[50_000, 900]], "real": [[50_000, 310]]}
+    return [{"variant": variant, "nearest": {"held_out": part, "test": test}} for part in held]
+
+
+def test_classes_are_modelled_by_the_rule_of_c10():
+    good = {1_000: 1_500, 50_000: 298, 1_000_000: 148}
+    other = counted_digits("dense", {50_000: 628})
+    assert rules.models_classes("released")(counted_digits("released", *[good] * 3) + other).outcome is Outcome.HOLDS
+    assert rules.models_classes("released")(counted_digits("released", *[good] * 2) + other * 3).outcome is (
+        Outcome.UNDECIDED
+    )
+    assert rules.models_classes("released")(counted_digits("released", good, good, {50_000: 450})).outcome is (
+        Outcome.IN_PART
+    )
+    assert rules.models_classes("released", "test")(counted_digits("released", *[good] * 3)).outcome is Outcome.NOT
+    few = {1_000: 200, 10_000: 200}  # too few samples, however good
+    assert rules.models_classes("released")(counted_digits("released", few, good, good)).outcome is Outcome.UNDECIDED
+    diverged = [{"variant": "released", "diverged": "NaN"}]
+    assert rules.models_classes("released")(counted_digits("released", good, good) + diverged).outcome is not (
+        Outcome.HOLDS
+    )
+
+
+def test_fewer_wrong():
+    many, own = ("released", 1_000_000), ("released", 50_000)
+    falls, stays = {50_000: 300, 1_000_000: 150}, {50_000: 300, 1_000_000: 300}
+    rule = rules.fewer_wrong(many, own)
+    assert rule(counted_digits("released", falls, falls, falls)).outcome is Outcome.HOLDS
+    # each training is held against itself: one that begins lower than another ends is no matter
+    low = {50_000: 140, 1_000_000: 120}
+    assert rule(counted_digits("released", falls, falls, low)).outcome is Outcome.HOLDS
+    assert rule(counted_digits("released", falls, falls, stays)).outcome is Outcome.IN_PART
+    assert rule(counted_digits("released", stays, stays, stays)).outcome is Outcome.NOT
+    assert rule(counted_digits("released", falls, falls)).outcome is Outcome.UNDECIDED
+    rule = rules.fewer_wrong(own, ("dense", 50_000))
+    ours = counted_digits("released", {50_000: 300}, {50_000: 310}, {50_000: 320})
+    for dense, outcome in (
+        ((628, 640, 500), Outcome.HOLDS),
+        ((628, 640, 315), Outcome.IN_PART),
+        ((300, 310, 320), Outcome.NOT),
+        ((628, 640), Outcome.UNDECIDED),
+    ):
+        found = rule(ours + counted_digits("dense", *({50_000: n} for n in dense)))
+        assert found.outcome is outcome
+        assert outcome is Outcome.UNDECIDED or "released with 50,000 samples 3.00% to 3.20%" in found.words
+    diverged = [{"variant": "dense", "diverged": "NaN"}]
+    worse = rule(ours + counted_digits("dense", {50_000: 628}, {50_000: 640}) + diverged)
+    assert worse.outcome is Outcome.HOLDS and "100.00%" in worse.words
+
+
 def test_predictions_are_judged_in_the_results_file():
     study = two(counted([]), predicts=(Prediction("wide is worse", rules.every_worse("fast", "wide"), "C1"),))
     studies.run(study)
@@ -689,7 +787,13 @@ def test_a_generator_from_its_runs_folder(trained, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["svhn"], ["data_size", "--only", "anime_100"], ["judging_samples"], ["inspection_forgetting_scenes"]],
+    [
+        ["svhn"],
+        ["data_size", "--only", "anime_100"],
+        ["conditional", "--only", "dense"],
+        ["judging_samples"],
+        ["inspection_forgetting_scenes"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_fast_runs_from_nothing_to_its_end(arguments, tmp_path):

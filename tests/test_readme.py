@@ -23,6 +23,7 @@ SMALL = {  # what is large in the README → what runs here; everything else run
     "--arch tutorial64": "--arch tiny32",
     "--epochs 100": "--steps 2 --batch-size 8 --device cpu --precision float32",
     "--nproc-per-node 8": "--nproc-per-node 2",
+    "--out list.csv": "--out list.csv --steps 20",
     "--walk": "--walk --n 2 --points 2",
     "limit=5_000": "limit=60",
     "limit=1_000": "limit=30",
@@ -93,6 +94,7 @@ def test_every_command(place):
             assert np.asarray(picture).std() > 5, path
     assert shown["faces.png"] == (8 * 66 - 2, 8 * 66 - 2)  # 64 faces of 64x64, two pixels between them
     assert frames(folder / "film.gif") > 1 and frames(folder / "walk.gif") > 8
+    assert (folder / "list.csv").read_text().startswith("cluster,first,second")
     assert (folder / "runs" / "mine" / "weights.safetensors").is_file()
     assert (folder / "my_lab" / "index.html").is_file() and (folder / "generator.onnx").stat().st_size > 1e4
     for name in ("cifar10_features", "cifar10_random"):

@@ -315,6 +315,15 @@ def _scaling(r: Results):
     return f"tutorial64: {one:.0f} pictures/s by one process, {two:.0f} by two on the same two cores", words
 
 
+def _near_duplicates(r: Results):
+    row = r["near_duplicates"]["measured"]["methods"]["code, equal (the paper)"]
+    eye, recall = row["real"]["by_eye"], {kind: found["recall"] for kind, found in row["planted"].items()}
+    false = round(eye.get("false", 0) * eye["labelled"])
+    copies = ", ".join(f"{kind} {percent(share, 0)}" for kind, share in recall.items())
+    words = f"{false} of {eye['labelled']} real pairs false; of planted copies it finds: {copies}"
+    return words, verdicts.near_duplicates(eye["labelled"] - false, eye["labelled"], recall)
+
+
 FOUND: dict[str, Callable] = {
     "cifar10_84": _cifar(paper.BOMBAY_CIFAR10),
     "svhn_57": _svhn(paper.BOMBAY_SVHN),
@@ -326,4 +335,5 @@ FOUND: dict[str, Callable] = {
     "architecture": _parameters,
     "authors": _authors,
     "scaling": _scaling,
+    "near_duplicates": _near_duplicates,
 }

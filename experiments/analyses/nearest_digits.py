@@ -2,9 +2,9 @@
 
     python -m experiments nearest_digits
 
-Two rows that need no generator: real training digits, and real ones deformed by our own code as InfiMNIST does. A
-generator's row is `errors(generated(...), ...)` with a function that draws its samples and labels. Each row is one
-stream: its n digits are the first n of the next size, so that a longer row goes on where a shorter one stopped.
+Two rows that need no generator: real training digits, and real ones deformed by our own code as InfiMNIST does. The
+rows of generators are the measure `nearest_digits` of the study `conditional`. Each row is one stream: its n digits are
+the first n of the next size, so that a longer row goes on where a shorter one stopped.
 
 Under a minute on one CPU core. Writes results/nearest_digits.json.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from dcgan_lib import checkpoints, data, device, features, neighbours, results
 
@@ -48,10 +49,19 @@ def deformed(images: np.ndarray, labels: np.ndarray, seed: int = SEED) -> Iterat
             yield neighbours.deform(images[part], rng), labels[part]
 
 
-def generated(draw: Callable[[np.random.Generator, int], Batch], seed: int = SEED) -> Iterator[Batch]:
-    """Endless: batch k is `draw(rng, BATCH)` with an rng of its own, so a stopped row goes on alike."""
+def generated(
+    draw: Callable[[np.random.Generator, int], Batch], seed: int = SEED, batch: int = BATCH
+) -> Iterator[Batch]:
+    """Endless: batch k is `draw(rng, batch)` with an rng of its own, so a stopped row goes on alike."""
     for k in range(2**31):
-        yield draw(np.random.default_rng((seed, k)), BATCH)
+        yield draw(np.random.default_rng((seed, k)), batch)
+
+
+def parts(images: data.ImageSet) -> tuple[data.ImageSet, data.ImageSet]:
+    """Digits to train on and a sixth that is held out, shuffled: of MNIST 50,000 and 10,000, as released."""
+    order = np.random.default_rng(SEED).permutation(len(images))
+    cut = len(images) * 5 // 6
+    return images.select(order[:cut]), images.select(order[cut:])
 
 
 def errors(
@@ -61,38 +71,48 @@ def errors(
     sizes: tuple[int, ...],
     state: Path | None = None,
 ) -> list[dict]:
-    """The error on the model's queries, of these labels (Q,), after so many samples of the stream.
+    """The error on the model's queries, with its interval, after so many samples of the stream; see `wrong`."""
+    return [
+        {"samples": n, "error": float(found.mean()), "interval": list(features.interval(found))}
+        for n, found in wrong(stream, model, labels, sizes, state).items()
+    ]
+
+
+def wrong(
+    stream: Iterator[Batch],
+    model: neighbours.NearestNeighbour,
+    labels: np.ndarray,
+    sizes: tuple[int, ...],
+    state: Path | None = None,
+) -> dict[int, np.ndarray]:
+    """Samples of the stream → which of the model's queries, of these labels (Q,), are then told wrong, (Q,) booleans.
 
     With `state`, an .npz written at each size: a stopped row goes on after the last size that was written, and the
     samples before it are drawn again but not compared. Raises ValueError when the stream is shorter than the sizes.
     """
-    rows = []
+    found = {}
     if state is not None and state.exists():
         with np.load(state) as kept:
-            model.load_state_dict({k: v for k, v in kept.items() if k != "rows"})
-            rows = [
-                {"samples": int(n), "error": float(e), "interval": [float(a), float(b)]} for n, e, a, b in kept["rows"]
-            ]
-    seen, sizes = 0, sorted(sizes)
-    done = model.count
-    todo = [n for n in sizes if n > done]
-    for images, own in stream:
-        if not todo:
-            break
-        for start, stop in _cuts(seen, len(images), [done, *todo]):
-            if seen + start >= done:
-                model.partial_fit(images[start:stop], own[start:stop])
-            if todo and model.count == todo[0]:
-                wrong = model.predict() != labels
-                rows.append(
-                    {"samples": todo.pop(0), "error": float(wrong.mean()), "interval": list(features.interval(wrong))}
-                )
-                if state is not None:
-                    _keep(state, model, rows)
-        seen += len(images)
+            model.load_state_dict({k: v for k, v in kept.items() if not k.isdigit()})
+            found = {int(k): v for k, v in kept.items() if k.isdigit()}
+    seen, done = 0, model.count
+    todo = [n for n in sorted(sizes) if n > done]
+    with tqdm(total=max(sizes), initial=done, desc="nearest neighbours", unit="digit", delay=2) as bar:
+        for images, own in stream:
+            if not todo:
+                break
+            for start, stop in _cuts(seen, len(images), [done, *todo]):
+                if todo and seen + start >= done:
+                    model.partial_fit(images[start:stop], own[start:stop])
+                    bar.update(stop - start)
+                if todo and model.count == todo[0]:
+                    found[todo.pop(0)] = model.predict() != labels
+                    if state is not None:
+                        _keep(state, model, found)
+            seen += len(images)
     if todo:
         raise ValueError(f"the stream ended after {seen:,} samples, before {todo[0]:,}")
-    return rows
+    return {n: found[n] for n in sorted(sizes)}
 
 
 def _cuts(seen: int, n: int, sizes: list[int]) -> list[tuple[int, int]]:
@@ -101,9 +121,9 @@ def _cuts(seen: int, n: int, sizes: list[int]) -> list[tuple[int, int]]:
     return list(pairwise(at))
 
 
-def _keep(path: Path, model: neighbours.NearestNeighbour, rows: list[dict]) -> None:
+def _keep(path: Path, model: neighbours.NearestNeighbour, found: dict[int, np.ndarray]) -> None:
     file = io.BytesIO()
-    np.savez(file, rows=[(r["samples"], r["error"], *r["interval"]) for r in rows], **model.state_dict())
+    np.savez(file, **{str(n): told for n, told in found.items()}, **model.state_dict())
     checkpoints.write_bytes(path, file.getvalue())
 
 

@@ -4,6 +4,7 @@ from ..study import Study
 from . import (
     architecture,
     cifar10,
+    conditional,
     data_size,
     domains,
     faces,
@@ -31,5 +32,6 @@ _LISTED = (
     output_size.STUDY,
     domains.STUDY,
     training_length.STUDY,
+    conditional.STUDY,
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _LISTED}
