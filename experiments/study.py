@@ -24,7 +24,7 @@ from dcgan_lib.checks import choose
 from dcgan_lib.config import OPERATIONAL
 
 from . import scale
-from .measures import Measure, fingerprints
+from .measures import Measure, fingerprints, first_line
 from .rules import Rule
 
 SHEET = 10  # pictures of a variant on a study's sheet
@@ -189,10 +189,6 @@ def run(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = Non
         raise data.NotAvailable(f"{study.name}: {next(iter(left_out.values()))}")
     collect(study, left_out)
     return left_out
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def row(study: Study, variant: Variant, seed: int) -> dict:

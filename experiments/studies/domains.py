@@ -42,6 +42,7 @@ STUDY = Study(
         measures.frechet.set(samples=2_000),
         measures.quality.set(eye="face_attributes"),
         measures.quality.set(eye="efficientnet"),
+        measures.quality.set(eye="digits"),
         measures.walks.set(eye="efficientnet", pairs=20, samples=500),
     ),
     predicts=(
