@@ -160,7 +160,7 @@ def deform(images: np.ndarray, rng: np.random.Generator, **strengths: float) -> 
     grid = np.stack(
         [2 * (columns + moved[..., 1]) / (width - 1) - 1, 2 * (rows + moved[..., 0]) / (height - 1) - 1], -1
     )
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float()  # a copy: images may be read-only
     x = F.grid_sample(x, torch.from_numpy(grid), align_corners=True)
     return x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 

@@ -3,7 +3,8 @@
 As mnist/train_cond_dcgan.py: 50,000 digits and 10,000 held out, minibatches of 128 that feed one network each, L2 of
 2.5e-5, batch norm without gain and bias, 100 epochs at the full rate and 100 in which it falls to 0 (there a step an
 epoch, here a little each minibatch). The other row is a "permutation invariant GAN" of which the paper says no more;
-here two hidden layers of 2,200 units, which have as many parameters (6.8 and 6.6 million).
+here two hidden layers of 2,200 units, which have as many parameters (6.8 and 6.6 million). One that collapses would be
+no control: `statistics` say whether D told all pictures apart, and the sheet of samples shows it.
 
 Asked as there: the error of a nearest neighbour among samples, drawn by the batch's own statistics with uniform labels,
 on the held-out digits. The paper's table says test error, so the test digits are asked, too. Its text says the error is
