@@ -324,6 +324,20 @@ def _near_duplicates(r: Results):
     return words, verdicts.near_duplicates(eye["labelled"] - false, eye["labelled"], recall)
 
 
+def _judging(r: Results):
+    eyes = r["judging_samples"]["measured"]["faces"]["eyes"]
+    faults = ("none", "again", "copied")  # no fault, or one that none of the measures is made to see
+    sees, copies = {}, []
+    for eye, found in eyes.items():
+        seen = [row["measures"]["frechet_distance"]["seen"] for row in found["rows"] if row["fault"] not in faults]
+        sees[eye] = f"{seen.count('worse')} of {len(seen)} by {eye.replace('_', ' ')}"
+        copies += [m["seen"] for row in found["rows"] if row["fault"] == "copied" for m in row["measures"].values()]
+    words = "what a measure sees depends on the network that looks; " + (
+        "none calls a set of copies worse" if "worse" not in copies else "some call a set of copies worse"
+    )
+    return f"faulty sets that the Fréchet distance calls worse: {', '.join(sees.values())}", words
+
+
 FOUND: dict[str, Callable] = {
     "cifar10_84": _cifar(paper.BOMBAY_CIFAR10),
     "svhn_57": _svhn(paper.BOMBAY_SVHN),
@@ -335,5 +349,6 @@ FOUND: dict[str, Callable] = {
     "architecture": _parameters,
     "authors": _authors,
     "scaling": _scaling,
+    "judging_samples": _judging,
     "near_duplicates": _near_duplicates,
 }
