@@ -71,6 +71,8 @@ class Architecture:
         checked(self)
         if not self.widths and not self.dense_units:
             raise ValueError("an architecture without convolutions (no widths) needs dense_units, e.g. 1024")
+        if not self.widths and self.norm == "everywhere":
+            raise ValueError("norm 'everywhere' adds batch norm to convolutions, and there are none (no widths)")
         if self.strides is not None and len(self.strides) != len(self.widths):
             raise ValueError(f"strides must be {len(self.widths)} ones or twos, one for each width, got {self.strides}")
         if self.kernel_size % 2 == 0 and 1 in self.layer_strides:

@@ -302,7 +302,14 @@ def _dedup_options(subs) -> None:
 
 
 def _what_dedup_finds() -> str:
-    """What results/near_duplicates.json says, read without PyTorch (which `results` needs)."""
+    """What results/near_duplicates.json says, read without PyTorch (which `results` needs); "" where it says less."""
+    try:
+        return _found_of_copies()
+    except (KeyError, IndexError):  # a file of another version must not stop every command
+        return ""
+
+
+def _found_of_copies() -> str:
     here = Path(__file__).parent
     places = (folder / "near_duplicates.json" for folder in (here / "_results", here.parent / "results"))
     file = next((place for place in places if place.is_file()), None)

@@ -99,4 +99,4 @@ class TrainConfig:
         falls = self.decay(steps)
         if falls is None or k <= falls[0]:
             return self.learning_rate
-        return self.learning_rate * (steps - k) / (steps - falls[0])
+        return self.learning_rate * max(0, steps - k) / (steps - falls[0])

@@ -33,11 +33,11 @@ CARD = """
 config.json.
 
 ```python
+import torch
 from dcgan_lib import models
 from dcgan_lib.hub import DCGAN
 
-generator = DCGAN.from_pretrained("{{ repository }}").generator
-images = models.sample(generator, models.sample_latent(64, generator.arch, seed=0))  # (64, C, H, W) in [-1, 1]
+{{ call }}
 ```
 
 It draws what its training pictures show, with their biases, and is no source of facts about anybody in them.
@@ -52,7 +52,7 @@ Licence of the pictures: {{ licence }}.
 class DCGAN(
     ModelHubMixin,
     library_name="dcgan_lib",
-    tags=["dcgan", "gan", "unconditional-image-generation"],
+    tags=["dcgan", "gan"],
     repo_url="https://github.com/dcgan-reproduced/dcgan-reproduced",
     paper_url="https://arxiv.org/abs/1511.06434",
     docs_url="https://dcgan-reproduced.github.io/dcgan-reproduced",
@@ -75,7 +75,7 @@ class DCGAN(
         """The card, from what the weights say of themselves; keyword arguments replace a part of it."""
         config, every = self.about.get("config", {}), (self.generator, self.discriminator)
         networks = [network for network in every if network is not None]
-        arch, name = networks[0].arch, config.get("data")
+        arch, name = networks[0].arch, config.get("data") or self.about.get("data")
         steps, batch = self.about.get("step"), config.get("batch_size")
         parts = {
             "title": "DCGAN",
@@ -90,7 +90,19 @@ class DCGAN(
             "repository": "owner/name",
             "licence": CARDS[name].licence if name in CARDS else "see their source",
         }
-        return super().generate_model_card(**parts | kwargs)
+        parts |= kwargs
+        return super().generate_model_card(call=self._call(parts["repository"]), **parts)
+
+    def _call(self, repository: str) -> str:
+        """The lines of Python that a reader of the card begins with."""
+        if self.generator is None:
+            return f'discriminator = DCGAN.from_pretrained("{repository}").discriminator'
+        labels = ", labels=torch.arange(64) % generator.arch.classes" if self.generator.arch.classes else ""
+        return (
+            f'generator = DCGAN.from_pretrained("{repository}").generator\n'
+            "latent = models.sample_latent(64, generator.arch, seed=0)\n"
+            f"images = models.sample(generator, latent{labels})  # (64, C, H, W) in [-1, 1]"
+        )
 
     def push_to_hub(self, repo_id: str, **kwargs) -> str:
         """Upload to owner/name and return its address. Keyword arguments: ModelHubMixin.push_to_hub's."""

@@ -33,6 +33,8 @@ def filters(discriminator: models.Discriminator) -> Tensor:
 def _check_discriminator(network: nn.Module) -> None:
     if not isinstance(network, models.Discriminator):
         raise TypeError(f"expected a Discriminator, got {type(network).__name__}")
+    if not network.arch.widths:
+        raise ValueError("a discriminator without convolutions has no filters and no maps")
 
 
 def _indices(values, what: str, count: int) -> np.ndarray:

@@ -282,13 +282,14 @@ def cost(run, real, rng, *, steps=10, warm=2, batch_size=64) -> dict:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     networks = (trainer.generator, trainer.discriminator)
+    peak = torch.cuda.max_memory_allocated() if on_gpu else None  # before anything else is computed
     return {
         "seconds_a_step": float(np.median(times[warm:])),
         "multiplications_a_step": counter.get_total_flops() // 2,
         "parameters": [models.parameter_count(network) for network in networks],
         "bytes_of_weights": 16 * sum(models.parameter_count(network) for network in networks),
         "bytes_of_activations": kept_for_the_way_back(trainer, batch_size),
-        "peak_memory": torch.cuda.max_memory_allocated() if on_gpu else None,
+        "peak_memory": peak,
         "device": device.device_name(trainer.device),
         "cost_precision": trainer.precision,
     }
@@ -308,9 +309,11 @@ def kept_for_the_way_back(trainer: training.Trainer, batch_size: int) -> int:
 
     z, classes = models.sample_latent(batch_size, generator.arch).to(trainer.device), generator.arch.classes
     labels = torch.arange(batch_size, device=trainer.device) % classes if classes else None
+    discriminator.requires_grad_(False)  # as in G's update
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         logits = discriminator(generator(z, labels), labels)
     del logits  # until here it held all of them, so that no block of memory was used twice
+    discriminator.requires_grad_(True)
     return sum(sizes.values())
 
 

@@ -308,6 +308,8 @@ def fewer_wrong(a: tuple[str, int], b: tuple[str, int], digits: str = "held_out"
         found = []
         for variant, samples in (a, b):
             own = [told_wrong(row, digits, samples) for row in rows if row["variant"] == variant]
+            if any(n != samples for n, _, _ in own):
+                return Verdict(Outcome.UNDECIDED, f"{variant} was not asked with {samples:,} samples")
             found.append([wrong / of for _, wrong, of in own])
         ours, theirs = found
         pairs = zip(ours, theirs, strict=True) if a[0] == b[0] else [(max(ours), min(theirs))]

@@ -33,9 +33,9 @@ def test_events_are_the_lines_of_the_statistics(tmp_path):
         assert [e.step for e in logged] == [row["step"] for row in stats] == [1, 3, 5, 6, 7, 9]
         np.testing.assert_allclose([e.value for e in logged], [row[name] for row in stats], rtol=1e-6)
     images = found.Images("samples")
-    assert [e.step for e in images] == [3, 6, 9]
+    assert [e.step for e in images] == [0, 3, 6, 9]
     with Image.open(run.out / "samples" / "step_0000006.png") as stored:
-        assert (images[1].width, images[1].height) == stored.size
+        assert (images[2].width, images[2].height) == stored.size
 
 
 def test_steps_that_come_again_are_told_once(tmp_path):

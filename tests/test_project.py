@@ -154,6 +154,9 @@ def test_stored_outputs_are_whole_and_current(path):
     assert used == set(about["results"]), "the colophon must name every results file that the notebook loads"
     stderr = ["".join(o.text) for cell in code for o in cell.outputs if o.get("name") == "stderr"]
     assert not any("Traceback" in text or "Error" in text for text in stderr), stderr
+    shown = [json.dumps({k: v for k, v in o.get("data", {}).items() if "image" not in k}) + "".join(o.get("text", ""))
+             for cell in code for o in cell.outputs]  # fmt: skip
+    assert not [text for text in shown if re.search(r"/(tmp|work|home|root)/", text)], "a path of the machine is shown"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

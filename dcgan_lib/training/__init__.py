@@ -21,8 +21,7 @@ from tqdm import tqdm
 from .. import checkpoints, data, device, distributed, models
 from ..architecture import Architecture, architecture
 from ..config import TrainConfig
-from . import streams
-from .board import Board
+from . import board, streams
 from .folder import RunFolder, read_stats, settings_of
 from .interrupts import finish_step_first
 from .minibatches import Minibatches, check_labels
@@ -97,6 +96,8 @@ def train(
     with distributed.group(where), contextlib.ExitStack() as held:
         writer = distributed.rank() == 0
         with distributed.together(where):  # an error in one process ends all, instead of leaving them waiting
+            if config.tensorboard:
+                board.check()
             images = _pictures(config, images)
             arch = architecture(architecture(config.arch), channels=images.channels)
             if config.conditional or arch.classes:
@@ -138,9 +139,12 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     stats = folder.keep_stats_until(done) if writer else []
     sample_every = config.sample_every or max(1, steps // 24)
     watch = Watch(images) if writer else None
-    board = Board(folder.path, done) if writer and config.tensorboard else None
+    events = board.Board(folder.path, done) if writer and config.tensorboard else None
     if done == 0 and writer:
-        folder.save_sheet(trainer.draw_fixed(), 0, trainer.columns)
+        drawn = trainer.draw_fixed()
+        folder.save_sheet(drawn, 0, trainer.columns)
+        if events:
+            events.samples(drawn, 0, trainer.columns)
 
     def save(step: int) -> None:
         """The checkpoint first, then weights to sample from: where only one is written, nothing is lost."""
@@ -153,7 +157,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     saved = logged = time.monotonic()
     quiet = {} if progress else {"disable": True}  # else TQDM_DISABLE decides
     bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
-    closing = contextlib.closing(board) if board else contextlib.nullcontext()
+    closing = contextlib.closing(events) if events else contextlib.nullcontext()
     with bar, closing, finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
         for k in range(done, steps):
             # One step of the paper's section 4. 'alternate' logs a pair of steps, one of each network.
@@ -179,8 +183,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 bar.set_postfix({n: f"{row[n]:.2f}" for n in ("loss_d", "loss_g") if n in row}, refresh=False)
                 if writer:
                     watch.statistics(stats)
-                if board:
-                    board.statistics(stats[-1])
+                if events:
+                    events.statistics(stats[-1])
 
             # The fixed latents' pictures, and weights that the reader asked to keep.
             if writer and (step % sample_every == 0 or step == steps):
@@ -189,8 +193,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 drawn = trainer.draw_fixed()
                 folder.save_sheet(drawn, step, trainer.columns)
                 watch.samples(drawn, step)
-                if board:
-                    board.samples(drawn, step, trainer.columns)
+                if events:
+                    events.samples(drawn, step, trainer.columns)
             if writer and config.keep_every and step % config.keep_every == 0:
                 folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)
 
@@ -371,7 +375,10 @@ def _length(about: dict) -> dict:
 
 def _origin(about: dict, step: int, finished: bool = False) -> dict:
     """What a weights file says of itself."""
-    return {"config": about["config"], "pictures": about["pictures"], "step": step, "finished": finished}
+    named = str(about.get("call", {}).get("data", ""))
+    named = {"data": named if named in data.CARDS else Path(named).name} if named else {}  # a path is the user's own
+    settings = {"config": about["config"], "pictures": about["pictures"], "step": step, "finished": finished}
+    return settings | named
 
 
 def _diverged(step: int, out: Path) -> TrainingDiverged:

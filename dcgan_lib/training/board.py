@@ -9,22 +9,25 @@ from torch import Tensor
 from .. import sheets
 
 
+def check() -> type:
+    """The class that writes events. Raises ImportError, and says what to install, without the package tensorboard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        message = "TensorBoard's log needs the extra: pip install 'dcgan_lib[tensorboard]', or leave tensorboard out"
+        raise ImportError(message) from error
+    return SummaryWriter
+
+
 class Board:
     """Writes what stats.jsonl and samples/ hold as TensorBoard's events, in the folder tensorboard/ of the run.
 
     Events behind `done`, the step that training goes on from, are dropped: these steps come again.
-    Raises ImportError, and says what to install, without the package tensorboard.
+    Raises as `check`.
     """
 
     def __init__(self, run: Path, done: int):
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            message = (
-                "TensorBoard's log needs the extra: pip install 'dcgan_lib[tensorboard]', or leave tensorboard out"
-            )
-            raise ImportError(message) from error
-        self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=done + 1 if done else None)
+        self.writer = check()(str(run / "tensorboard"), purge_step=done + 1 if done else 0)
 
     def statistics(self, row: dict) -> None:
         """A line of stats.jsonl."""

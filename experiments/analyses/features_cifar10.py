@@ -8,11 +8,12 @@ Reads the runs of the studies imagenet32 and cifar10. Every row takes the same w
 number of labels, and what a test set of 1,000 pictures would have said (accuracy against the length of D's training:
 `training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see `experiments.authors`).
 About three hours on two CPU cores; goes on where it was stopped (runs/features_cifar10). `--rows` measures some, and
-takes the others from the results file as they stand there: rows do not depend on each other. Writes
-results/features_cifar10.json.
+takes the others from the results file, where they were measured by the same protocol: rows do not depend on each other.
+Writes results/features_cifar10.json.
 """
 
 import argparse
+import json
 import sys
 
 import numpy as np
@@ -198,7 +199,15 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         "labels": LABELS,
         "usual": USUAL,
     }
-    measured, left_out = (results.load("features_cifar10")["measured"] if only else {"rows": {}}), {}
+    measured, left_out = {"rows": {}}, {}
+    if only:
+        measured = results.load("features_cifar10")["measured"]
+        if measured.get("protocol") != json.loads(json.dumps(about)):
+            raise ValueError(
+                "results/features_cifar10.json was measured by another protocol (settings, pictures or version): run "
+                "python -m experiments features_cifar10 without --rows"
+            )
+        left_out = {name: why for name, why in measured["left_out"].items() if name not in only}
     for name in only or todo:
         network, vectors = todo[name]
         try:
@@ -213,8 +222,8 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         discriminator = checkpoints.load(folder_of(imagenet32.STUDY))[1].to(DEVICE)
         key = about | {"network": todo[MAIN][0](), "short": SHORT}
         measured["ways"] = once(OUT / "ways.json", key, lambda: ways(discriminator, x, y))
-    measured["epochs"] = results.load("training_imagenet32")["measured"]["epochs"]
-    measured |= {"short": SHORT, "left_out": left_out, "class_names": train.class_names}
+        measured["epochs"] = results.load("training_imagenet32")["measured"]["epochs"]
+    measured |= {"protocol": about, "short": SHORT, "left_out": left_out, "class_names": train.class_names}
     accuracy = {name: f"{row['test_accuracy']:.1%}" for name, row in measured["rows"].items()}
     low, high = measured["rows"][MAIN]["interval"]
     kmeans = [f"({n:,}) {accuracy[f'kmeans_{n}']}" for n in CENTROIDS if f"kmeans_{n}" in accuracy]
