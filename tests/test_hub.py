@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dcgan_lib import checkpoints, models
+from dcgan_lib import checkpoints, models, sheets
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
@@ -89,3 +89,29 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "dcgan_lib.hub")
     with pytest.raises(ImportError, match=r"pip install 'dcgan_lib\[hub\]'"):
         import dcgan_lib.hub  # noqa: F401
+
+
+def test_the_card_of_a_run_names_its_pictures_and_their_licence(tmp_path):
+    from dcgan_lib import data, training
+
+    settings = {"arch": "tiny32", "steps": 2, "batch_size": 8, "device": "cpu", "progress": False}
+    card = DCGAN.of(training.train("digits", out=tmp_path / "run", **settings).out).generate_model_card().content
+    assert data.CARDS["digits"].title in card and data.CARDS["digits"].licence in card and "2 steps of 8" in card
+    folder = tmp_path / "private" / "cats"
+    pictures = data.load("digits", image_size=32).images[:16]
+    for i, picture in enumerate(pictures):
+        sheets.save(folder / f"{i}.png", picture.squeeze())
+    card = DCGAN.of(training.train(str(folder), out=tmp_path / "own", **settings).out).generate_model_card().content
+    assert "trained on cats" in card and "private" not in card
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"), [(0, "latent)"), (10, "labels=torch.arange(64) % generator.arch.classes")]
+)
+def test_the_card_s_lines_run(classes, words):
+    network = DCGAN(models.build("tiny32", seed=0, classes=classes)[0].eval())
+    lines = network._call("me/own").splitlines()
+    assert words in lines[-1]
+    names = {"torch": torch, "models": models, "DCGAN": type("", (), {"from_pretrained": lambda name: network})}
+    exec("\n".join(lines), names)
+    assert names["images"].shape == (64, 3, 32, 32)
