@@ -103,7 +103,7 @@ TRAINING = [
         (f"{TRAIN} --set widths={bad}", "widths")
         for bad in ("[]", "[0]", "64", "'[64,\"128\"]'", "{}", "[1.5]", "none")
     ],
-    (f"{TRAIN} --set widths=[{','.join(['4'] * 17)}]", "widths must be a list of whole numbers, 1 to 16"),
+    (f"{TRAIN} --set widths=[{','.join(['4'] * 17)}]", "widths must be a list of whole numbers, 0 to 16"),
     (f"{TRAIN} --set widths={'[' * 20_000}", "widths must be a list"),
     (f"{TRAIN} --set widths=[4,4,4,4,4,4]", "take fewer widths or a larger image_size"),
     *[
