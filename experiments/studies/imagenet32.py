@@ -5,6 +5,14 @@ twice the steps in the same time. The recorded run had 2,400 steps, an hour on t
 on a logarithmic axis to 20,000, for the curve of accuracy against training, BEYOND what a longer run adds. A run that
 starts from earlier weights says so in `start`, and its rows count the pictures that those had seen. Ships the
 discriminator (9 MB).
+
+Where the long training stands: step 5,000 of 20,000, 320,000 pictures, in bfloat16. Where runs/imagenet32 is gone, both
+networks of that step come from the history,
+
+    git show 0c15f5f:experiments/imagenet32_step5000.safetensors > runs/imagenet32_step5000.safetensors
+
+and the run goes on with start="runs/imagenet32_step5000.safetensors", 15,000 steps and STAGES of 5,000 and 15,000: fresh
+moments of Adam, the pictures of both counted. `training_curve` keeps the stages that were judged.
 """
 
 from dcgan_lib import training
