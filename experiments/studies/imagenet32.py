@@ -11,8 +11,8 @@ networks of that step come from the history,
 
     git show 0c15f5f:experiments/imagenet32_step5000.safetensors > runs/imagenet32_step5000.safetensors
 
-and the run goes on with start="runs/imagenet32_step5000.safetensors", 15,000 steps and STAGES of 5,000 and 15,000: fresh
-moments of Adam, the pictures of both counted. `training_curve` keeps the stages that were judged.
+and the run goes on with start="runs/imagenet32_step5000.safetensors", 15,000 steps and STAGES of 5,000 and 15,000:
+fresh moments of Adam, the pictures of both counted. `training_curve` keeps the stages that were judged.
 """
 
 from dcgan_lib import training
