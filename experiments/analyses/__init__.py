@@ -52,7 +52,6 @@ _LISTED = (
         "training_curve",
         "C2: what D's features are worth as its training goes on; two to four minutes a stage",
         fast={"LABELLED": 90, "VALIDATION": 60, "CALIBRATION": 90, "CENTROIDS": 16},
-        not_run="its training goes on",
     ),
     Analysis(
         "features_cifar10",
