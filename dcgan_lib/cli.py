@@ -276,8 +276,8 @@ def _dedup_options(subs) -> None:
         "In --out: a line a pair, with its cluster (pictures that hang together by pairs), both files' names (indices "
         "where there are none: an .npz), the bits in which the hashes differ, and the distance (0: equal; unrelated "
         "pictures: about 1.4).",
-        _what_dedup_finds(),
     )
+    dedup.tail = _what_dedup_finds
     add(dedup, "data", type=named("data"), names="data", help=DATA)
     add(dedup, "--out", required=True, type=path("--out"), help="the list, a .csv")
     add(

@@ -23,10 +23,19 @@ class Mistake(Exception):  # no ValueError, whose words argparse throws away
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, but with mistakes as exceptions, near names, and no abbreviations, which new options would break."""
+    """argparse's, but with mistakes as exceptions, near names, and no abbreviations, which new options would break.
+
+    `tail` makes the end of --help, when that is asked for.
+    """
+
+    tail: Callable[[], str] | None = None
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **{"allow_abbrev": False} | settings)
+
+    def format_help(self) -> str:
+        tail = self.tail() if self.tail else ""
+        return super().format_help() + (f"\n{tail}\n" if tail else "")
 
     def error(self, message: str):
         if found := re.search(r"invalid choice: (.*) \(choose from (.*)\)", message):

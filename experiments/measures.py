@@ -142,7 +142,12 @@ def seen_by(eye: str, images) -> np.ndarray:
 def hidden(digits: torch.Tensor) -> np.ndarray:
     """What the hidden layer of MNIST's judge (`digits_judge`) says of digits (N, 1, 28, 28) in [-1, 1]: (N, 256)."""
     judge, _ = digits_judge("mnist")
-    return np.maximum((digits.flatten(1).numpy() + 1) / 2 @ judge.coefs_[0] + judge.intercepts_[0], 0)
+    return hidden_layer(judge, (digits.flatten(1).numpy() + 1) / 2)
+
+
+def hidden_layer(judge: MLPClassifier, vectors: np.ndarray) -> np.ndarray:
+    """The activations behind a perceptron's first layer: (N, pixels) → (N, units)."""
+    return np.maximum(vectors @ judge.coefs_[0] + judge.intercepts_[0], 0)
 
 
 def seen_once(eye: str, images) -> np.ndarray:
@@ -543,6 +548,16 @@ def walks(run, real, rng, *, eye="face_attributes", pairs=100, steps=10, samples
 def effective_dimension(vectors: np.ndarray) -> float:
     covariance = np.cov(vectors, rowvar=False)
     return float(np.trace(covariance) ** 2 / (covariance**2).sum())
+
+
+# What every study that compares samples begins with.
+SAMPLED = (
+    statistics,
+    spread,
+    frechet.set(samples=2_000),
+    quality.set(eye="face_attributes"),
+    quality.set(eye="efficientnet"),
+)
 
 
 # ---- what D learnt -------------------------------------------------------------------------------------------------

@@ -203,8 +203,7 @@ def smoother(short: str, long: str) -> Rule:
     def rule(rows: Rows) -> Verdict:
         if missing := few(rows, (short, long)):
             return missing
-        steps = {v: [r["walks"]["largest_step"] for r in rows if r["variant"] == v and "walks" in r] for v in
-                 (short, long)}  # fmt: skip
+        steps = {v: values(rows, v, "walks.largest_step") for v in (short, long)}
         if min(map(len, steps.values())) < SEEDS:
             return Verdict(Outcome.UNDECIDED, "a training diverged, and has no walks")
         words = "largest step of a walk: " + ", ".join(

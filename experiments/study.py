@@ -104,6 +104,11 @@ def config_of(study: Study, variant: Variant, seed: int) -> training.TrainConfig
     return small(config) if scale.fast() else config
 
 
+def first_config(study: Study) -> training.TrainConfig:
+    """Of the study's first variant with seed 0: what others read where a study has one training."""
+    return config_of(study, study.variants[0], 0)
+
+
 def small(config: training.TrainConfig) -> training.TrainConfig:
     """A few steps of a narrow network of the same kind."""
     arch = replace(config.arch, widths=tuple(max(4, width // 16) for width in config.arch.widths))

@@ -56,7 +56,7 @@ def of_paper(entry: dict) -> dict:
 def of_ours(record: dict) -> dict:
     """All of one recorded training. `hours` by the median rate of the steps, without measuring and checkpoints."""
     settings, measured = record["settings"], record["measured"]
-    arch = Architecture(**architecture_fields(settings["architecture"]))
+    arch = Architecture.from_dict(settings["architecture"])
     seen = measured["steps"] * settings["batch_size"]
     return {
         "data": f"{record['data']['images']:,} pictures of {record['data']['name']}",
@@ -68,11 +68,6 @@ def of_ours(record: dict) -> dict:
         "hours": seen / measured["images_per_second_median"] / 3600,
         "device": record["device"],
     }
-
-
-def architecture_fields(recorded: dict) -> dict:
-    """A results file's architecture: lists are tuples again."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in recorded.items()}
 
 
 def in_words(count: float) -> str:

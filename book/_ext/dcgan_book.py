@@ -26,8 +26,6 @@ import book_answers
 import book_compute
 from book_answers import OPEN, OUTCOMES, ROOT, Row, results
 
-NETWORKS = ("tutorial64", "imagenet32", "paper64", "keras128")  # of benchmarks/speed.py
-
 
 def number(text: str) -> str:
     """'training_faces measured.epochs .0f' → '30'. Raises KeyError when the file or the path is not there."""
@@ -212,9 +210,10 @@ class ComputeTable(_Generated):
             row = claims[entry["claim"]]
             theirs, ours = book_compute.of_paper(entry), book_compute.of_ours(measured[entry["ours"]])
             names = (f"**{entry['experiment']}**\n\nthe paper", f"ours, {ours['hours']:.1f} hours on {ours['device']}")
-            if file := entry.get("file"):  # of a claim with several files this one's part, in its own words
-                said = measured[file]["claims"].get(row.id, {}).get("ours", row.ours) if row.id == "C1" else row.ours
-                row = dataclasses.replace(row, parts=[p for p in row.parts if p.file == file], ours=said)
+            if file := entry.get("file"):  # of a claim with several files this one's part
+                row = dataclasses.replace(row, parts=[p for p in row.parts if p.file == file])
+                if file == entry["ours"]:  # the training's own file: in its own words
+                    row = dataclasses.replace(row, ours=measured[file]["claims"][row.id]["ours"])
             results_said = (row.theirs, f"{row.ours}\n\n{_badges(row)}")
             for name, side, said in zip(names, (theirs, ours), results_said, strict=True):
                 count = side["multiplications"]

@@ -210,11 +210,12 @@
       return z;
     };
     const show = () => {
-      paint(canvas, net, draw(latent()));
+      const z = latent();
+      paint(canvas, net, draw(z));
       const moved = sliders.map(({ input }, i) => [net.directions[i].name, input.value]).filter(([, v]) => Number(v));
       const text = `picture number ${number.value}` + moved.map(([n, v]) => `, ${n} ${v}`).join("");
       canvas.setAttribute("aria-label", text);
-      const told = leaves(net, latent());
+      const told = leaves(net, z);
       if (warning.textContent !== told) warning.textContent = told;
       canvas.dataset.drawn = String(Number(canvas.dataset.drawn || 0) + 1);
     };

@@ -22,7 +22,7 @@ from .. import checkpoints, data, device, distributed, models
 from ..architecture import Architecture, architecture
 from ..config import TrainConfig
 from . import board, streams
-from .folder import RunFolder, read_stats, settings_of
+from .folder import LENGTH, RunFolder, read_stats, settings_of
 from .interrupts import finish_step_first
 from .minibatches import Minibatches, check_labels
 from .trainer import Trainer
@@ -140,11 +140,17 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     sample_every = config.sample_every or max(1, steps // 24)
     watch = Watch(images) if writer else None
     events = board.Board(folder.path, done) if writer and config.tensorboard else None
-    if done == 0 and writer:
+
+    def draw(step: int) -> torch.Tensor:
+        """The fixed latents' pictures, kept as a sheet and for TensorBoard."""
         drawn = trainer.draw_fixed()
-        folder.save_sheet(drawn, 0, trainer.columns)
+        folder.save_sheet(drawn, step, trainer.columns)
         if events:
-            events.samples(drawn, 0, trainer.columns)
+            events.samples(drawn, step, trainer.columns)
+        return drawn
+
+    if done == 0 and writer:
+        draw(0)
 
     def save(step: int) -> None:
         """The checkpoint first, then weights to sample from: where only one is written, nothing is lost."""
@@ -190,11 +196,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
             if writer and (step % sample_every == 0 or step == steps):
                 if not checkpoints.parameters_finite(trainer.generator):
                     raise _diverged(step, folder.path)
-                drawn = trainer.draw_fixed()
-                folder.save_sheet(drawn, step, trainer.columns)
-                watch.samples(drawn, step)
-                if events:
-                    events.samples(drawn, step, trainer.columns)
+                watch.samples(draw(step), step)
             if writer and config.keep_every and step % config.keep_every == 0:
                 folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)
 
@@ -370,7 +372,7 @@ def _settings(about: dict) -> dict:
 
 
 def _length(about: dict) -> dict:
-    return {k: about[k] for k in ("steps", "stretches", "call", "decay") if k in about}
+    return {k: about[k] for k in LENGTH if k in about}
 
 
 def _origin(about: dict, step: int, finished: bool = False) -> dict:

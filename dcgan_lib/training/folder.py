@@ -27,6 +27,8 @@ except ImportError:  # Windows
 
 # Where the pictures lie, how the arithmetic is spelt and how long it goes on are compared in other ways.
 NOT_COMPARED = (*OPERATIONAL, "arch", "conditional", "out", "data", "limit", "steps", "epochs", "device", "precision")
+# What a checkpoint knows of its run beside the settings: its length, where it was computed, the call, the rate's fall.
+LENGTH = ("steps", "stretches", "call", "decay")
 # What runs that were begun before these settings existed have.
 LATER = {"classes": 0, "unit_range": False, "dense_layers": 1}
 
@@ -115,7 +117,7 @@ class RunFolder:
                 raise ValueError(
                     f"{self.run} is missing beside {self.state.name}: put it back, or choose another folder"
                 )
-            return about["settings"] | {k: about[k] for k in ("steps", "stretches", "call", "decay") if k in about}
+            return about["settings"] | {k: about[k] for k in LENGTH if k in about}
         try:
             there = json.loads(self.run.read_text())
             if not isinstance(there, dict) or not all(isinstance(there[k], dict) for k in ("config", "architecture")):

@@ -24,7 +24,7 @@ from dcgan_lib import checkpoints, data, device, features, models, results
 from .. import authors, scale, verdicts
 from ..measures import fingerprints
 from ..studies import cifar10, imagenet32
-from ..study import config_of, first_line, once
+from ..study import first_config, first_line, once
 
 VERSION = 4  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_cifar10")
@@ -32,7 +32,6 @@ DEVICE = device.pick_device()
 SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
 SEED = 0
 CENTROIDS = (1600, 4800)  # of K-means: both figures are published
-FIRST = 4  # convolutions of the authors' D that can be had
 SMALL = 1_000  # pictures of the test set of a reproduction that reports 84 %
 VALIDATION = 10_000  # of the training pictures
 CALIBRATION = 12_800  # training pictures for batch norm's statistics: a hundred batches
@@ -55,15 +54,6 @@ def pictures():
     rng = np.random.default_rng(SEED)
     order, order_test = rng.permutation(len(train)), rng.permutation(len(test))
     return train.images[order], train.labels[order], test.images[order_test], test.labels[order_test], train, test
-
-
-def folder_of(study):
-    """The folder of a study's only run."""
-    return config_of(study, study.variants[0], 0).out
-
-
-def network_of(study):
-    return config_of(study, study.variants[0], 0).arch
 
 
 def discriminator_vectors(discriminator, flip=False):
@@ -104,9 +94,9 @@ def rows() -> dict:
     K-means gets it too.
     """
     networks = {
-        "random": lambda: models.build(network_of(imagenet32.STUDY), seed=SEED)[1],
-        "cifar10": lambda: checkpoints.load(folder_of(cifar10.STUDY))[1],
-        MAIN: lambda: checkpoints.load(folder_of(imagenet32.STUDY))[1],
+        "random": lambda: models.build(first_config(imagenet32.STUDY).arch, seed=SEED)[1],
+        "cifar10": lambda: checkpoints.load(first_config(cifar10.STUDY).out)[1],
+        MAIN: lambda: checkpoints.load(first_config(imagenet32.STUDY).out)[1],
     }
     out = {"pixels": (str, lambda: pixels)}
     for n in CENTROIDS:
@@ -116,7 +106,8 @@ def rows() -> dict:
             lambda n=n: kmeans_vectors(n, flip=True),
         )
     first = {
-        name: lambda name=name: checkpoints.first_convolutions(networks[name](), FIRST) for name in ("random", MAIN)
+        name: lambda name=name: checkpoints.first_convolutions(networks[name](), authors.FIRST)
+        for name in ("random", MAIN)
     }
     first["authors"] = lambda: authors.discriminator("imagenet", partial=True)
     for name, network in (networks | {f"{name}_four": network for name, network in first.items()}).items():
@@ -219,7 +210,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
             OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), train, (x_test, y_test))
         )
     if not only or MAIN in only:
-        discriminator = checkpoints.load(folder_of(imagenet32.STUDY))[1].to(DEVICE)
+        discriminator = checkpoints.load(first_config(imagenet32.STUDY).out)[1].to(DEVICE)
         key = about | {"network": todo[MAIN][0](), "short": SHORT}
         measured["ways"] = once(OUT / "ways.json", key, lambda: ways(discriminator, x, y))
         measured["epochs"] = results.load("training_imagenet32")["measured"]["epochs"]

@@ -22,7 +22,7 @@ from dcgan_lib.features import supervised
 from .. import authors, scale, verdicts
 from ..measures import fingerprints
 from ..studies import imagenet32, svhn
-from ..study import config_of, once
+from ..study import first_config, once
 
 VERSION = 2  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_svhn")
@@ -60,8 +60,8 @@ def rows() -> dict:
     """Name → what turns the parts into features, and what names the network, if there is one."""
     networks = {
         "random": models.build("svhn32", seed=SEED)[1],
-        "ours": checkpoints.load(config_of(svhn.STUDY, svhn.STUDY.variants[0], 0).out)[1],
-        "tinyimagenet": checkpoints.load(config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).out)[1],
+        "ours": checkpoints.load(first_config(svhn.STUDY).out)[1],
+        "tinyimagenet": checkpoints.load(first_config(imagenet32.STUDY).out)[1],
     }
     with contextlib.suppress(data.NotAvailable):
         networks["authors"] = authors.discriminator("svhn")
@@ -150,7 +150,7 @@ def main() -> dict[str, str]:
         measured["rows"][name] = row | {"draws": draws(name)}
     key = about | {"trials": TRIALS, "retrained": RETRAINED}
     if "authors" not in measured["rows"]:
-        measured["left_out"] = {"authors": f"DCGAN_AUTHORS is not set: {authors.HOW}"}
+        measured["left_out"] = {"authors": authors.LACKING}
     measured["supervised"] = search = once(OUT / "supervised.json", key, lambda: control(parts))
 
     where = (

@@ -28,6 +28,8 @@ from tqdm import tqdm
 
 from dcgan_lib import checkpoints, data, device, features, metrics, models, results
 
+from ..measures import flat, hidden_layer
+
 SEED = 31
 POOL = 1_500  # reference samples, and as many right ones
 N = 120  # in a set that is judged
@@ -232,7 +234,7 @@ def digits() -> dict:
     judge.fit(flat(images[parts[0]]), labels[parts[0]])
 
     def look(pictures: np.ndarray) -> np.ndarray:
-        return np.maximum(flat(pictures) @ judge.coefs_[0] + judge.intercepts_[0], 0).astype(np.float32)
+        return hidden_layer(judge, flat(pictures)).astype(np.float32)
 
     reference, right = (look(images[part]) for part in parts[1:])
     rng = np.random.default_rng(SEED)
@@ -248,10 +250,6 @@ def digits() -> dict:
         "rows": judged(reference[:N], right[:N], sets, right[N:]),
         "samples": needed(reference, right, right[modes > 0]),
     }
-
-
-def flat(pictures: np.ndarray) -> np.ndarray:
-    return pictures.reshape(len(pictures), -1).astype(np.float32) / 255
 
 
 def main() -> dict[str, str]:

@@ -18,7 +18,7 @@ from dcgan_lib import checkpoints, data, device, models, results, training
 
 from .. import measures, scale, verdicts
 from ..studies import STUDIES
-from ..study import config_of, pictures
+from ..study import first_config, pictures
 
 NAMES = ("faces", "scenes", "mnist", "svhn")  # a study each; its name is that of the weights
 SAMPLES = 5_000
@@ -37,7 +37,7 @@ def generator(name: str, run: Path) -> models.Generator:
 def row(name: str) -> tuple[dict, data.ImageSet]:
     """What C1's rule reads of one generator, and the pictures that it was trained on. Raises NotAvailable."""
     study = STUDIES[name]
-    config = config_of(study, study.variants[0], SEED)
+    config = first_config(study)
     network, real = generator(name, config.out), pictures(study, config)
     run = training.Run(network, None, [], Path(config.out))
     found = measures.frechet.set(samples=SAMPLES)(run, real, np.random.default_rng(SEED))
@@ -62,7 +62,7 @@ def main() -> dict[str, str]:
             rows[name], real = row(name)
             sets.append(real)
         except data.NotAvailable as error:
-            left_out[name] = str(error).splitlines()[0]
+            left_out[name] = measures.first_line(error)
     if not rows:
         raise data.NotAvailable(f"shipped_generators: {next(iter(left_out.values()))}")
     results.record(

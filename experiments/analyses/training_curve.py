@@ -26,7 +26,7 @@ from dcgan_lib import checkpoints, data, device, features, models, results, trai
 from .. import authors, scale
 from ..measures import fingerprints
 from ..studies import imagenet32
-from ..study import config_of, first_line, once, seen, stages_of
+from ..study import first_config, first_line, once, seen, stages_of
 
 VERSION = 1  # of the code below: rows of another are measured anew
 OUT = scale.runs("training_curve")
@@ -36,13 +36,12 @@ CENTROIDS = 1600
 GRID = (3e-5, 1e-4, 3e-4)  # of C; goes on beyond the largest while that is the best
 KMEANS_GRID = (3e-4, 1e-3, 3e-3)
 SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
-FIRST = 4  # convolutions of the authors' D that can be had
 LAST = 3  # doublings, over which the gain is estimated
 
 
 def stages() -> list:
     """Files of the weights that the study kept, from the earliest."""
-    folder = training.RunFolder(config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).out)
+    folder = training.RunFolder(first_config(imagenet32.STUDY).out)
     kept = [folder.kept(step) for step in stages_of(imagenet32.STUDY)]
     return [path for path in kept if path.exists()]
 
@@ -65,9 +64,9 @@ def of_network(discriminator: models.Discriminator, x: np.ndarray, y: np.ndarray
     discriminator.to(device.pick_device())
     vectors = features.discriminator_features(discriminator, x, calibrate_on=x[:CALIBRATION], precision="auto")
     row = judge(vectors, y, GRID)
-    if len(discriminator.arch.widths) <= FIRST:
+    if len(discriminator.arch.widths) <= authors.FIRST:
         return row
-    first = 16 * sum(discriminator.arch.widths[:FIRST])  # the vector goes convolution by convolution, 4x4 each
+    first = 16 * sum(discriminator.arch.widths[: authors.FIRST])  # the vector goes convolution by convolution, 4x4 each
     return row | {"first_four": judge(np.ascontiguousarray(vectors[:, :first]), y, GRID)}
 
 
@@ -116,9 +115,7 @@ def main() -> dict[str, str]:
     """Returns {line: why it was left out}."""
     OUT.mkdir(parents=True, exist_ok=True)
     train = data.load("cifar10")
-    order = np.random.default_rng(SEED).permutation(
-        len(train)
-    )  # as `features.evaluate` has it: the same validation part
+    order = np.random.default_rng(SEED).permutation(len(train))  # as `features.evaluate`: the same validation part
     order = np.concatenate([order[:LABELLED], order[-VALIDATION:]])
     x, y = train.images[order], train.labels[order]
     protocol = {
@@ -132,7 +129,7 @@ def main() -> dict[str, str]:
         "seed": SEED,
         "pictures": fingerprints(train),
     }
-    arch = config_of(imagenet32.STUDY, imagenet32.STUDY.variants[0], 0).arch
+    arch = first_config(imagenet32.STUDY).arch
     if not stages():
         raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
     ways = {

@@ -71,11 +71,7 @@ STUDY = Study(
     (Variant("base", note="the paper's guidelines, all of them"), *GUIDELINES, *KEEP, *LEAVE, TOO_HIGH),
     seeds=(0, 1, 2),
     measures=(
-        measures.statistics,
-        measures.spread,
-        measures.frechet.set(samples=2_000),
-        measures.quality.set(eye="face_attributes"),
-        measures.quality.set(eye="efficientnet"),
+        *measures.SAMPLED,
         measures.d_worth.set(labelled_set="celeba", attribute="Smiling"),
     ),
     predicts=(

@@ -7,12 +7,12 @@ minutes on two CPU cores; the weights stay in runs/cifar10.
 from dcgan_lib import training
 
 from .. import measures
-from ..study import Study, Variant, config_of, film, measured_of
+from ..study import Study, Variant, film, first_config, measured_of
 
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_cifar10.json has it."""
-    config = config_of(study, study.variants[0], 0)
+    config = first_config(study)
     frames = film(config.out, study.file, config.arch.image_size, (0, 1, 2, 4, 8, -1))
     return measured_of(rows[0]) | {"film_steps": frames}, {}
 

@@ -36,11 +36,7 @@ STUDY = Study(
     tuple(Variant(f"{name}_{n or 'all'}", {"data": name, "limit": n}) for name in SETS for n in SIZES),
     seeds=(0, 1, 2),
     measures=(
-        measures.statistics,
-        measures.spread,
-        measures.frechet.set(samples=2_000),
-        measures.quality.set(eye="face_attributes"),
-        measures.quality.set(eye="efficientnet"),
+        *measures.SAMPLED,
         measures.memorised,
         measures.d_worth.set(labelled_set="cifar10"),
     ),

@@ -37,11 +37,7 @@ STUDY = Study(
     ),
     seeds=(0, 1, 2),
     measures=(
-        measures.statistics,
-        measures.spread,
-        measures.frechet.set(samples=2_000),
-        measures.quality.set(eye="face_attributes"),
-        measures.quality.set(eye="efficientnet"),
+        *measures.SAMPLED,
         measures.quality.set(eye="digits"),
         measures.walks.set(eye="efficientnet", pairs=20, samples=500),
     ),

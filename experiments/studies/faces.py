@@ -13,7 +13,7 @@ import numpy as np
 from dcgan_lib import checkpoints, data, training
 
 from .. import measures, rules, scale
-from ..study import Study, Variant, config_of, film, measured_of, ship
+from ..study import Study, Variant, film, first_config, measured_of, ship
 
 FACES, HELD_OUT = (240, 60) if scale.fast() else (9_000, 1_000)
 STAGES = (1_000, 2_000, 3_000, 4_000, 5_000, 6_000)
@@ -26,7 +26,7 @@ def first_faces(config: training.TrainConfig) -> data.ImageSet:
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_faces.json has it; ships the best stage."""
-    config = config_of(study, study.variants[0], 0)
+    config = first_config(study)
     measured = measured_of(rows[0])
     best = min(measured["stages"], key=lambda stage: stage["frechet"])
     source = training.RunFolder(config.out).kept(best["step"])

@@ -18,7 +18,7 @@ fresh moments of Adam, the pictures of both counted. `training_curve` keeps the 
 from dcgan_lib import training
 
 from .. import measures
-from ..study import Study, Variant, config_of, film, measured_of, ship, stages_of
+from ..study import Study, Variant, film, first_config, measured_of, ship, stages_of
 
 STAGES = (40, 80, 160, 320, 640, 1_250, 2_500, 5_000, 10_000, 20_000)
 BEYOND: tuple[int, ...] = ()
@@ -26,7 +26,7 @@ BEYOND: tuple[int, ...] = ()
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_imagenet32.json has it."""
-    config = config_of(study, study.variants[0], 0)
+    config = first_config(study)
     measured = measured_of(rows[0]) | {
         "stages": stages_of(study),
         "film_steps": film(config.out, study.file, config.arch.image_size, (0, 1, 2, 4, 8, -1)),

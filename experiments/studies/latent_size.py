@@ -21,11 +21,7 @@ STUDY = Study(
     tuple(Variant(f"latent_{n}", arch={"latent_dim": n}) for n in (10, 20, 100, 500, 1000)),
     seeds=(0, 1, 2),
     measures=(
-        measures.statistics,
-        measures.spread,
-        measures.frechet.set(samples=2_000),
-        measures.quality.set(eye="face_attributes"),
-        measures.quality.set(eye="efficientnet"),
+        *measures.SAMPLED,
         measures.walks,
         measures.d_worth.set(labelled_set="celeba", attribute="Smiling"),
     ),

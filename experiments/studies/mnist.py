@@ -9,7 +9,7 @@ from dcgan_lib import training
 from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
-from ..study import Study, Variant, config_of, film, measured_of, ship
+from ..study import Study, Variant, config_of, film, first_config, measured_of, ship
 
 OF_ALL = ("judge_accuracy", "real", "real_spread", "samples")  # the same for both schedules
 FILMS = {"simultaneous": "training_mnist", "alternate": "training_mnist_alternate"}
@@ -34,7 +34,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
             "verdict": str(rules.stable()(rows)),
         }
     }
-    ship("mnist", config_of(study, study.variants[0], 0), study.file)
+    ship("mnist", first_config(study), study.file)
     return measured, claims
 
 

@@ -9,12 +9,12 @@ from dcgan_lib import data, training
 from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
-from ..study import Study, Variant, config_of, film, measured_of, pictures, ship
+from ..study import Study, Variant, film, first_config, measured_of, pictures, ship
 
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_scenes.json has it."""
-    config = config_of(study, study.variants[0], 0)
+    config = first_config(study)
     real: data.ImageSet = pictures(study, config)
     measured = measured_of(rows[0])
     frames = (0, 1, 2, 4, 8, 16, -1)

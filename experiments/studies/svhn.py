@@ -12,7 +12,7 @@ import numpy as np
 from dcgan_lib import data, features, training
 
 from .. import measures
-from ..study import Study, Variant, config_of, film, measured_of, ship
+from ..study import Study, Variant, film, first_config, measured_of, ship
 
 
 def parts():
@@ -28,7 +28,7 @@ def unlabelled(config: training.TrainConfig) -> data.ImageSet:
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_svhn.json has it."""
-    config = config_of(study, study.variants[0], 0)
+    config = first_config(study)
     frames = film(config.out, study.file, config.arch.image_size, (0, 1, 2, 4, 8, -1))
     ship("svhn", config, study.file, parts=("discriminator",))
     return {"part": parts()[1]} | measured_of(rows[0]) | {"film_steps": frames}, {}
