@@ -21,13 +21,14 @@ import torch
 from sklearn.neural_network import MLPClassifier
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, neighbours, training
 
 from .analyses import nearest_digits as nearest
 
 LINES = 300  # of a run's statistics that go into results/
-FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60}
+FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60, "per_class": 5}
 MISSING = (ImportError, data.NotAvailable)  # what an optional measure may lack
 MEASURES: dict[str, Measure] = {}
 
@@ -472,17 +473,47 @@ def quality(run, real, rng, *, eye="efficientnet", samples=1_000, k_precision=3,
     }
 
 
+def kept_weights(out: str | Path) -> list[Path]:
+    """The files that a run kept, first step first."""
+    return sorted((Path(out) / "kept").glob("step_*.safetensors"))
+
+
 @measure(version=1, depends=_eye)
 def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     """The distance and the spread at every step whose weights were kept, from the same latents."""
     vectors = seen_by(eye, real.images)
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
-    for path in sorted((Path(run.out) / "kept").glob("step_*.safetensors")):
+    for path in kept_weights(run.out):
         images = models.sample(checkpoints.load(path)[0], z)
         distance = metrics.frechet_distance(seen_by(eye, images), vectors)
         rows.append({"step": int(path.stem.split("_")[1]), "frechet": distance, "spread": metrics.spread(images)})
     return {"stages": rows}
+
+
+@measure(version=1, depends=_both_splits)
+def few_labels(run, real, rng, *, labelled_set="svhn", per_class=100, draws=5) -> dict:
+    """D's validation error with few labels, by the SVHN protocol, at every step whose weights were kept."""
+    parts, _ = features.svhn_parts(data.load(labelled_set), data.load(labelled_set, split="test"))
+    return {"stages": few_labels_curve(run.out, parts, per_class, draws, seed_of(rng))}
+
+
+def few_labels_curve(
+    out: str | Path, parts: dict[str, features.Part], per_class: int, draws: int, seed: int
+) -> list[dict]:
+    """Of the D that a run kept at each step: the lowest mean validation error of `features.RELEASED_C`, and its C."""
+    rows = []
+    for path in tqdm(kept_weights(out), "stages", delay=2):
+        discriminator = checkpoints.load(path)[1].to(device.pick_device())
+        pool, validation = (
+            (features.discriminator_features(discriminator, p.images, parts["pool"].images, precision="auto"), p.labels)
+            for p in (parts["pool"], parts["validation"])
+        )
+        # The last pair would be the test's, which has no place in a choice.
+        found = features.few_labels(pool, validation, validation, per_class, draws=(draws, 1), seed=seed)["validation"]
+        C = min(found, key=found.get)
+        rows.append({"step": int(path.stem.split("_")[1]), "validation_error": found[C], "C": C})
+    return rows
 
 
 def _eye_and_set(settings: dict) -> dict:

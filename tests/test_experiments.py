@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
 
-from dcgan_lib import checkpoints, data, metrics, models, results, training
+from dcgan_lib import checkpoints, data, features, metrics, models, results, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
 from experiments import measures, rejudge, rules, scale
 from experiments import study as studies
 from experiments.analyses import ANALYSES, nearest_digits
 from experiments.measures import Measure
-from experiments.studies import STUDIES
+from experiments.studies import STUDIES, svhn
 from experiments.study import Prediction, Study, Variant
 from experiments.verdicts import CONTROLS, Outcome
 
@@ -735,6 +736,38 @@ def test_predictions_are_judged_in_the_results_file():
     studies.run(study)
     found = results.load("two")
     assert found["measured"]["predictions"][0]["verdict"] == "undecided" == found["claims"]["C1"]["verdict"]
+
+
+# ---- few labels at each step -----------------------------------------------------------------------------------------
+
+
+def test_the_curve_of_few_labels_is_the_protocol_at_each_step(tmp_path):
+    images = data.load("digits", image_size=32)
+    cuts = {"pool": slice(0, 300), "validation": slice(300, 500)}
+    parts = {k: features.Part(images.images[c], images.labels[c], np.arange(len(images))[c]) for k, c in cuts.items()}
+    networks = {step: models.build(TINY, seed=step) for step in (2, 4)}
+    for step, (generator, discriminator) in networks.items():
+        checkpoints.save(training.RunFolder(tmp_path).kept(step), generator, discriminator, {})
+    rows = measures.few_labels_curve(tmp_path, parts, 5, 3, 7)
+    assert [row["step"] for row in rows] == [2, 4]
+    for row in rows:
+        D = networks[row["step"]][1]
+        X, V = (features.discriminator_features(D, p.images, parts["pool"].images) for p in parts.values())
+        errors = {}
+        for C in features.RELEASED_C:
+            drawn = [features.draw_labels(parts["pool"].labels, 5, 7 + i) for i in range(3)]
+            fits = [LinearSVC(C=C, intercept_scaling=1e3).fit(X[r], parts["pool"].labels[r]) for r in drawn]
+            errors[C] = np.mean([1 - fit.score(V, parts["validation"].labels) for fit in fits])
+        assert row["validation_error"] == pytest.approx(min(errors.values()), abs=0.02)
+        assert row["validation_error"] == pytest.approx(errors[row["C"]], abs=0.02)
+    assert rows[0]["validation_error"] != rows[1]["validation_error"]
+
+
+def test_the_best_stage_of_svhn_has_the_lowest_validation_error():
+    stages = [{"step": s, "validation_error": e} for s, e in ((1, 0.4), (2, 0.3), (4, 0.3), (8, 0.35))]
+    assert svhn.best({"stages": stages})["step"] == 2
+    with pytest.raises(data.NotAvailable, match=r"runs/svhn: run `python -m experiments svhn` first"):
+        svhn.chosen()
 
 
 # ---- C1 of the generators that ship ----------------------------------------------------------------------------------

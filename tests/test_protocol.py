@@ -196,6 +196,9 @@ def test_the_supervised_control_learns_and_its_search_is_recorded():
     rows = supervised.random_search("tiny32", quick, rest, trials=3, seed=0, progress=False, device="cpu")
     errors = [row["validation_error"] for row in rows]
     assert len(rows) == 3 and errors == sorted(errors) and len({row["seed"] for row in rows}) == 3
+    settings = supervised.search_settings(3, seed=0)
+    assert settings == supervised.search_settings(5, seed=0)[:3] and len(set(settings)) == 3
+    assert {row["seed"]: supervised.Settings(**row["settings"]) for row in rows} == dict(enumerate(settings))
     best = supervised.Settings(**rows[0]["settings"])
     network = supervised.train_classifier("tiny32", *quick, best, rows[0]["seed"], device="cpu")
     assert (supervised.predict(network, rest[0]) != rest[1]).mean() == pytest.approx(errors[0], abs=0.02)

@@ -117,15 +117,24 @@ def deep_features(network: Classifier, images: np.ndarray | Tensor, batch_size: 
     return np.concatenate([m[len(network.arch.widths) - 1].mean((2, 3)).float().cpu().numpy() for m in maps])
 
 
+def search_settings(trials: int, seed: int = 0) -> list[Settings]:
+    """What a random search tries: Settings() first, then random ones. A longer search begins with a shorter one's."""
+    rng = np.random.default_rng(seed)
+    return [Settings(), *(random_settings(rng) for _ in range(trials - 1))]
+
+
+def trial(arch, train, validation, settings: Settings, seed: int = 0, **run) -> dict:
+    """One network trained on `train`, (images, labels): its settings, seed and `validation_error` from 0 to 1."""
+    network = train_classifier(arch, *train, settings, seed, **run)
+    error = float((predict(network, validation[0]) != validation[1]).mean())
+    return {"settings": asdict(settings), "seed": seed, "validation_error": error}
+
+
 def random_search(arch, train, validation, trials: int, seed: int = 0, progress: bool = True, **run) -> list[dict]:
     """Train `trials` networks on `train`, (images, labels), one with Settings() and the others with random settings.
 
     Rows of settings, seed and `validation_error`, the best first; those that diverge sink.
     """
-    rng, rows = np.random.default_rng(seed), []
-    chosen = [Settings(), *(random_settings(rng) for _ in range(trials - 1))]
-    for i, settings in enumerate(tqdm(chosen, "random search", delay=2, **({} if progress else {"disable": True}))):
-        network = train_classifier(arch, *train, settings, seed + i, **run)
-        error = float((predict(network, validation[0]) != validation[1]).mean())
-        rows.append({"settings": asdict(settings), "seed": seed + i, "validation_error": error})
+    bar = tqdm(search_settings(trials, seed), "random search", delay=2, **({} if progress else {"disable": True}))
+    rows = [trial(arch, train, validation, settings, seed + i, **run) for i, settings in enumerate(bar)]
     return sorted(rows, key=lambda row: row["validation_error"])

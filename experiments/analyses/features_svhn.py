@@ -6,23 +6,29 @@ Reads the runs of the studies svhn and imagenet32. For the authors' row set DCGA
 Newmu/dcgan_code; without it that row is left out, and the results file says so. Each row: 100 labels a class drawn from
 the pool, C by the mean validation error of 10 draws, test error over 100 draws (the baselines: 5 and 30). With all of
 SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run had 8,219 of the 99,289 pictures (see
-`features.svhn_parts`), and its errors are not the paper's. A quarter of an hour on two CPU cores; goes on where it was
-stopped. Writes results/features_svhn.json.
+`features.svhn_parts`), and its errors are not the paper's. For the two D of ours also the validation error at each
+step that was kept: what longer training gives, and what other pictures do, one at a time.
+
+Half an hour on two CPU cores, most of it the random search of the control; goes on where it was stopped. Writes
+results/features_svhn.json.
 """
 
 import contextlib
+import functools
+from dataclasses import asdict
 
 import numpy as np
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
 
-from dcgan_lib import checkpoints, data, device, features, models, results
+from dcgan_lib import checkpoints, data, device, features, models, paper, results
 from dcgan_lib.features import supervised
 
 from .. import authors, scale, verdicts
-from ..measures import fingerprints
+from ..measures import few_labels_curve, fingerprints, kept_weights
 from ..studies import imagenet32, svhn
-from ..study import first_config, once
+from ..study import file_digest, first_config, once
 
 VERSION = 2  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_svhn")
@@ -33,7 +39,8 @@ LABELS = (10, 20, 50, 100, 200)
 CANDIDATES = {"pixels": (1e-5, 1e-4, 1e-3, 1e-2), "kmeans_1600": (1e-4, 1e-3, 1e-2, 1e-1)}  # others: as released
 CENTROIDS = 1600  # of K-means
 DRAWS = {"released": (10, 100), "baselines": (5, 30), "curve": (1, 20)}  # that choose C, that the error is a mean of
-TRIALS = 12  # of the random search; the paper: 64
+STAGE_DRAWS = 5  # of labels, for the validation error at each kept step
+TRIALS = paper.SVHN_TRIALS  # of the random search: 64
 RETRAINED = 5  # label draws on which the best settings are trained again
 
 
@@ -60,8 +67,8 @@ def rows() -> dict:
     """Name → what turns the parts into features, and what names the network, if there is one."""
     networks = {
         "random": models.build("svhn32", seed=SEED)[1],
-        "ours": checkpoints.load(first_config(svhn.STUDY).out)[1],
-        "tinyimagenet": checkpoints.load(first_config(imagenet32.STUDY).out)[1],
+        "ours": svhn.chosen(),
+        "tinyimagenet": imagenet32.latest(),
     }
     with contextlib.suppress(data.NotAvailable):
         networks["authors"] = authors.discriminator("svhn")
@@ -97,15 +104,23 @@ def judge(name, vectors, parts) -> dict:
     return row
 
 
-def control(parts) -> dict:
-    """C4: the network of C3 trained on the 1,000 labels alone, best of a random search on the validation pictures."""
+def control(parts, key: dict) -> dict:
+    """C4: the network of C3 trained on the 1,000 labels alone, best of a random search on the validation pictures.
+
+    `key` says what a trial depends on besides its settings.
+    """
     pool, validation, test = (parts[k] for k in ("pool", "validation", "test"))
 
     def drawn(seed):
         rows = features.draw_labels(pool.labels, PER_CLASS, seed)
         return pool.images[rows], pool.labels[rows]
 
-    trials = supervised.random_search("svhn32", drawn(SEED), (validation.images, validation.labels), TRIALS, SEED)
+    trials = []
+    for i, settings in enumerate(tqdm(supervised.search_settings(TRIALS, SEED), "random search")):
+        train, rest = drawn(SEED), (validation.images, validation.labels)
+        one = functools.partial(supervised.trial, "svhn32", train, rest, settings, SEED + i)
+        trials.append(once(OUT / "trials" / f"{i}.json", key | {"trial": i} | asdict(settings), one))
+    trials.sort(key=lambda row: row["validation_error"])
     best = supervised.Settings(**trials[0]["settings"])
     errors, correct = [], []
     for i in range(RETRAINED):
@@ -151,7 +166,14 @@ def main() -> dict[str, str]:
     key = about | {"trials": TRIALS, "retrained": RETRAINED}
     if "authors" not in measured["rows"]:
         measured["left_out"] = {"authors": authors.LACKING}
-    measured["supervised"] = search = once(OUT / "supervised.json", key, lambda: control(parts))
+    measured["supervised"] = search = once(OUT / "supervised.json", key, lambda: control(parts, about))
+    measured["curves"] = {}
+    for name, study in (("ours", svhn.STUDY), ("tinyimagenet", imagenet32.STUDY)):
+        config = first_config(study)
+        kept = [file_digest(path) for path in kept_weights(config.out)]
+        curve = functools.partial(few_labels_curve, config.out, parts, PER_CLASS, STAGE_DRAWS, SEED)
+        found = once(OUT / f"curve_{name}.json", about | {"kept": kept, "draws": STAGE_DRAWS}, curve)
+        measured["curves"][name] = [row | {"pictures": row["step"] * config.batch_size} for row in found]
 
     where = (
         "" if measured["full"] else f" On {len(train) + len(test):,} pictures, a part of SVHN: not the paper's test."

@@ -15,13 +15,21 @@ and the run goes on with start="runs/imagenet32_step5000.safetensors", 15,000 st
 fresh moments of Adam, the pictures of both counted. `training_curve` keeps the stages that were judged.
 """
 
-from dcgan_lib import training
+from dcgan_lib import checkpoints, data, models, training
 
 from .. import measures
 from ..study import Study, Variant, film, first_config, measured_of, ship, stages_of
 
 STAGES = (40, 80, 160, 320, 640, 1_250, 2_500, 5_000, 10_000, 20_000)
 BEYOND: tuple[int, ...] = ()
+
+
+def latest() -> models.Discriminator:
+    """D at the last stage that the training has reached. Raises NotAvailable where it was not begun."""
+    kept = measures.kept_weights(first_config(STUDY).out)
+    if not kept:
+        raise data.NotAvailable("no stage of the long training is there: run `python -m experiments imagenet32` first")
+    return checkpoints.load(kept[-1])[1]
 
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
