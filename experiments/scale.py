@@ -16,7 +16,18 @@ from dcgan_lib import checkpoints, data
 from dcgan_lib.notebook import scale
 
 STEPS, BATCH, PICTURES, LABELLED_TEST = 6, 16, 360, 120
-COLOUR = ("cifar10", "svhn", "tinyimagenet", "scenes", "lfw", "anime", "fusions", "natural32", "lsun_bedroom")
+COLOUR = (
+    "cifar10",
+    "svhn",
+    "tinyimagenet",
+    "scenes",
+    "scenes_all",
+    "lfw",
+    "anime",
+    "fusions",
+    "natural32",
+    "lsun_bedroom",
+)
 
 
 def fast() -> bool:

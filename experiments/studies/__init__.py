@@ -26,6 +26,7 @@ _LISTED = (
     faces.STUDY,
     scenes.STUDY,
     scenes.LSUN,
+    scenes.STREETS,
     architecture.STUDY,
     data_size.STUDY,
     latent_size.STUDY,
