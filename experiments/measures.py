@@ -501,8 +501,11 @@ def few_labels(run, real, rng, *, labelled_set="svhn", per_class=100, draws=5) -
 def few_labels_curve(
     out: str | Path, parts: dict[str, features.Part], per_class: int, draws: int, seed: int
 ) -> list[dict]:
-    """Of the D that a run kept at each step: the lowest mean validation error of `features.RELEASED_C`, and its C."""
-    rows = []
+    """Of the D that a run kept at each step: the lowest mean validation error of `features.RELEASED_C`, and its C.
+
+    `interval` is Wilson's over the validation pictures, as if each were asked once.
+    """
+    rows, asked = [], len(parts["validation"].labels)
     for path in tqdm(kept_weights(out), "stages", delay=2):
         discriminator = checkpoints.load(path)[1].to(device.pick_device())
         pool, validation = (
@@ -512,7 +515,8 @@ def few_labels_curve(
         # The last pair would be the test's, which has no place in a choice.
         found = features.few_labels(pool, validation, validation, per_class, draws=(draws, 1), seed=seed)["validation"]
         C = min(found, key=found.get)
-        rows.append({"step": int(path.stem.split("_")[1]), "validation_error": found[C], "C": C})
+        interval = list(features.proportion_interval(round(found[C] * asked), asked))
+        rows.append({"step": int(path.stem.split("_")[1]), "validation_error": found[C], "interval": interval, "C": C})
     return rows
 
 

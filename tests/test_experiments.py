@@ -760,6 +760,7 @@ def test_the_curve_of_few_labels_is_the_protocol_at_each_step(tmp_path):
             errors[C] = np.mean([1 - fit.score(V, parts["validation"].labels) for fit in fits])
         assert row["validation_error"] == pytest.approx(min(errors.values()), abs=0.01)
         assert row["validation_error"] == pytest.approx(errors[row["C"]], abs=0.01)
+        assert row["interval"][0] < row["validation_error"] < row["interval"][1] < row["validation_error"] + 0.1
     assert rows[0]["validation_error"] != rows[1]["validation_error"]
 
 
