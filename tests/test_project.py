@@ -14,6 +14,8 @@ import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from dcgan_lib import notebook, paper, results
 from experiments.analyses import ANALYSES
@@ -262,6 +264,18 @@ def test_package_carries_what_notebooks_need(tmp_path):
     for folder in ("weights", "lab"):
         for path in (ROOT / "dcgan_lib" / folder).rglob("*.*"):
             assert str(path.relative_to(ROOT)) in names
+
+
+def test_colabs_versions_stay_on_colab():
+    """The one install cell changes nothing that is there: each of Colab's versions lies in the package's range."""
+    lines = [line for line in (ROOT / "tests" / "colab.txt").read_text().splitlines() if not line.startswith("#")]
+    there = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["hub"]]
+    for requirement in needed:
+        version = there[canonicalize_name(requirement.name)]
+        assert version in requirement.specifier, f"Colab has {requirement.name} {version}, we ask for {requirement}"
+    assert "3.13" in SpecifierSet(project["requires-python"]) and len(there) > len(needed)
 
 
 def test_record_and_load(tmp_path, monkeypatch):
