@@ -243,6 +243,28 @@ def test_shards_part_the_work(n):
         studies.chosen(study, shard=(n, n))
 
 
+def test_a_variant_may_have_seeds_of_its_own():
+    """More of them for the base line: they are run, sharded, missed and recorded as the others."""
+    calls = []
+    study = two(counted(calls), seeds=(0, 1))
+    study = replace(study, variants=(replace(study.variants[0], seeds=(0, 1, 2)), study.variants[1]))
+    every = [(v.name, seed) for v, seed in studies.chosen(study)]
+    assert every == [("fast", 0), ("wide", 0), ("fast", 1), ("wide", 1), ("fast", 2)]
+    parts = [[(v.name, seed) for v, seed in studies.chosen(study, shard=(i, 2))] for i in range(2)]
+    assert sorted(parts[0] + parts[1]) == sorted(every)
+    assert [(v.name, seed) for v, seed in studies.chosen(study, seeds=[2, 1])] == [("fast", 2), ("fast", 1), ("wide", 1)]
+    with pytest.raises(ValueError, match="two has no seed 2 here: known are 0, 1"):
+        studies.chosen(study, only=["wide"], seeds=[2])
+    studies.run(study, seeds=[2])
+    measured = results.load("two")["measured"]
+    assert calls == ["fast_seed2"] and [(r["variant"], r["seed"]) for r in measured["rows"]] == [("fast", 2)]
+    assert measured["missing"] == [["fast", 0], ["wide", 0], ["fast", 1], ["wide", 1]]
+    assert [v["seeds"] for v in measured["variants"]] == [[0, 1, 2], [0, 1]]
+    for seeds in ((), (1, 1)):
+        with pytest.raises(ValueError, match="two, fast: expected different seeds, at least one"):
+            replace(study, variants=(replace(study.variants[0], seeds=seeds),))
+
+
 def test_a_slip_in_a_variant_shows_before_anything_is_trained():
     with pytest.raises(ValueError, match="latent_dimm"):
         replace(two(), variants=(Variant("slip", arch={"latent_dimm": 3}),))
@@ -270,8 +292,14 @@ def test_studies_that_compare_predict_and_repeat():
     for name, study in STUDIES.items():
         if study.report is None:
             assert study.predicts and study.seeds == (0, 1, 2), name
+            assert all(v.seeds is None or set(study.seeds) < set(v.seeds) for v in study.variants), name
             every = {m.name for m in study.measures}
             assert every <= set(measures.MEASURES)
+
+
+def test_the_base_line_of_the_architecture_has_more_seeds():
+    base, *others = STUDIES["architecture"].variants
+    assert (base.name, base.seeds) == ("base", (0, 1, 2, 3, 4)) and all(v.seeds is None for v in others)
 
 
 def test_everything_goes_on_after_a_failure(monkeypatch, capsys):
