@@ -16,9 +16,9 @@ from sklearn.svm import LinearSVC
 from dcgan_lib import checkpoints, data, features, metrics, models, results, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
-from experiments import measures, rejudge, rules, scale
+from experiments import measures, nearest, rejudge, rules, scale
 from experiments import study as studies
-from experiments.analyses import ANALYSES, nearest_digits
+from experiments.analyses import ANALYSES
 from experiments.measures import Measure
 from experiments.studies import STUDIES, svhn
 from experiments.study import Prediction, Study, Variant
@@ -514,14 +514,14 @@ def test_nearest_digits_are_those_of_scikit_learn(monkeypatch, tmp_path):
     """The same samples drawn here, by the batch's statistics; more of them go on where fewer stopped."""
     monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
     everything, test = data.load("mnist"), data.load("mnist", split="test")
-    real, held_out = nearest_digits.parts(everything)
+    real, held_out = nearest.parts(everything)
     assert (len(real), len(held_out)) == (300, 60)
     kept = np.concatenate([real.images, held_out.images]).reshape(360, -1)
     assert sorted(map(bytes, kept)) == sorted(map(bytes, np.asarray(everything.images).reshape(360, -1)))
     arch = architecture("mnist28_conditional", widths=(4, 6), dense_units=12, latent_dim=8)
     generator, discriminator = models.build(arch, seed=1)
     run = training.Run(generator.eval(), discriminator, [], tmp_path)
-    asked = measures.nearest_digits.set(samples=2_500)
+    asked = measures.nearest_digits.set(samples=2_500, precision="float32")
     found = asked(run, real, np.random.default_rng(0))["nearest"]
     draw = np.random.default_rng(0)
     seed, x, y = measures.seed_of(draw), [], []
@@ -546,12 +546,18 @@ def test_nearest_digits_are_those_of_scikit_learn(monkeypatch, tmp_path):
         assert found[name]["generated"] == [[n, wrong(x[:n], y[:n], digits)] for n in (1_000, 2_500)]
         pixels = real.images.reshape(300, -1).astype(float)
         assert found[name]["real"] == [[300, wrong(pixels, real.labels, digits)]]
-    fewer = measures.nearest_digits.set(samples=1_000)(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))
+    fewer = asked.set(samples=1_000)(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))
     assert fewer["nearest"]["test"]["generated"] == found["test"]["generated"][:1]
     assert asked(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))["nearest"] == found
     assert len(list((tmp_path / "a").iterdir())) == 1
     other = models.build(arch, seed=2)[0].eval()  # of other weights the count begins anew
     assert asked(replace(run, generator=other), real, np.random.default_rng(0))["nearest"] != found
+    halved = asked.set(precision="bfloat16")(run, real, np.random.default_rng(0))["nearest"]
+    assert (found["drawn_in"], halved["drawn_in"]) == ("float32", "bfloat16") and halved["test"]["generated"] != []
+    # Other digits are asked: the file of a row belongs to those that it was counted with.
+    np.savez("data/mnist.npz", **{k: v[::-1] for k, v in np.load("data/mnist.npz").items()})
+    others = asked(run, real, np.random.default_rng(0))["nearest"]
+    assert others["held_out"]["generated"] != found["held_out"]["generated"]
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

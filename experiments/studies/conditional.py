@@ -19,8 +19,7 @@ README says about an hour on a good one.
 
 from dcgan_lib import data, training
 
-from .. import measures, rules
-from ..analyses import nearest_digits
+from .. import measures, nearest, rules
 from ..study import Prediction, Study, Variant
 
 SAMPLES = 1_000_000
@@ -29,7 +28,7 @@ PAPER, MANY = 50_000, 1_000_000
 
 def trained_digits(config: training.TrainConfig) -> data.ImageSet:
     """The 50,000 that are not held out."""
-    return nearest_digits.parts(data.load("mnist", image_size=config.arch.image_size))[0]
+    return nearest.parts(data.load("mnist", image_size=config.arch.image_size))[0]
 
 
 STUDY = Study(

@@ -8,11 +8,8 @@ others take ten steps, for their times and not for their samples: a quarter of a
 whose weights and Adam's averages fill 2.4 GB.
 """
 
-import zipfile
-
-import numpy as np
-
 from dcgan_lib import data, training
+from dcgan_lib.data.npz import shape_of
 
 from .. import measures, rules, scale
 from ..study import Prediction, Study, Variant
@@ -31,21 +28,13 @@ def not_enlarged(config: training.TrainConfig) -> data.ImageSet:
     path = next((p for p in map(data.data_root().joinpath, PREPARED) if p.exists()), None)
     if path is None:
         return data.load("lfw", image_size=size)
-    if side_of(path) < size and not scale.fast():
+    side = shape_of(path)[1]
+    if side < size and not scale.fast():
         raise data.NotAvailable(
-            f"{path.name} holds pictures of {side_of(path)} pixels, {size} are needed: put larger ones (the originals "
+            f"{path.name} holds pictures of {side} pixels, {size} are needed: put larger ones (the originals "
             f"have 250) as {' or '.join(PREPARED[:2])} into DCGAN_DATA"
         )
     return data.load(path, image_size=size)
-
-
-def side_of(path) -> int:
-    """Side in pixels of the pictures (N, H, W, C) in an .npz, which is not read for it."""
-    with zipfile.ZipFile(path) as files:
-        name = next(n for n in files.namelist() if n in ("images.npy", "x_train.npy"))
-        with files.open(name) as file:
-            np.lib.format.read_magic(file)
-            return np.lib.format.read_array_header_1_0(file)[0][1]
 
 
 STUDY = Study(
