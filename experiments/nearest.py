@@ -76,7 +76,9 @@ def parts(images: data.ImageSet) -> tuple[data.ImageSet, data.ImageSet]:
     return images.select(order[:cut]), images.select(order[cut:])
 
 
-def errors(stream: Stream, model: neighbours.NearestNeighbour, labels: np.ndarray, sizes: tuple[int, ...]) -> list[dict]:
+def errors(
+    stream: Stream, model: neighbours.NearestNeighbour, labels: np.ndarray, sizes: tuple[int, ...]
+) -> list[dict]:
     """The error on the model's queries, with its interval, after so many samples of the stream; see `wrong`."""
     return [
         {"samples": n, "error": float(found.mean()), "interval": list(features.interval(found))}
@@ -103,9 +105,10 @@ def wrong(
             found = {int(k): v for k, v in kept.items() if k.isdigit()}
     todo = [n for n in sorted(sizes) if n not in found]
     if todo and todo[0] <= model.count:
+        noted = ", ".join(f"{n:,}" for n in found) or "none"
         raise ValueError(
-            f"{state} has gone on to {model.count:,} samples and noted {', '.join(f'{n:,}' for n in found) or 'nothing'}"
-            f", {todo[0]:,} are asked for: delete the file to count anew, or ask for more samples than it has seen"
+            f"{state} has gone on to {model.count:,} samples; of its sizes it noted {noted}, and {todo[0]:,} are asked "
+            "for: delete the file to count anew, or ask for more samples than it has seen"
         )
     kept_at = time.monotonic()
     with tqdm(total=max(sizes), initial=model.count, desc="nearest neighbours", unit="digit", delay=2) as bar:

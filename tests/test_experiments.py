@@ -252,7 +252,8 @@ def test_a_variant_may_have_seeds_of_its_own():
     assert every == [("fast", 0), ("wide", 0), ("fast", 1), ("wide", 1), ("fast", 2)]
     parts = [[(v.name, seed) for v, seed in studies.chosen(study, shard=(i, 2))] for i in range(2)]
     assert sorted(parts[0] + parts[1]) == sorted(every)
-    assert [(v.name, seed) for v, seed in studies.chosen(study, seeds=[2, 1])] == [("fast", 2), ("fast", 1), ("wide", 1)]
+    late = [("fast", 2), ("fast", 1), ("wide", 1)]
+    assert [(v.name, seed) for v, seed in studies.chosen(study, seeds=[2, 1])] == late
     with pytest.raises(ValueError, match="two has no seed 2 here: known are 0, 1"):
         studies.chosen(study, only=["wide"], seeds=[2])
     studies.run(study, seeds=[2])
@@ -765,11 +766,41 @@ def test_fewer_wrong():
     assert worse.outcome is Outcome.HOLDS and "100.00%" in worse.words
 
 
+def test_reaches():
+    rule = rules.reaches("released", {50_000: 0.0298, 10_000_000: 0.0148})
+    right, late, short = ({50_000: a, 10_000_000: b} for a, b in ((298, 148), (310, 140), (290, 150)))
+    other = counted_digits("dense", {50_000: 628})  # has no part in it
+    for trainings, outcome in (
+        ([right] * 3, Outcome.HOLDS),
+        ([right, right, late], Outcome.IN_PART),
+        ([right, short, late], Outcome.NOT),
+        ([right, right], Outcome.UNDECIDED),
+        ([right, right, {50_000: 290}], Outcome.UNDECIDED),
+    ):
+        assert rule(counted_digits("released", *trainings) + other).outcome is outcome
+    assert (
+        "2.98% to 3.10% with 50,000 samples (goal 2.98%)" in rule(counted_digits("released", right, right, late)).words
+    )
+
+
 def test_predictions_are_judged_in_the_results_file():
     study = two(counted([]), predicts=(Prediction("wide is worse", rules.every_worse("fast", "wide"), "C1"),))
     studies.run(study)
     found = results.load("two")
     assert found["measured"]["predictions"][0]["verdict"] == "undecided" == found["claims"]["C1"]["verdict"]
+
+
+def test_the_claims_of_studies_are_judged_again():
+    """From the rows that a results file has; without all of them there is no claim."""
+    good = {1_000: 1_500, 50_000: 298}
+    measured = {"rows": counted_digits("released", good, good, good), "missing": []}
+    assert rejudge.judged("conditional", measured) == {"C10": "holds on this set"}
+    measured["rows"] = counted_digits("released", *[{50_000: 900}] * 3)
+    assert rejudge.judged("conditional", measured) == {"C10": "does not hold"}
+    assert rejudge.judged("conditional", measured | {"missing": [["dense", 2]]}) == {}
+    faces = rows(**dict.fromkeys(["base", *(v.name for v in STUDIES["architecture"].variants)], (1.0, 2.0, 3.0)))
+    assert rejudge.judged("architecture", {"rows": faces, "missing": []}) == {"C1": "holds on this set"}
+    assert rejudge.judged("domains", {"rows": rows(lfw=[1, 2, 9.5]), "missing": []}) == {"C1": "does not hold"}
 
 
 # ---- few labels at each step -----------------------------------------------------------------------------------------

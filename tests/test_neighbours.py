@@ -163,21 +163,22 @@ def test_few_directions_rule_out_most_samples_and_no_neighbour(monkeypatch):
     rng = np.random.default_rng(5)
     axes = rng.standard_normal((12, 300))
     queries, x = ((rng.random((n, 12)) @ axes + 0.3 * rng.random((n, 300))).astype(np.float32) for n in (90, 900))
-    decided = []
-    decide = NearestNeighbour._decide
-    monkeypatch.setattr(NearestNeighbour, "_decide", lambda self, q, *rest: decided.append(len(q)) or decide(self, q, *rest))
+    decided, decide = [], NearestNeighbour._decide
+    monkeypatch.setattr(
+        NearestNeighbour, "_decide", lambda self, q, *to: decided.append(len(q)) or decide(self, q, *to)
+    )
     ours = stream(NearestNeighbour(queries, block=100), x, np.arange(900), [450, 450])
     assert np.array_equal(ours.indices, brute_force(queries, x)[0])
     few, whole = ours._looks
     assert few.queries.shape[1] < 20 and whole.queries.shape[1] == 300
     assert sum(decided) < 0.1 * 90 * 900
-    # What the few directions say is never above the distance, and it is above nothing by much.
+    # What the few directions say is never above the distance, and not far below.
     away = torch.from_numpy(x).double() - ours._centre
     squares = away.square().sum(1)
     scores, slack = few.scores(slice(0, 90), few.seen(away).T, squares, ours._lengths)
     lower = scores.double() + ours._lengths[:, None] - slack[:, None]
     true = torch.cdist(torch.from_numpy(queries).double(), torch.from_numpy(x).double()).square()
-    assert (lower <= true).all() and (lower > 0.5 * true - 30).all()
+    assert (lower <= true).all() and (true - lower).mean() < 0.15 * true.mean()
 
 
 def test_samples_that_all_look_alike_are_still_told_apart(monkeypatch):
@@ -214,7 +215,9 @@ def test_a_row_of_the_digits_test_goes_on_where_it_stopped(tmp_path, monkeypatch
     row((10, 1_000), state=state)
     assert row((10, 1_000, 2_500), state=state) == whole
     assert row((10, 1_000), state=state) == {n: whole[n] for n in (10, 1_000)}, "what is noted is not counted again"
-    with pytest.raises(ValueError, match=r"state.npz has gone on to 2,500 samples and noted 10, 1,000, 2,500, 700 are"):
+    with pytest.raises(
+        ValueError, match="gone on to 2,500 samples; of its sizes it noted 10, 1,000, 2,500, and 700 are"
+    ):
         row((700, 5_000), state=state)
 
     # Stopped between two sizes: what was kept by the clock is gone on from.

@@ -22,8 +22,8 @@ from dcgan_lib import data, training
 from .. import measures, nearest, rules
 from ..study import Prediction, Study, Variant
 
-SAMPLES = 1_000_000
-PAPER, MANY = 50_000, 1_000_000
+PAPER, MANY = 50_000, 10_000_000  # samples of the paper's table
+GOAL = {PAPER: 0.0298, MANY: 0.0148}  # what it has for them
 
 
 def trained_digits(config: training.TrainConfig) -> data.ImageSet:
@@ -54,7 +54,7 @@ STUDY = Study(
         ),
     ),
     seeds=(0, 1, 2),
-    measures=(measures.statistics, measures.spread, measures.nearest_digits.set(samples=SAMPLES)),
+    measures=(measures.statistics, measures.spread, measures.nearest_digits.set(samples=MANY)),
     predicts=(
         Prediction(
             "50,000 samples tell held-out digits as well as 50,000 real ones, and better than the paper's plain GAN "
@@ -64,7 +64,11 @@ STUDY = Study(
         ),
         Prediction("The same of the test digits.", rules.models_classes("released", "test")),
         Prediction(
-            "A million samples tell fewer digits wrong than 50,000, in every training.",
+            "The paper's figures in each training: at most 2.98 % wrong with 50,000 samples, 1.48 % with ten million.",
+            rules.reaches("released", GOAL),
+        ),
+        Prediction(
+            "Ten million samples tell fewer digits wrong than 50,000, in every training.",
             rules.fewer_wrong(("released", MANY), ("released", PAPER)),
         ),
         Prediction(
