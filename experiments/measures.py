@@ -484,7 +484,7 @@ def kept_weights(out: str | Path) -> list[Path]:
 @measure(version=1, depends=_eye)
 def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     """The distance and the spread at every step whose weights were kept, from the same latents."""
-    vectors = seen_by(eye, real.images)
+    vectors = seen_once(eye, real.images)
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
     for path in kept_weights(run.out):
@@ -531,7 +531,7 @@ def _eye_and_set(settings: dict) -> dict:
 def held_out(run, real, rng, *, eye="face_attributes", whole_set="celeba", first=9_000) -> dict:
     """The distance to the training pictures of real ones that were held out: those of the whole set from `first` on."""
     others = data.load(whole_set, image_size=real.image_size).images[first:]
-    return {"frechet_held_out": metrics.frechet_distance(seen_by(eye, others), seen_by(eye, real.images))}
+    return {"frechet_held_out": metrics.frechet_distance(seen_by(eye, others), seen_once(eye, real.images))}
 
 
 @measure(version=2, depends=_eye)

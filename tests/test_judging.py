@@ -88,14 +88,15 @@ def test_the_control_does_not_set_the_scale_of_copies(monkeypatch, most):
     """However few pictures an eye looks at: a picture's only feature is its number."""
     monkeypatch.setattr(judging, "N", 20)
     monkeypatch.setattr(judging, "needed", lambda *_: {})
-    asked = {}
-    monkeypatch.setattr(judging, "judged", lambda *given: asked.update(zip(("of", "right", "sets", "others"), given)))
+    asked = []
+    monkeypatch.setattr(judging, "judged", lambda *given: asked.extend(given))
     pictures = np.arange(300.0)[:, None]
     judging.seen_by(lambda images: images, -pictures, pictures, np.arange(300) % 5, [], most)
-    again = next(vectors for fault, _, vectors in asked["sets"] if fault == "again")
-    assert again[:, 0].tolist() == list(range(20, 40)) and len(asked["others"]) >= 20
-    assert not set(asked["others"][:, 0]) & {*again[:, 0], *asked["right"][:, 0]}
-    assert np.isfinite(asked["others"]).all()
+    _, right, sets, others = asked
+    again = next(vectors for fault, _, vectors in sets if fault == "again")
+    assert again[:, 0].tolist() == list(range(20, 40))
+    assert len(others) >= 20 and not set(others[:, 0]) & {*again[:, 0], *right[:, 0]}
+    assert np.isfinite(others).all()
 
 
 def test_samples_needed_grow_as_the_fault_shrinks(monkeypatch):

@@ -149,7 +149,7 @@ def main() -> dict[str, str]:
     except data.NotAvailable as error:
         if "authors_four" not in lines:
             left_out["authors_four"] = first_line(error)
-    for name, (key, way) in ways.items():
+    for name, (key, way) in ways.items():  # only what is there of other weights, or not at all
         if lines.get(name, {"weights": ""}).get("weights") not in (None, key.get("weights")):
             lines[name] = once(OUT / f"{name}.json", key, way)
     rows = {row["pictures_seen"]: row for row in before["rows"]}
