@@ -36,7 +36,7 @@ WHERE = ("out", "device", *OPERATIONAL)  # of a configuration: what changes no n
 class Variant:
     """One way to train: what differs from the study's base, in the configuration and in the architecture.
 
-    `seeds` are the study's unless it has its own.
+    `seeds` and `measures` are the study's unless it has its own.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Variant:
     arch: dict = field(default_factory=dict)
     note: str = ""
     seeds: tuple[int, ...] | None = None
+    measures: tuple[Measure, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,9 @@ def stages_of(study: Study) -> tuple[int, ...]:
     return (scale.STEPS // 2, scale.STEPS) if scale.fast() and study.stages else study.stages
 
 
-def measures_of(study: Study) -> tuple[Measure, ...]:
-    return tuple(m.small() for m in study.measures) if scale.fast() else study.measures
+def measures_of(study: Study, variant: Variant) -> tuple[Measure, ...]:
+    found = study.measures if variant.measures is None else variant.measures
+    return tuple(m.small() for m in found) if scale.fast() else found
 
 
 def seeds_of(study: Study, variant: Variant) -> tuple[int, ...]:
@@ -222,7 +224,7 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
         if finished is None:
             return about | {"finite": False, "diverged": message}
         about |= origin(config, finished.out)
-        for m in measures_of(study):
+        for m in measures_of(study, variant):
             rng = np.random.default_rng((seed, zlib.crc32(m.name.encode())))
             about |= m(finished, images, rng)
         return about
@@ -297,7 +299,7 @@ def key_of(study: Study, variant: Variant, seed: int, images: data.ImageSet) -> 
         "note": variant.note,
         "stages": stages_of(study),
         "pictures": {"images": len(images), **fingerprints(images)},
-        "measures": [m.key() for m in measures_of(study)],
+        "measures": [m.key() for m in measures_of(study, variant)],
         # Weights that other hands or another machine made give other numbers.
         "weights": file_digest(folder.weights) if folder.weights.exists() else None,
     }

@@ -243,8 +243,8 @@ def test_shards_part_the_work(n):
         studies.chosen(study, shard=(n, n))
 
 
-def test_a_variant_may_have_seeds_of_its_own():
-    """More of them for the base line: they are run, sharded, missed and recorded as the others."""
+def test_a_variant_may_have_seeds_and_measures_of_its_own():
+    """More seeds for the base line: they are run, sharded, missed and recorded as the others."""
     calls = []
     study = two(counted(calls), seeds=(0, 1))
     study = replace(study, variants=(replace(study.variants[0], seeds=(0, 1, 2)), study.variants[1]))
@@ -261,6 +261,12 @@ def test_a_variant_may_have_seeds_of_its_own():
     assert calls == ["fast_seed2"] and [(r["variant"], r["seed"]) for r in measured["rows"]] == [("fast", 2)]
     assert measured["missing"] == [["fast", 0], ["wide", 0], ["fast", 1], ["wide", 1]]
     assert [v["seeds"] for v in measured["variants"]] == [[0, 1, 2], [0, 1]]
+    own: list = []
+    alone = replace(study.variants[0], seeds=None, measures=(counted(own, 7),))
+    bare = replace(two(counted(calls)), variants=(alone,))
+    studies.run(bare)
+    assert own == ["fast"] and calls == ["fast_seed2"], "measured by its own measure, and known by it"
+    assert studies.key_of(bare, bare.variants[0], 0, data.load("digits", image_size=32))["measures"][0]["version"] == 7
     for seeds in ((), (1, 1)):
         with pytest.raises(ValueError, match="two, fast: expected different seeds, at least one"):
             replace(study, variants=(replace(study.variants[0], seeds=seeds),))
@@ -294,7 +300,7 @@ def test_studies_that_compare_predict_and_repeat():
         if study.report is None:
             assert study.predicts and study.seeds == (0, 1, 2), name
             assert all(v.seeds is None or set(study.seeds) < set(v.seeds) for v in study.variants), name
-            every = {m.name for m in study.measures}
+            every = {m.name for v in study.variants for m in (*study.measures, *(v.measures or ()))}
             assert every <= set(measures.MEASURES)
 
 

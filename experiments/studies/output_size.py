@@ -14,7 +14,7 @@ from dcgan_lib.data.npz import shape_of
 from .. import measures, rules, scale
 from ..study import Prediction, Study, Variant
 
-TIMED = {"steps": 10}
+COST = measures.cost.set(steps=5, warm=1)
 PREPARED = (
     "lfw250.npz",
     "lfw128.npz",
@@ -37,16 +37,21 @@ def not_enlarged(config: training.TrainConfig) -> data.ImageSet:
     return data.load(path, image_size=size)
 
 
+def timed(name: str, config: dict | None = None, **rest) -> Variant:
+    """Two steps, and what a step costs: there is nothing to judge by samples."""
+    return Variant(name, {"steps": 2} | (config or {}), measures=(measures.statistics, COST), **rest)
+
+
 STUDY = Study(
     "output_size",
     "networks of 32, 64 and 128 pixels on faces: time, memory and multiplications of a step; 2 hours on two CPU cores",
     training.TrainConfig(data="lfw", out="runs/output_size", arch="tutorial64", batch_size=64, steps=3_000),
     (
-        Variant("keras64", TIMED | {"arch": "keras64"}, note="Peintner et al., 64 pixels; timed only"),
-        Variant("keras128", TIMED | {"arch": "keras128"}, note="one layer more, widths kept; they: 5 times the time"),
-        Variant("keras128_wide", TIMED | {"arch": "keras128_wide"}, note="all widths doubled; they: 28 times the time"),
-        Variant("tutorial32", TIMED, {"image_size": 32}, note="timed only"),
-        Variant("tutorial64", TIMED, note="timed only"),
+        timed("keras64", {"arch": "keras64"}, note="Peintner et al., 64 pixels; timed only"),
+        timed("keras128", {"arch": "keras128"}, note="one layer more, widths kept; they: 5 times the time"),
+        timed("keras128_wide", {"arch": "keras128_wide"}, note="all widths doubled; they: 28 times the time"),
+        timed("tutorial32", arch={"image_size": 32}, note="timed only"),
+        timed("tutorial64", note="timed only"),
         Variant("tutorial128", {"ema_decay": 0.999}, {"image_size": 128}, note="trained for its samples"),
     ),
     seeds=(0, 1, 2),
@@ -55,7 +60,7 @@ STUDY = Study(
         measures.spread.set(samples=500),
         measures.frechet.set(samples=1_000),
         measures.quality.set(eye="efficientnet", samples=500),
-        measures.cost.set(steps=5, warm=1),
+        COST,
     ),
     predicts=(
         Prediction(
