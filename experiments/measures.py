@@ -373,8 +373,8 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
 
     As released: labels uniform, batch norm by each batch of 128, pixels not rounded. Asked are the held-out digits of
     `nearest.parts` and the test digits; rows [samples, wrong]. `real` are the pictures that the network was trained on
-    in place of samples. More samples go on where fewer stopped (a file beside the run's). `drawn_in`: the precision of
-    the samples' products (`precision`, as in TrainConfig), which halves the time that most of them take.
+    in place of samples. More samples go on where fewer stopped (a file beside the run's). `drawn_in`: the precision in
+    which they are drawn (`precision`, as in TrainConfig); bfloat16 takes half the time, and pixels in steps of 1/256.
     """
     where = device.pick_device("auto")
     precision = device.pick_precision(precision, where)

@@ -4,9 +4,10 @@ The base follows the paper (5x5 kernels, uniform z of 100) at a quarter of its w
 from 64 pixels to 32 and 128; here the side is halved and doubled too, to 16 and 64. Losses do not measure samples, so
 distances, shares and what D is worth stand beside them.
 
-Cost: 18 variants x 3 seeds = 54 trainings x 128,000 pictures (14 epochs) = 6.9 million; at 1,400 pictures a second on
-two quiet cores 1.4 hours, half an hour more for the two that pool at full resolution, half an hour for what is
-measured. A distance at another side is one to real pictures of that side, enlarged or reduced for the eye.
+The base line has five seeds, since all others are held against it. Cost: 18 variants x 3 seeds and 2 more = 56 trainings
+x 128,000 pictures (14 epochs) = 7.2 million; at 1,400 pictures a second on two quiet cores 1.4 hours, half an hour more
+for those at full resolution (two that pool, one of 64 pixels), and half an hour for what is measured, most of it
+EfficientNet's: 26 ms of one core a picture. A distance at another side is one to real pictures of that side, enlarged or reduced for the eye.
 """
 
 from dcgan_lib import training
@@ -61,7 +62,7 @@ BASE = Variant("base", note="the paper's guidelines, all of them", seeds=(0, 1, 
 
 STUDY = Study(
     "architecture",
-    "C1: each guideline left out, and the changes of Dai et al., on faces at 32 pixels; 2.4 hours on two CPU cores",
+    "C1: each guideline left out, and the changes of Dai et al., on faces at 32 pixels; 2.5 hours on two CPU cores",
     training.TrainConfig(
         data="celeba",
         out="runs/architecture",

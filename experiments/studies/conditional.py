@@ -15,7 +15,7 @@ process slowed. A training is 78,125 minibatches, half of them of each network: 
 0.24 s each for the released network and 0.08 s for the dense one (float32: 0.42 and 0.17 s), 5.3 and 1.7 hours of one
 core. Ten million samples are drawn in 0.29 and 0.09 ms each (float32: 0.55 and 0.18), and compared with 20,000 digits
 in 0.1 ms, where one product over all pixels takes 0.41 ms: 65 and 32 minutes of one core. All six trainings with their
-rows: 12 hours of two cores. A GPU was not measured; the authors' README says about an hour on a good one.
+rows: 13 hours of two cores. A GPU was not measured; the authors' README says about an hour on a good one.
 """
 
 from dcgan_lib import data, training
@@ -34,7 +34,7 @@ def trained_digits(config: training.TrainConfig) -> data.ImageSet:
 
 STUDY = Study(
     "conditional",
-    "C10: digits told by their nearest neighbour among samples of the released network, and of a dense GAN; 12 "
+    "C10: digits told by their nearest neighbour among samples of the released network, and of a dense GAN; 13 "
     "hours on two CPU cores",
     training.TrainConfig(
         data="mnist",

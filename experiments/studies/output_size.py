@@ -4,7 +4,7 @@ They report steps of 28 and 5 times the time at 128 pixels. Time, multiplication
 side; the practical network of 128 pixels is trained on, for its samples, from LFW's pictures of 250 pixels.
 
 Cost: 3 seeds of 192,000 pictures (14.5 epochs) at 128 pixels, some 100 a second on two quiet cores: 1.6 hours. The
-others take ten steps, for their times and not for their samples: a quarter of an hour, most of it for `keras128_wide`,
+others take two steps and six that are timed, and draw no samples: some ten minutes, most of them for `keras128_wide`,
 whose weights and Adam's averages fill 2.4 GB.
 """
 
