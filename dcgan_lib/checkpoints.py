@@ -193,7 +193,7 @@ def locate(name_or_path: str | Path) -> Path:
     """
     path, name = _path(name_or_path), str(name_or_path)
     if name.startswith("hf:"):
-        return _from_hub(name.removeprefix("hf:"))
+        return from_hub(name.removeprefix("hf:"))
     if path.is_file():
         return path
     if name in pretrained() and not (path / FILE).is_file():
@@ -224,7 +224,12 @@ def _path(name_or_path: str | Path) -> Path:
     return Path(name).expanduser()
 
 
-def _from_hub(repository: str) -> Path:
+def from_hub(repository: str, **options) -> Path:
+    """The weights of owner/name, downloaded once; `options` are those of hf_hub_download (revision, token …).
+
+    Raises ValueError for what is no such name, ImportError without the extra 'hub', FileNotFoundError where nothing
+    can be had.
+    """
     if not HUB_ID.fullmatch(repository):
         raise ValueError(f"expected hf:owner/name, got 'hf:{repository}'")
     try:
@@ -232,7 +237,7 @@ def _from_hub(repository: str) -> Path:
     except ImportError as error:
         raise ImportError("weights from the Hugging Face hub need the extra: pip install 'dcgan_lib[hub]'") from error
     try:
-        return Path(hf_hub_download(repository, FILE))
+        return Path(hf_hub_download(repository, FILE, **options))
     except Exception as error:  # connection, permission, missing repository or file: each its own class
         raise FileNotFoundError(f"no {FILE} from Hugging Face {repository}: {error}") from error
 

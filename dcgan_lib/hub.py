@@ -120,7 +120,5 @@ class DCGAN(
     ) -> DCGAN:
         if Path(model_id).is_dir():
             return cls.of(model_id)
-        from huggingface_hub import hf_hub_download
-
         options = {"revision": revision, "cache_dir": cache_dir, "force_download": force_download, "token": token}
-        return cls.of(hf_hub_download(model_id, checkpoints.FILE, local_files_only=local_files_only, **options))
+        return cls.of(checkpoints.from_hub(model_id, local_files_only=local_files_only, **options))

@@ -15,26 +15,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BLOCK = 512  # samples compared with all queries at a time
+BLOCK = 512  # samples compared with QUERIES at a time: their scores stay in a processor's cache
+QUERIES = 2048
 ROUNDING = 2.0**-24  # the largest relative error of one float32 operation
+REST = 0.1  # of the queries' variance that the few directions of the first look may leave out
+MANY = 0.005  # of a block's pairs: so many differences cost as much as the second look
 
 
 class NearestNeighbour:
     """1-NN classifier (Euclidean) of the `queries` (Q, ...), fitted by any number of `partial_fit`.
 
-    uint8 or float, compared as float32 numbers without loss. Products in float32 find the few samples that could be
-    nearest within their rounding error, and differences in float64 decide, so the neighbours are exact; of equally near
-    samples the earliest counts. Of the nearest: `squared` distances, `labels` and `indices` in the stream, (Q,) each;
-    `count` samples were seen.
+    uint8 or float, compared as float32 numbers without loss. A look along the few directions in which queries vary
+    (lower bounds of distances, see `_Look`) rules out nearly all samples, one along all pixels is taken where it does
+    not, and differences in float64 decide, so the neighbours are exact; of equally near samples the earliest counts. Of
+    the nearest: `squared` distances, `labels` and `indices` in the stream, (Q,) each; `count` samples were seen.
     """
 
     def __init__(self, queries: np.ndarray | Tensor, device: str | torch.device = "cpu", block: int = BLOCK):
         self.device, self.block = torch.device(device), block
         self._rows = _rows(queries, "queries")
-        self._queries = self._rows.to(self.device)
-        norms = self._rows.double().square().sum(1)
-        self._lengths = norms.numpy()
-        self._norms = norms.sqrt()
+        self._centre = self._rows.double().mean(0)
+        away = self._rows.double() - self._centre
+        self._lengths = away.square().sum(1)
+        directions = _directions(away)
+        few = [_Look(away, directions, self.device)] if directions.shape[1] + 1 < away.shape[1] else []
+        self._looks = [*few, _Look(away, None, self.device)]
         self.squared = np.full(len(self._rows), np.inf)
         self.labels = np.full(len(self._rows), -1, np.int64)
         self.indices = np.full(len(self._rows), -1, np.int64)
@@ -88,23 +93,35 @@ class NearestNeighbour:
         return np.frombuffer(hashlib.sha256(self._rows.numpy().tobytes()).digest(), np.uint8)
 
     def _block(self, samples: Tensor, labels: np.ndarray) -> None:
-        norms = samples.double().square().sum(1)
-        x = samples.to(self.device)
-        with _full_products():  # |x|² - 2 q·x, the squared distance without |q|²
-            scores = torch.addmm(norms.float().to(self.device), self._queries, x.T, alpha=-2)  # (Q, block)
-        least = scores.min(1).values
-        # Rounding of a product of F terms is at most F roundings of |q| |x|; the sum with |x|² adds a few.
-        longest = norms.max().sqrt()
-        slack = ROUNDING * (2 * (x.shape[1] + 4) * self._norms * longest + 4 * longest**2)
-        bound = torch.from_numpy(self.squared - self._lengths)
-        open_ = torch.nonzero(least.cpu().double() - slack <= bound).squeeze(1)  # queries that this block may serve
-        if len(open_):
-            rows = open_.to(self.device)
-            limit = torch.minimum(least.cpu().double() + slack, bound)[open_] + slack[open_]
-            limit = torch.nextafter(limit.float(), torch.tensor(torch.inf)).to(self.device)
-            row, column = torch.nonzero(scores[rows] <= limit[:, None]).cpu().T
-            self._decide(open_[row].numpy(), column.numpy(), samples, labels)
+        away = samples.double() - self._centre
+        squares = away.square().sum(1)
+        parts = [slice(start, start + QUERIES) for start in range(0, len(self._rows), QUERIES)]
+        for look in self._looks:
+            if parts:
+                most = 1 if look is self._looks[-1] else MANY
+                seen = look.seen(away).T.to(self.device)
+                parts = [part for part in parts if not self._serve(part, look, seen, squares, most, samples, labels)]
         self.count += len(samples)
+
+    def _serve(self, part: slice, look: _Look, seen: Tensor, squares: Tensor, most: float, samples, labels) -> bool:
+        """Find the nearest of some queries in a block; False where a look leaves more than `most` of the pairs open."""
+        scores, slack = look.scores(part, seen, squares, self._lengths)  # (q, block), (q,)
+        least, likeliest = scores.min(1)
+        open_ = torch.nonzero(least <= self._bound(part, slack)).squeeze(1)  # queries that the block may serve
+        if not len(open_):
+            return True
+        # The likeliest sample's own distance first: it rules out most others.
+        self._decide(part.start + open_.cpu().numpy(), likeliest[open_].cpu().numpy(), samples, labels)
+        row, column = torch.nonzero(scores[open_] <= self._bound(part, slack)[open_, None]).T
+        if len(row) > most * scores.numel():
+            return False
+        self._decide(part.start + open_[row].cpu().numpy(), column.cpu().numpy(), samples, labels)
+        return True
+
+    def _bound(self, part: slice, slack: Tensor) -> Tensor:
+        """(q,) what a sample's score may be at most where it is to be nearer than the nearest so far, or as near."""
+        bound = torch.from_numpy(self.squared[part]) - self._lengths[part] + slack
+        return torch.nextafter(bound.float(), torch.tensor(torch.inf)).to(self.device)
 
     def _decide(self, query: np.ndarray, sample: np.ndarray, samples: Tensor, labels: np.ndarray) -> None:
         exact = np.empty(len(query))
@@ -115,11 +132,51 @@ class NearestNeighbour:
         order = np.lexsort((sample, exact, query))  # the nearest of each query first, the earliest among equals
         query, first = np.unique(query[order], return_index=True)
         sample, exact = sample[order][first], exact[order][first]
-        nearer = exact < self.squared[query]
+        before = self.squared[query]
+        nearer = (exact < before) | ((exact == before) & (self.count + sample < self.indices[query]))
         query, sample = query[nearer], sample[nearer]
         self.squared[query] = exact[nearer]
         self.labels[query] = labels[sample]
         self.indices[query] = self.count + sample
+
+
+def _directions(away: Tensor) -> Tensor:
+    """The principal directions of rows (N, F) that leave out REST of their variance at most: float64 (F, k)."""
+    variance, directions = torch.linalg.eigh(away.T @ away)  # the smallest first
+    left_out = variance.clamp(min=0).cumsum(0)
+    return directions[:, int((left_out <= REST * left_out[-1]).sum()) :]
+
+
+class _Look:
+    """What queries and samples (N, F), float64 from one centre, are along some orthonormal `directions`, or as a whole.
+
+    A row is split into its part along the directions and the length of the rest. Two rests are nowhere less apart than
+    their lengths are, so that |q|² + |x|² - 2 (along·along + rest rest) is at most the squared distance of q and x.
+    """
+
+    def __init__(self, queries: Tensor, directions: Tensor | None, device: torch.device):
+        self.directions, self.device = directions, device
+        self.queries = self.seen(queries).to(device)
+
+    def seen(self, away: Tensor) -> Tensor:
+        """float32 (N, F), or (N, k + 1) along k directions."""
+        if self.directions is None:
+            return away.float()
+        along, squares = away @ self.directions, away.square().sum(1)  # (N, k), (N,)
+        rest = (squares - along.square().sum(1)).clamp(min=0) + 1e-12 * squares  # for all rounding not too small
+        return torch.cat([along, rest.sqrt()[:, None]], 1).float()
+
+    def scores(self, part: slice, seen: Tensor, squares: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """|x|² - 2 (…) in float32, (q, block), for some queries, and how much rounding may have added to it, (q,).
+
+        `seen` are the samples as columns, `squares` their |x|², `lengths` all queries' |q|².
+        """
+        with _full_products():
+            scores = torch.addmm(squares.float().to(self.device), self.queries[part], seen, alpha=-2)
+        # Both rows were rounded, and a product of F terms by F roundings of |q| |x|; the sum with |x|² adds a few.
+        longest = squares.max().sqrt()
+        slack = 2 * (len(seen) + 8) * lengths[part].sqrt() * longest + 4 * longest**2
+        return scores, ROUNDING * slack
 
 
 @contextmanager

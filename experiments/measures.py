@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, neighbours, training
 
-from .analyses import nearest_digits as nearest
+from . import nearest
 
 LINES = 300  # of a run's statistics that go into results/
 FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60, "per_class": 5}
@@ -361,21 +361,24 @@ def flat(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(pixels, np.float32).reshape(len(pixels), -1) / 255
 
 
-SAMPLES = (1_000, 10_000, 50_000, 100_000, 1_000_000)  # of the curve; the paper's table has 50,000 and 10 million
+SAMPLES = (1_000, 10_000, 50_000, 100_000, 1_000_000, 10_000_000)  # of the curve; the paper's table: 50,000, 10 million
 
 
-NEAREST = 1  # also in the name of the file that a longer count goes on from
+NEAREST = 2  # also in the name of the file that a longer count goes on from
 
 
 @measure(version=NEAREST, depends=_both_splits)
-def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000) -> dict:
+def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, precision="auto") -> dict:
     """Real digits that a nearest neighbour among the first so many samples tells wrong, up to `samples` of them.
 
     As released: labels uniform, batch norm by each batch of 128, pixels not rounded. Asked are the held-out digits of
-    `analyses.nearest_digits.parts` and the test digits; rows [samples, wrong]. `real` are the pictures that the network
-    was trained on in place of samples. More samples go on where fewer stopped (a file beside the run's).
+    `nearest.parts` and the test digits; rows [samples, wrong]. `real` are the pictures that the network was trained on
+    in place of samples. More samples go on where fewer stopped (a file beside the run's). `drawn_in`: the precision in
+    which they are drawn (`precision`, as in TrainConfig); bfloat16 takes half the time, and pixels in steps of 1/256.
     """
-    generator = copy.deepcopy(run.generator).to(device.pick_device("auto"))
+    where = device.pick_device("auto")
+    precision = device.pick_precision(precision, where)
+    generator = copy.deepcopy(run.generator).to(where, memory_format=torch.channels_last)
     asked = {"held_out": nearest.parts(data.load(labelled_set))[1], "test": data.load(labelled_set, split="test")}
     queries = np.concatenate([np.asarray(part.images) for part in asked.values()])
     labels = np.concatenate([np.asarray(part.labels, np.int64) for part in asked.values()])
@@ -384,7 +387,8 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000) -
     def draw(rng: np.random.Generator, n: int):
         own = models.sample_labels(n, generator.arch.classes, seed_of(rng))
         z = models.sample_latent(n, generator.arch, seed_of(rng))
-        images = models.sample(generator, z, "batch", 128, own)  # (n, 1, 28, 28) in [-1, 1]
+        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            images = models.sample(generator, z, "batch", 128, own)  # (n, 1, 28, 28) in [-1, 1]
         return ((images.permute(0, 2, 3, 1) + 1) * 127.5).numpy(), own.numpy()
 
     streams = {
@@ -392,17 +396,16 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000) -
         "real": (nearest.real(np.asarray(real.images), np.asarray(real.labels, np.int64)), min(samples, len(real))),
     }
     out = {name: {"digits": len(part)} for name, part in asked.items()}
+    state = f"nearest_{NEAREST}_{checkpoints.digest(generator)}_{digest_of(queries)}_{seed}_{precision}.npz"
     for kind, (stream, most) in streams.items():
-        model = neighbours.NearestNeighbour(queries, next(generator.parameters()).device)
-        name = f"nearest_{NEAREST}_{checkpoints.digest(generator)}_{seed}.npz"
-        state = Path(run.out) / name if kind == "generated" else None
+        model = neighbours.NearestNeighbour(queries, where)
         sizes = (*(n for n in SAMPLES if n < most), most)
-        told = nearest.wrong(stream, model, labels, sizes, state)
+        told = nearest.wrong(stream, model, labels, sizes, Path(run.out) / state if kind == "generated" else None)
         start = 0
         for name, part in asked.items():
             out[name][kind] = [[n, int(found[start : start + len(part)].sum())] for n, found in told.items()]
             start += len(part)
-    return {"nearest": out}
+    return {"nearest": out | {"drawn_in": precision}}
 
 
 @measure(version=1, depends=_eye)
@@ -481,7 +484,7 @@ def kept_weights(out: str | Path) -> list[Path]:
 @measure(version=1, depends=_eye)
 def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     """The distance and the spread at every step whose weights were kept, from the same latents."""
-    vectors = seen_by(eye, real.images)
+    vectors = seen_once(eye, real.images)
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
     for path in kept_weights(run.out):
@@ -528,7 +531,7 @@ def _eye_and_set(settings: dict) -> dict:
 def held_out(run, real, rng, *, eye="face_attributes", whole_set="celeba", first=9_000) -> dict:
     """The distance to the training pictures of real ones that were held out: those of the whole set from `first` on."""
     others = data.load(whole_set, image_size=real.image_size).images[first:]
-    return {"frechet_held_out": metrics.frechet_distance(seen_by(eye, others), seen_by(eye, real.images))}
+    return {"frechet_held_out": metrics.frechet_distance(seen_by(eye, others), seen_once(eye, real.images))}
 
 
 @measure(version=2, depends=_eye)

@@ -15,6 +15,7 @@ from dcgan_lib import checkpoints, results
 
 from . import rules, verdicts
 from .analyses import inspection_forgetting, latent_faces, near_duplicates
+from .studies import STUDIES
 
 
 def _trainings(rows: list[dict]) -> verdicts.Verdict:
@@ -44,8 +45,16 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
 }
 
 
+for _study in STUDIES.values():
+    _claimed = {p.claim: p.rule for p in _study.predicts if p.claim}
+    if _claimed:
+        RULES[_study.file] = {c: lambda m, rule=rule: rule(m["rows"]).outcome for c, rule in _claimed.items()}
+
+
 def judged(name: str, measured: dict) -> dict[str, str]:
-    """{claim: verdict} of a results file, {} for one without claims."""
+    """{claim: verdict} of a results file; {} for one without claims, as a study has that lacks rows."""
+    if measured.get("missing"):
+        return {}
     return {claim: str(rule(measured)) for claim, rule in RULES.get(name, {}).items()}
 
 

@@ -294,6 +294,30 @@ def models_classes(variant: str, digits: str = "held_out", samples: int = PAPER_
     return rule
 
 
+def reaches(variant: str, figures: Mapping[int, float], digits: str = "held_out") -> Rule:
+    """A variant's samples tell no larger part of the digits wrong than `figures` {samples: share}.
+
+    Holds: in every training, with each number of samples. In part: with one of these numbers, in every training. Does
+    not hold: else. Undecided: fewer than three trainings, or one that was not asked with so many.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, [variant]):
+            return short
+        met, words = [], []
+        for samples, figure in figures.items():
+            found = [told_wrong(row, digits, samples) for row in rows if row["variant"] == variant]
+            if any(n != samples for n, _, _ in found):
+                return Verdict(Outcome.UNDECIDED, f"{variant} was not asked with {samples:,} samples")
+            shares = [wrong / of for _, wrong, of in found]
+            met.append(max(shares) <= figure)
+            words.append(f"{min(shares):.2%} to {max(shares):.2%} with {samples:,} samples (goal {figure:.2%})")
+        outcome = Outcome.HOLDS if all(met) else Outcome.IN_PART if any(met) else Outcome.NOT
+        return Verdict(outcome, "; ".join(words))
+
+    return rule
+
+
 def fewer_wrong(a: tuple[str, int], b: tuple[str, int], digits: str = "held_out") -> Rule:
     """Variant and number of samples a tell fewer digits wrong than b.
 

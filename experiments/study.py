@@ -34,12 +34,17 @@ WHERE = ("out", "device", *OPERATIONAL)  # of a configuration: what changes no n
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train: what differs from the study's base, in the configuration and in the architecture."""
+    """One way to train: what differs from the study's base, in the configuration and in the architecture.
+
+    `seeds` and `measures` are the study's unless it has its own.
+    """
 
     name: str
     config: dict = field(default_factory=dict)
     arch: dict = field(default_factory=dict)
     note: str = ""
+    seeds: tuple[int, ...] | None = None
+    measures: tuple[Measure, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,11 @@ class Study:
         names = [variant.name for variant in self.variants]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"study {self.name} needs variants with different names, got {names}")
-        if not self.seeds:
-            raise ValueError(f"study {self.name} needs at least one seed")
         for variant in self.variants:
-            config_of(self, variant, self.seeds[0])  # a slip in a field's name or value shows at once
+            seeds = self.seeds if variant.seeds is None else variant.seeds
+            if not seeds or len(set(seeds)) < len(seeds):
+                raise ValueError(f"{self.name}, {variant.name}: expected different seeds, at least one, got {seeds}")
+            config_of(self, variant, seeds[0])  # a slip in a field's name or value shows at once
 
     @property
     def file(self) -> str:
@@ -133,12 +139,14 @@ def stages_of(study: Study) -> tuple[int, ...]:
     return (scale.STEPS // 2, scale.STEPS) if scale.fast() and study.stages else study.stages
 
 
-def measures_of(study: Study) -> tuple[Measure, ...]:
-    return tuple(m.small() for m in study.measures) if scale.fast() else study.measures
+def measures_of(study: Study, variant: Variant) -> tuple[Measure, ...]:
+    found = study.measures if variant.measures is None else variant.measures
+    return tuple(m.small() for m in found) if scale.fast() else found
 
 
-def seeds_of(study: Study) -> tuple[int, ...]:
-    return study.seeds[:1] if scale.fast() else study.seeds
+def seeds_of(study: Study, variant: Variant) -> tuple[int, ...]:
+    seeds = study.seeds if variant.seeds is None else variant.seeds
+    return seeds[:1] if scale.fast() else seeds
 
 
 def pictures(study: Study, config: training.TrainConfig) -> data.ImageSet:
@@ -157,11 +165,16 @@ def pictures(study: Study, config: training.TrainConfig) -> data.ImageSet:
 def chosen(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = None) -> list[tuple[Variant, int]]:
     """The trainings of a call: some variants, some seeds, every n-th of them. Shards part the work without overlap.
 
-    Raises ValueError for an unknown variant or a shard that is not one of its number.
+    A seed after the other, of all variants that have it: a run that is cut short compares as many as it can.
+    Raises ValueError for an unknown variant, seeds that none of them has, or a shard that is not one of its number.
     """
     names = [variant.name for variant in study.variants]
     only = [choose(name, names, f"variant of {study.name}") for name in only or names]
-    jobs = [(v, seed) for seed in seeds or seeds_of(study) for v in study.variants if v.name in only]
+    asked = [(v, seeds_of(study, v)) for v in study.variants if v.name in only]
+    known = dict.fromkeys(seed for _, own in asked for seed in own)
+    if unknown := sorted(set(seeds or ()) - set(known)):
+        raise ValueError(f"{study.name} has no seed {unknown[0]} here: known are {', '.join(map(str, known))}")
+    jobs = [(v, seed) for seed in seeds or known for v, own in asked if seed in own]
     if shard is None:
         return jobs
     i, n = shard
@@ -211,7 +224,7 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
         if finished is None:
             return about | {"finite": False, "diverged": message}
         about |= origin(config, finished.out)
-        for m in measures_of(study):
+        for m in measures_of(study, variant):
             rng = np.random.default_rng((seed, zlib.crc32(m.name.encode())))
             about |= m(finished, images, rng)
         return about
@@ -286,7 +299,7 @@ def key_of(study: Study, variant: Variant, seed: int, images: data.ImageSet) -> 
         "note": variant.note,
         "stages": stages_of(study),
         "pictures": {"images": len(images), **fingerprints(images)},
-        "measures": [m.key() for m in measures_of(study)],
+        "measures": [m.key() for m in measures_of(study, variant)],
         # Weights that other hands or another machine made give other numbers.
         "weights": file_digest(folder.weights) if folder.weights.exists() else None,
     }
@@ -384,12 +397,17 @@ def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, 
         if prediction.claim and not missing:
             claims[prediction.claim] = {"ours": f"{study.name}: {verdict.words}.", "verdict": str(verdict.outcome)}
     variants = [
-        {"name": v.name, "note": v.note, "config": {k: shown(x) for k, x in v.config.items()}, "arch": v.arch}
+        {
+            "name": v.name,
+            "note": v.note,
+            "config": {k: shown(x) for k, x in v.config.items()},
+            "arch": v.arch,
+            "seeds": seeds_of(study, v),
+        }
         for v in study.variants
     ]
     measured = {
         "variants": variants,
-        "seeds": seeds_of(study),
         "rows": rows,
         "missing": missing,
         "left_out": left_out,

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from dcgan_lib import data
-from dcgan_lib.data import cache, decoding
+from dcgan_lib.data import cache, decoding, npz
 
 RNG = np.random.default_rng(0)
 
@@ -333,6 +333,22 @@ def test_files_names_go_with_their_pictures(tmp_path, packed):
     np.savez(arrays, images=loaded.images)
     for without in (data.load(arrays, image_size=16), data.from_array(np.asarray(loaded.images)), data.load("digits")):
         assert without.files is None and without.select([1, 0]).files is None and without[1:].files is None
+
+
+def test_the_shape_of_an_npz_without_its_pictures(tmp_path):
+    """From the header: what lies behind it may be damaged."""
+    np.savez(tmp_path / "parts.npz", x_train=pixels(5, 20, 30, 3), x_test=pixels(2, 8, 9))
+    path = tmp_path / "parts.npz"
+    assert npz.shape_of(path) == (5, 20, 30, 3) and npz.shape_of(path, "test") == (2, 8, 9)
+    whole = bytearray(path.read_bytes())
+    whole[2_000] ^= 255
+    path.write_bytes(whole)
+    assert npz.shape_of(path) == (5, 20, 30, 3)
+    with pytest.raises(npz.NotHere, match="has no 'validation' pictures"):
+        npz.shape_of(path, "validation")
+    with pytest.raises(ValueError, match="not a whole zip file"):
+        path.write_bytes(whole[:1_000])
+        npz.shape_of(path)
 
 
 def test_own_npz_grey_and_wrong(tmp_path):

@@ -16,9 +16,9 @@ from sklearn.svm import LinearSVC
 from dcgan_lib import checkpoints, data, features, metrics, models, results, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
-from experiments import measures, rejudge, rules, scale
+from experiments import measures, nearest, rejudge, rules, scale
 from experiments import study as studies
-from experiments.analyses import ANALYSES, nearest_digits
+from experiments.analyses import ANALYSES
 from experiments.measures import Measure
 from experiments.studies import STUDIES, svhn
 from experiments.study import Prediction, Study, Variant
@@ -243,6 +243,35 @@ def test_shards_part_the_work(n):
         studies.chosen(study, shard=(n, n))
 
 
+def test_a_variant_may_have_seeds_and_measures_of_its_own():
+    """More seeds for the base line: they are run, sharded, missed and recorded as the others."""
+    calls = []
+    study = two(counted(calls), seeds=(0, 1))
+    study = replace(study, variants=(replace(study.variants[0], seeds=(0, 1, 2)), study.variants[1]))
+    every = [(v.name, seed) for v, seed in studies.chosen(study)]
+    assert every == [("fast", 0), ("wide", 0), ("fast", 1), ("wide", 1), ("fast", 2)]
+    parts = [[(v.name, seed) for v, seed in studies.chosen(study, shard=(i, 2))] for i in range(2)]
+    assert sorted(parts[0] + parts[1]) == sorted(every)
+    late = [("fast", 2), ("fast", 1), ("wide", 1)]
+    assert [(v.name, seed) for v, seed in studies.chosen(study, seeds=[2, 1])] == late
+    with pytest.raises(ValueError, match="two has no seed 2 here: known are 0, 1"):
+        studies.chosen(study, only=["wide"], seeds=[2])
+    studies.run(study, seeds=[2])
+    measured = results.load("two")["measured"]
+    assert calls == ["fast_seed2"] and [(r["variant"], r["seed"]) for r in measured["rows"]] == [("fast", 2)]
+    assert measured["missing"] == [["fast", 0], ["wide", 0], ["fast", 1], ["wide", 1]]
+    assert [v["seeds"] for v in measured["variants"]] == [[0, 1, 2], [0, 1]]
+    own: list = []
+    alone = replace(study.variants[0], seeds=None, measures=(counted(own, 7),))
+    bare = replace(two(counted(calls)), variants=(alone,))
+    studies.run(bare)
+    assert own == ["fast"] and calls == ["fast_seed2"], "measured by its own measure, and known by it"
+    assert studies.key_of(bare, bare.variants[0], 0, data.load("digits", image_size=32))["measures"][0]["version"] == 7
+    for seeds in ((), (1, 1)):
+        with pytest.raises(ValueError, match="two, fast: expected different seeds, at least one"):
+            replace(study, variants=(replace(study.variants[0], seeds=seeds),))
+
+
 def test_a_slip_in_a_variant_shows_before_anything_is_trained():
     with pytest.raises(ValueError, match="latent_dimm"):
         replace(two(), variants=(Variant("slip", arch={"latent_dimm": 3}),))
@@ -270,8 +299,14 @@ def test_studies_that_compare_predict_and_repeat():
     for name, study in STUDIES.items():
         if study.report is None:
             assert study.predicts and study.seeds == (0, 1, 2), name
-            every = {m.name for m in study.measures}
+            assert all(v.seeds is None or set(study.seeds) < set(v.seeds) for v in study.variants), name
+            every = {m.name for v in study.variants for m in (*study.measures, *(v.measures or ()))}
             assert every <= set(measures.MEASURES)
+
+
+def test_the_base_line_of_the_architecture_has_more_seeds():
+    base, *others = STUDIES["architecture"].variants
+    assert (base.name, base.seeds) == ("base", (0, 1, 2, 3, 4)) and all(v.seeds is None for v in others)
 
 
 def test_everything_goes_on_after_a_failure(monkeypatch, capsys):
@@ -486,14 +521,14 @@ def test_nearest_digits_are_those_of_scikit_learn(monkeypatch, tmp_path):
     """The same samples drawn here, by the batch's statistics; more of them go on where fewer stopped."""
     monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
     everything, test = data.load("mnist"), data.load("mnist", split="test")
-    real, held_out = nearest_digits.parts(everything)
+    real, held_out = nearest.parts(everything)
     assert (len(real), len(held_out)) == (300, 60)
     kept = np.concatenate([real.images, held_out.images]).reshape(360, -1)
     assert sorted(map(bytes, kept)) == sorted(map(bytes, np.asarray(everything.images).reshape(360, -1)))
     arch = architecture("mnist28_conditional", widths=(4, 6), dense_units=12, latent_dim=8)
     generator, discriminator = models.build(arch, seed=1)
     run = training.Run(generator.eval(), discriminator, [], tmp_path)
-    asked = measures.nearest_digits.set(samples=2_500)
+    asked = measures.nearest_digits.set(samples=2_500, precision="float32")
     found = asked(run, real, np.random.default_rng(0))["nearest"]
     draw = np.random.default_rng(0)
     seed, x, y = measures.seed_of(draw), [], []
@@ -518,12 +553,18 @@ def test_nearest_digits_are_those_of_scikit_learn(monkeypatch, tmp_path):
         assert found[name]["generated"] == [[n, wrong(x[:n], y[:n], digits)] for n in (1_000, 2_500)]
         pixels = real.images.reshape(300, -1).astype(float)
         assert found[name]["real"] == [[300, wrong(pixels, real.labels, digits)]]
-    fewer = measures.nearest_digits.set(samples=1_000)(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))
+    fewer = asked.set(samples=1_000)(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))
     assert fewer["nearest"]["test"]["generated"] == found["test"]["generated"][:1]
     assert asked(replace(run, out=tmp_path / "a"), real, np.random.default_rng(0))["nearest"] == found
     assert len(list((tmp_path / "a").iterdir())) == 1
     other = models.build(arch, seed=2)[0].eval()  # of other weights the count begins anew
     assert asked(replace(run, generator=other), real, np.random.default_rng(0))["nearest"] != found
+    halved = asked.set(precision="bfloat16")(run, real, np.random.default_rng(0))["nearest"]
+    assert (found["drawn_in"], halved["drawn_in"]) == ("float32", "bfloat16") and halved["test"]["generated"] != []
+    # Other digits are asked: the file of a row belongs to those that it was counted with.
+    np.savez("data/mnist.npz", **{k: v[::-1] for k, v in np.load("data/mnist.npz").items()})
+    others = asked(run, real, np.random.default_rng(0))["nearest"]
+    assert others["held_out"]["generated"] != found["held_out"]["generated"]
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
@@ -731,11 +772,41 @@ def test_fewer_wrong():
     assert worse.outcome is Outcome.HOLDS and "100.00%" in worse.words
 
 
+def test_reaches():
+    rule = rules.reaches("released", {50_000: 0.0298, 10_000_000: 0.0148})
+    right, late, short = ({50_000: a, 10_000_000: b} for a, b in ((298, 148), (310, 140), (290, 150)))
+    other = counted_digits("dense", {50_000: 628})  # has no part in it
+    for trainings, outcome in (
+        ([right] * 3, Outcome.HOLDS),
+        ([right, right, late], Outcome.IN_PART),
+        ([right, short, late], Outcome.NOT),
+        ([right, right], Outcome.UNDECIDED),
+        ([right, right, {50_000: 290}], Outcome.UNDECIDED),
+    ):
+        assert rule(counted_digits("released", *trainings) + other).outcome is outcome
+    assert (
+        "2.98% to 3.10% with 50,000 samples (goal 2.98%)" in rule(counted_digits("released", right, right, late)).words
+    )
+
+
 def test_predictions_are_judged_in_the_results_file():
     study = two(counted([]), predicts=(Prediction("wide is worse", rules.every_worse("fast", "wide"), "C1"),))
     studies.run(study)
     found = results.load("two")
     assert found["measured"]["predictions"][0]["verdict"] == "undecided" == found["claims"]["C1"]["verdict"]
+
+
+def test_the_claims_of_studies_are_judged_again():
+    """From the rows that a results file has; without all of them there is no claim."""
+    good = {1_000: 1_500, 50_000: 298}
+    measured = {"rows": counted_digits("released", good, good, good), "missing": []}
+    assert rejudge.judged("conditional", measured) == {"C10": "holds on this set"}
+    measured["rows"] = counted_digits("released", *[{50_000: 900}] * 3)
+    assert rejudge.judged("conditional", measured) == {"C10": "does not hold"}
+    assert rejudge.judged("conditional", measured | {"missing": [["dense", 2]]}) == {}
+    faces = rows(**{variant.name: (1.0, 2.0, 3.0) for variant in STUDIES["architecture"].variants})
+    assert rejudge.judged("architecture", {"rows": faces, "missing": []}) == {"C1": "holds on this set"}
+    assert rejudge.judged("domains", {"rows": rows(lfw=[1, 2, 9.5]), "missing": []}) == {"C1": "holds in part"}
 
 
 # ---- few labels at each step -----------------------------------------------------------------------------------------

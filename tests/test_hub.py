@@ -72,14 +72,18 @@ def test_push_uploads_what_hf_names_read(pair, tmp_path, monkeypatch):
     assert set(files) == {"weights.safetensors", "config.json", "README.md"}
     assert b"# anime" in files["README.md"] and b'from_pretrained("me/anime")' in files["README.md"]
 
-    def download(repo_id, filename, **_):
+    revisions = []
+
+    def download(repo_id, filename, **options):
+        revisions.append(options.get("revision"))
         path = tmp_path / filename
         path.write_bytes(uploaded[repo_id][filename])
         return str(path)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
-    again = DCGAN.from_pretrained("me/anime")
+    again = DCGAN.from_pretrained("me/anime", revision="v2")
+    assert revisions and set(revisions) == {"v2"}
     for generator, discriminator in (checkpoints.load("hf:me/anime"), (again.generator, again.discriminator)):
         assert same(pair.generator, generator) and same(pair.discriminator, discriminator)
 

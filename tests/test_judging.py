@@ -66,7 +66,7 @@ def test_the_whole_rule_on_features(monkeypatch):
     reference, right = rng.normal(size=(2, 600, 8))
     sets = [("noise", sd, right[:150] + sd * rng.normal(size=(150, 8))) for sd in (0.1, 2.0)]
     sets += judging.chosen_faults(reference, right, np.arange(600) % 5, rng)
-    rows = {(r["fault"], r["amount"]): r for r in judging.judged(reference[:150], right[:150], sets, right[150:])}
+    rows = {(r["fault"], r["amount"]): r for r in judging.judged(reference[:150], right[:150], sets, right[300:])}
     for name in metrics.MEASURES:
         assert rows["none", 0]["measures"][name]["seen"] == "nothing"
         assert rows["again", 0]["measures"][name]["seen"] == "nothing"
@@ -81,6 +81,22 @@ def test_the_whole_rule_on_features(monkeypatch):
     assert rows["again", 0]["copies"][0] <= 8
     order = judging.same_order(list(rows.values()), list(rows.values()))
     assert set(order) == set(metrics.MEASURES) and min(order.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("most", [40, 200])
+def test_the_control_does_not_set_the_scale_of_copies(monkeypatch, most):
+    """However few pictures an eye looks at: a picture's only feature is its number."""
+    monkeypatch.setattr(judging, "N", 20)
+    monkeypatch.setattr(judging, "needed", lambda *_: {})
+    asked = []
+    monkeypatch.setattr(judging, "judged", lambda *given: asked.extend(given))
+    pictures = np.arange(300.0)[:, None]
+    judging.seen_by(lambda images: images, -pictures, pictures, np.arange(300) % 5, [], most)
+    _, right, sets, others = asked
+    again = next(vectors for fault, _, vectors in sets if fault == "again")
+    assert again[:, 0].tolist() == list(range(20, 40))
+    assert len(others) >= 20 and not set(others[:, 0]) & {*again[:, 0], *right[:, 0]}
+    assert np.isfinite(others).all()
 
 
 def test_samples_needed_grow_as_the_fault_shrinks(monkeypatch):

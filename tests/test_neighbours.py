@@ -158,24 +158,114 @@ def test_displacements_are_as_large_as_asked_for():
     assert 0.5 < both.mean() < 3
 
 
-def test_a_row_of_the_digits_test_goes_on_after_its_last_size(tmp_path):
-    from experiments.analyses import nearest_digits
+def test_few_directions_rule_out_most_samples_and_no_neighbour(monkeypatch):
+    """Pictures of few directions, as digits are, with a little of all the others."""
+    rng = np.random.default_rng(5)
+    axes = rng.standard_normal((12, 300))
+    queries, x = ((rng.random((n, 12)) @ axes + 0.3 * rng.random((n, 300))).astype(np.float32) for n in (90, 900))
+    decided, decide = [], NearestNeighbour._decide
+    monkeypatch.setattr(
+        NearestNeighbour, "_decide", lambda self, q, *to: decided.append(len(q)) or decide(self, q, *to)
+    )
+    ours = stream(NearestNeighbour(queries, block=100), x, np.arange(900), [450, 450])
+    assert np.array_equal(ours.indices, brute_force(queries, x)[0])
+    few, whole = ours._looks
+    assert few.queries.shape[1] < 20 and whole.queries.shape[1] == 300
+    assert sum(decided) < 0.1 * 90 * 900
+    # What the few directions say is never above the distance, and not far below.
+    away = torch.from_numpy(x).double() - ours._centre
+    squares = away.square().sum(1)
+    scores, slack = few.scores(slice(0, 90), few.seen(away).T, squares, ours._lengths)
+    lower = scores.double() + ours._lengths[:, None] - slack[:, None]
+    true = torch.cdist(torch.from_numpy(queries).double(), torch.from_numpy(x).double()).square()
+    assert (lower <= true).all() and (true - lower).mean() < 0.15 * true.mean()
+
+
+def test_samples_that_all_look_alike_are_still_told_apart(monkeypatch):
+    """As of a generator that has collapsed: the few directions leave all open, and all pixels are looked at."""
+    rng = np.random.default_rng(6)
+    queries = (rng.random((40, 3)) @ rng.standard_normal((3, 80)) * 50).astype(np.float32)
+    x = queries[:1] + rng.standard_normal((300, 80)).astype(np.float32)
+    looks = []
+    scores = neighbours._Look.scores
+    monkeypatch.setattr(
+        neighbours._Look, "scores", lambda self, *rest: looks.append(self.directions is None) or scores(self, *rest)
+    )
+    ours = NearestNeighbour(queries, block=100).partial_fit(x, np.zeros(300, int))
+    assert np.array_equal(ours.indices, brute_force(queries, x)[0])
+    assert True in looks and False in looks
+
+
+def test_a_row_of_the_digits_test_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    from experiments import nearest
 
     x, y = load_digits(return_X_y=True)
     x = x.astype(np.uint8).reshape(-1, 8, 8, 1)
     queries, true = x[:300], y[:300]
+    state = tmp_path / "state.npz"
 
-    def row(sizes, state=None):
-        drawn = nearest_digits.deformed(x[300:], y[300:], seed=1)
-        return nearest_digits.errors(drawn, NearestNeighbour(queries), true, sizes, state)
+    def row(sizes, stream=None, **options):
+        found = nearest.wrong(
+            stream or nearest.deformed(x[300:], y[300:], 1, 500), NearestNeighbour(queries), true, sizes, **options
+        )
+        return {n: told.tolist() for n, told in found.items()}
 
     whole = row((10, 1_000, 2_500))
-    assert [r["samples"] for r in whole] == [10, 1_000, 2_500] and whole[0]["error"] > whole[1]["error"]
-    row((10, 1_000), tmp_path / "state.npz")
-    assert row((10, 1_000, 2_500), tmp_path / "state.npz") == whole
-    once = nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (500, 1_497))
-    train, asked = (v.reshape(-1, 64).astype(float) for v in (x[300:], queries))
-    theirs = KNeighborsClassifier(1, algorithm="brute").fit(train, y[300:]).predict(asked)
+    assert list(whole) == [10, 1_000, 2_500] and sum(whole[10]) > sum(whole[1_000])
+    row((10, 1_000), state=state)
+    assert row((10, 1_000, 2_500), state=state) == whole
+    assert row((10, 1_000), state=state) == {n: whole[n] for n in (10, 1_000)}, "what is noted is not counted again"
+    with pytest.raises(
+        ValueError, match="gone on to 2,500 samples; of its sizes it noted 10, 1,000, 2,500, and 700 are"
+    ):
+        row((700, 5_000), state=state)
+
+    # Stopped between two sizes: what was kept by the clock is gone on from.
+    monkeypatch.setattr(nearest, "KEEP_SECONDS", 0)
+    state.unlink()
+
+    def killed(start):
+        for images, labels in nearest.deformed(x[300:], y[300:], 1, 500)(start):
+            if start > 1_600:
+                raise KeyboardInterrupt
+            yield images, labels
+            start += len(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        row((10, 1_000, 2_500), killed, state=state)
+    asked = []
+
+    def noted(start):
+        asked.append(start)
+        return nearest.deformed(x[300:], y[300:], 1, 500)(start)
+
+    assert row((10, 1_000, 2_500), noted, state=state) == whole and asked[0] >= 1_500
+
+    once = nearest.errors(nearest.real(x[300:], y[300:]), NearestNeighbour(queries), true, (500, 1_497))
+    train, digits = (v.reshape(-1, 64).astype(float) for v in (x[300:], queries))
+    theirs = KNeighborsClassifier(1, algorithm="brute").fit(train, y[300:]).predict(digits)
     assert once[-1]["error"] == (theirs != true).mean()
     with pytest.raises(ValueError, match="ended after 1,497"):
-        nearest_digits.errors(nearest_digits.real(x[300:], y[300:]), NearestNeighbour(queries), true, (2_000,))
+        nearest.errors(nearest.real(x[300:], y[300:]), NearestNeighbour(queries), true, (2_000,))
+
+
+def test_a_stream_is_the_same_wherever_it_starts():
+    from experiments import nearest
+
+    x = (np.arange(300) % 200).astype(np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2)
+    y = np.arange(300)
+    drawn = []
+
+    def draw(rng, n):
+        drawn.append(n)
+        return rng.random((n, 8, 8, 1), np.float32), rng.integers(0, 10, n)
+
+    for stream in (nearest.real(x, y, 0, 64), nearest.deformed(x, y, 0, 64), nearest.generated(draw, 0, 64)):
+        batches = stream(0)
+        whole = [np.concatenate(part) for part in zip(*(next(batches) for _ in range(4)), strict=True)]
+        for start in (1, 63, 64, 130):
+            drawn.clear()
+            images, labels = next(stream(start))
+            assert np.array_equal(images, whole[0][start : start + len(images)])
+            assert np.array_equal(labels, whole[1][start : start + len(labels)])
+            assert len(drawn) <= 1, "what comes before is not drawn"

@@ -247,10 +247,16 @@ def test_a_run_whose_rate_falls_has_its_length(tmp_path):
         training.train(config(tmp_path / "whole", steps=20, **settings), extend=True)
     with pytest.raises(ValueError, match=r"decay_after: 0\.5 there, None now"):
         training.train(config(tmp_path / "whole", steps=20), extend=True)
+    stopped("at the end of a shorter one", 8, 16)  # which is no run of 8 steps: its rate has not fallen at all
+    with pytest.raises(ValueError, match=r"to step 16, and 8 are trained: in a run of 8 steps .* by `dcgan finish .*`"):
+        training.train(config(tmp_path / "at the end of a shorter one", steps=8, **settings))
     stopped("ended", 11, 16)
     assert training.finish(tmp_path / "ended", progress=False).stats[-1]["step"] == 11
+    assert training.finish(tmp_path / "ended", progress=False).stats[-1]["step"] == 11, "asked a second time"
     gone_on = training.train(config(tmp_path / "ended", steps=16, **settings), extend=True)
     assert same(gone_on.generator, whole.generator)
+    again = training.train(config(tmp_path / "ended", steps=16, **settings))
+    assert same(again.generator, whole.generator), "the same call, finished"
 
 
 @pytest.mark.parametrize(

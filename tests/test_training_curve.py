@@ -1,5 +1,7 @@
 """The curve of C2: its slope against scipy's, where it would meet a line, and rows that outlive their weights."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -45,6 +47,7 @@ def small(monkeypatch, tmp_path):
     for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
         monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
     monkeypatch.delenv("DCGAN_RESULTS")
+    monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
     scale.prepare()
     for name, value in {"LABELLED": 60, "VALIDATION": 60, "CALIBRATION": 60, "CENTROIDS": 16}.items():
         monkeypatch.setattr(curve, name, value)
@@ -83,6 +86,50 @@ def test_another_protocol_starts_anew(small, monkeypatch):
     monkeypatch.setattr(curve, "LABELLED", 90)
     curve.main()
     assert [r["pictures_seen"] for r in results.load("training_curve")["measured"]["rows"]] == [200]
+
+
+def test_rows_from_before_the_protocol_had_the_network_stay(small, monkeypatch):
+    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 10, 1)])
+    curve.main()
+    record = results.load("training_curve")
+    first = record["measured"]
+    assert first["protocol"].pop("architecture")["widths"]
+    (small / "notes" / "random.json").unlink()
+    path = results.folder() / "training_curve.json"
+    path.write_text(json.dumps(record))
+    with monkeypatch.context() as patch:
+        patch.setattr(curve, "of_network", lambda *_: pytest.fail("measured twice"))
+        curve.main()
+    again = results.load("training_curve")["measured"]
+    assert again["rows"] == first["rows"] and again["lines"] == first["lines"]
+    assert again["protocol"]["architecture"]["widths"]
+    record["measured"]["protocol"]["architecture"] = {"widths": [9]}
+    path.write_text(json.dumps(record))
+    assert curve.earlier(again["protocol"]) == {"rows": [], "lines": {}}
+
+
+def test_the_authors_line_is_that_of_their_weights(small, monkeypatch):
+    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 10, 1)])
+    curve.main()
+    lacking = results.load("training_curve")["measured"]
+    assert "DCGAN_AUTHORS" in lacking["left_out"]["authors_four"]
+    digests = []
+    for seed in (5, 5, 6):
+        theirs = models.build("imagenet32", seed=seed, widths=(4, 4, 8, 8), strides=(1, 2, 1, 2))[1]
+        monkeypatch.setattr(curve.authors, "discriminator", lambda *_, found=theirs, **__: found)
+        curve.main()
+        measured = results.load("training_curve")["measured"]
+        digests.append(measured["lines"]["authors_four"]["weights"])
+        assert measured["left_out"] == {} and measured["lines"]["random"] == lacking["lines"]["random"]
+    assert digests[0] == digests[1] != digests[2]
+    monkeypatch.setattr(curve.authors, "discriminator", lacks)
+    curve.main()
+    measured = results.load("training_curve")["measured"]
+    assert measured["lines"]["authors_four"]["weights"] == digests[2] and measured["left_out"] == {}
+
+
+def lacks(*_, **__):
+    raise data.NotAvailable("not here")
 
 
 def test_without_a_stage_it_says_what_to_run(small, monkeypatch):

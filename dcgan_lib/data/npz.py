@@ -59,13 +59,9 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
     """
     unchanged = guard([path])
     with open_zip(path) as z:
-        infos = {i.filename.removesuffix(".npy"): i for i in z.infolist()}
+        x_key, infos = _pictures_in(z, path, split)
         key = hashlib.sha256(json.dumps(sorted((i.filename, i.CRC, i.file_size) for i in z.infolist())).encode())
         key.update(split.encode())
-        x_key = next((k for k in (f"x_{split}", *(IMAGE_KEYS if split == "train" else ())) if k in infos), None)
-        if x_key is None:
-            found = ", ".join(map(printable, infos)) or "nothing"
-            raise NotHere(f"{path} has no {split!r} pictures: expected x_{split} or images, found {found}")
         wanted = [k for k in infos if k == x_key or k in (f"y_{split}", "y") or not k.startswith(("x_", "y_"))]
         headers = {k: _header(z, infos[k], f"{path}: {printable(k)}") for k in wanted}
     y_key, rows = _plan(path, x_key, split, headers)
@@ -88,6 +84,23 @@ def npz(path: Path, split: str, name: str | None = None) -> Source:
 
     channels = 3 if headers[x_key].shape[3:] == (3,) else 1
     return Source(name or printable(path.stem), key.hexdigest(), read, channels, unchanged)
+
+
+def shape_of(path: Path, split: str = "train") -> tuple[int, ...]:
+    """(N, H, W) or (N, H, W, C) of the pictures in an .npz, of which nothing but a header is read. Errors as `npz`."""
+    with open_zip(path) as z:
+        key, infos = _pictures_in(z, path, split)
+        return _header(z, infos[key], f"{path}: {printable(key)}").shape
+
+
+def _pictures_in(z: zipfile.ZipFile, path: Path, split: str) -> tuple[str, dict[str, zipfile.ZipInfo]]:
+    """The key of a split's pictures, and every key with its member. Raises NotHere where the file lacks the split."""
+    infos = {i.filename.removesuffix(".npy"): i for i in z.infolist()}
+    x_key = next((k for k in (f"x_{split}", *(IMAGE_KEYS if split == "train" else ())) if k in infos), None)
+    if x_key is None:
+        found = ", ".join(map(printable, infos)) or "nothing"
+        raise NotHere(f"{path} has no {split!r} pictures: expected x_{split} or images, found {found}")
+    return x_key, infos
 
 
 def _header(z: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> Header:

@@ -92,6 +92,17 @@ def train(
         config, images = _from_short(config, images, settings)
     elif settings:
         raise TypeError(f"a TrainConfig says all: use dataclasses.replace for {', '.join(settings)}")
+    return _train(config, images, extend, switch)
+
+
+def _train(
+    config: TrainConfig,
+    images: data.ImageSet | None = None,
+    extend: bool = False,
+    switch: bool = False,
+    ending: bool = False,
+) -> Run:
+    """`train`; `ending` takes a run that stands at the last step as finished, however its rate fell."""
     where = device.pick_device(config.device)
     with distributed.group(where), contextlib.ExitStack() as held:
         writer = distributed.rank() == 0
@@ -110,7 +121,7 @@ def train(
         with distributed.together(where):  # every process reads what is there before it is written
             there = folder.recorded()
             done = _steps_done(folder, there, settings, steps, extend)
-            decay = _decay(there, config, done, steps)
+            decay = _decay(there, config, done, steps, ending)
             config = _same_arithmetic(config, there, done, where, switch)
         distributed.agree(str(done), "the checkpoint's step", where)
         if folder.finished_at() == steps:
@@ -241,7 +252,7 @@ def finish(out: str | Path, progress: bool = True) -> Run:
     config = TrainConfig(
         **call | {"arch": arch, "out": folder.path, "steps": step, "epochs": None, "progress": progress}
     )
-    return train(config)
+    return _train(config, ending=True)
 
 
 def _from_short(given, images, settings: dict) -> tuple[TrainConfig, data.ImageSet | None]:
@@ -289,15 +300,15 @@ def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: in
     return done
 
 
-def _decay(there: dict | None, config: TrainConfig, done: int, steps: int) -> list[int] | None:
+def _decay(there: dict | None, config: TrainConfig, done: int, steps: int, ending: bool) -> list[int] | None:
     """From where to where the learning rate falls, or ValueError where it cannot, or would have fallen otherwise.
 
-    A run that ends where its checkpoint stands keeps the fall that it was in, and may go on in it later.
+    A run that is `ending` where its checkpoint stands keeps the fall that it was in, and may go on in it later.
     """
     if config.decay_after is None:
         return None
     now, before = list(config.decay(steps)), (there or {}).get("decay")
-    if done == steps:
+    if ending:
         return before or now
     if now[0] > steps - 2:
         raise ValueError(
@@ -308,8 +319,9 @@ def _decay(there: dict | None, config: TrainConfig, done: int, steps: int) -> li
     if before not in (None, now) and done > min(before[0], now[0]) + 1:
         raise ValueError(
             f"the learning rate of this run falls from step {before[0]:,} to step {before[1]:,}, and {done:,} are "
-            f"trained: in a run of {steps:,} steps it would have fallen otherwise. Let it end at {before[1]:,}, or "
-            "begin another folder with start=… its weights"
+            f"trained: in a run of {steps:,} steps it would have fallen otherwise. Let it end at {before[1]:,}, "
+            f"{f'end it here by `dcgan finish {config.out}`, ' if done == steps else ''}or begin another folder with "
+            "start=… its weights"
         )
     return now
 

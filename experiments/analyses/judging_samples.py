@@ -117,7 +117,8 @@ def dropped(modes: np.ndarray, kept: int, rng: np.random.Generator) -> np.ndarra
 def judged(reference: np.ndarray, right: np.ndarray, sets: Sequence[Set], others: np.ndarray) -> list[dict]:
     """A row a set, the first the right samples: each measure with its interval and what it sees, and copies.
 
-    `others` are right samples to set the scale of copies.
+    `others` are right samples that set the scale of copies, none of the first 2 N: of those that set it as many lie
+    below as it says, and "again" would be no control.
     """
     near = np.quantile(metrics.nearest(others, reference)[1], 0.01)
     rows = []
@@ -202,7 +203,8 @@ def faces() -> tuple[dict, dict[str, str]]:
 
 
 def seen_by(look: Features, reference, right, modes: np.ndarray, spoilt: list[tuple], most: int) -> dict:
-    """One eye's rows and curves; it looks at `most` of both sets, and at what the faults choose beyond them."""
+    """One eye's rows and curves; it looks at `most` of both sets, and beyond them at what the faults choose and at
+    right samples that set the scale of copies."""
     choose = np.random.default_rng(SEED).bit_generator.state
 
     def chosen(of: np.ndarray, right_: np.ndarray) -> list[Set]:
@@ -212,7 +214,7 @@ def seen_by(look: Features, reference, right, modes: np.ndarray, spoilt: list[tu
 
     indices = np.arange(len(right))[:, None]
     wanted = [part.ravel() for fault, _, part in chosen(indices, indices) if fault == "dropped"]
-    wanted = np.unique(np.concatenate([np.arange(most), *wanted]))
+    wanted = np.unique(np.concatenate([np.arange(max(most, 3 * N)), *wanted]))
     of = look(reference[:most])
     vectors = np.full((len(right), of.shape[1]), np.nan, np.float32)
     vectors[wanted] = look(right[wanted])
@@ -220,7 +222,7 @@ def seen_by(look: Features, reference, right, modes: np.ndarray, spoilt: list[tu
     there = vectors[:most]
     return {
         "features": of.shape[1],
-        "rows": judged(of[:N], vectors[:N], sets, vectors[N:most]),
+        "rows": judged(of[:N], vectors[:N], sets, vectors[2 * N : max(most, 3 * N)]),
         "samples": needed(of, there, there[modes[:most] > 0]),  # wrong: the most frequent mode is missing
     }
 
@@ -247,7 +249,7 @@ def digits() -> dict:
     return {
         "features": right.shape[1],
         "accuracy": float(judge.score(flat(images[parts[2]]), labels[parts[2]])),
-        "rows": judged(reference[:N], right[:N], sets, right[N:]),
+        "rows": judged(reference[:N], right[:N], sets, right[2 * N :]),
         "samples": needed(reference, right, right[modes > 0]),
     }
 

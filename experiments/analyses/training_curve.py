@@ -12,8 +12,9 @@ What would a training as long as the paper's buy? Of the authors' ImageNet discr
 be had (12,288 of the 28,672 features; see `experiments.authors`): they are a line too, beside the first four of ours.
 
 A training of many hours may lie on several machines, and its early weights are gone when its late ones are made: a row
-that was measured under the same protocol stays in results/training_curve.json. Two to four minutes a stage on two CPU
-cores. Writes results/training_curve.json.
+that was measured under the same protocol stays in results/training_curve.json. (Its first rows are from before the
+protocol named the architecture and the authors' weights; they are of these, and stay.) Two to four minutes a stage on
+two CPU cores. Writes results/training_curve.json.
 """
 
 import json
@@ -130,20 +131,27 @@ def main() -> dict[str, str]:
         "pictures": fingerprints(train),
     }
     arch = first_config(imagenet32.STUDY).arch
+    # A stage is known by its weights, so that the network is not in its key.
+    shown = json.loads(json.dumps(protocol | {"architecture": arch.to_dict()}))
     if not stages():
         raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
+    before, left_out = earlier(shown), {}
+    lines = dict(before["lines"])
     ways = {
-        "random": lambda: of_network(models.build(arch, seed=SEED)[1], x, y),
-        "kmeans_1600": lambda: of_kmeans(x, y),
-        "pixels": lambda: of_pixels(x, y),
-        "authors_four": lambda: of_network(authors.discriminator("imagenet", partial=True), x, y),
+        "random": (shown, lambda: of_network(models.build(arch, seed=SEED)[1], x, y)),
+        "kmeans_1600": (protocol, lambda: of_kmeans(x, y)),
+        "pixels": (protocol, lambda: of_pixels(x, y)),
     }
-    before, left_out, lines = earlier(protocol), {}, {}
-    for name, way in ways.items():
-        try:
-            lines[name] = before["lines"].get(name) or once(OUT / f"{name}.json", protocol, way)
-        except data.NotAvailable as error:
-            left_out[name] = first_line(error)
+    try:
+        theirs = authors.discriminator("imagenet", partial=True)
+        weights = {"weights": checkpoints.digest(theirs)}
+        ways["authors_four"] = (protocol | weights, lambda: weights | of_network(theirs, x, y))
+    except data.NotAvailable as error:
+        if "authors_four" not in lines:
+            left_out["authors_four"] = first_line(error)
+    for name, (key, way) in ways.items():  # only what is there of other weights, or not at all
+        if lines.get(name, {"weights": ""}).get("weights") not in (None, key.get("weights")):
+            lines[name] = once(OUT / f"{name}.json", key, way)
     rows = {row["pictures_seen"]: row for row in before["rows"]}
     for path in stages():
         _, discriminator = checkpoints.load(path)
@@ -167,10 +175,10 @@ def main() -> dict[str, str]:
                 if name != "authors_four"  # other features
             },
             "left_out": left_out,
-            "protocol": protocol,
+            "protocol": shown,
         },
         command="python -m experiments training_curve",
-        settings=protocol | {"trained": "python -m experiments imagenet32"},
+        settings=shown | {"trained": "python -m experiments imagenet32"},
         seed=SEED,
         images=train,
         device=device.device_name(device.pick_device()),
@@ -179,13 +187,13 @@ def main() -> dict[str, str]:
 
 
 def earlier(protocol: dict) -> dict:
-    """Rows and lines that results/training_curve.json holds under this very protocol."""
-    nothing = {"rows": [], "lines": {}}
+    """Rows and lines that results/training_curve.json holds under this very protocol, or before it had the network."""
     try:
         found = results.load("training_curve")["measured"]
     except ValueError:  # no such file
-        return nothing
-    return found if found["protocol"] == json.loads(json.dumps(protocol)) else nothing
+        found = {"protocol": {}}
+    same = {"architecture": protocol["architecture"]} | found["protocol"] == protocol
+    return found if same else {"rows": [], "lines": {}}
 
 
 if __name__ == "__main__":

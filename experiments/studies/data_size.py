@@ -14,6 +14,7 @@ from dcgan_lib.architecture import architecture
 from .. import measures, rules
 from ..study import Prediction, Study, Variant
 
+NARROW = architecture("tutorial64", image_size=32, widths=(32, 64, 128))  # the tutorial's network at half its widths
 SETS, SIZES = ("anime", "natural32"), (100, 1_000, 10_000, None)
 
 
@@ -28,7 +29,7 @@ STUDY = Study(
     training.TrainConfig(
         data="anime",
         out="runs/data_size",
-        arch=architecture("tutorial64", image_size=32, widths=(32, 64, 128)),
+        arch=NARROW,
         batch_size=64,
         steps=6_000,
         sample_every=1_000,

@@ -13,6 +13,7 @@ from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
 from ..study import Prediction, Study, Variant
+from .data_size import NARROW
 from .mnist import STUDY as MNIST
 
 DIGITS = architecture(MNIST.base.arch, widths=(32, 64))
@@ -23,7 +24,7 @@ STUDY = Study(
     training.TrainConfig(
         data="scenes",
         out="runs/domains",
-        arch=architecture("tutorial64", image_size=32, widths=(32, 64, 128)),
+        arch=NARROW,
         batch_size=64,
         steps=4_500,
         ema_decay=0.999,

@@ -6,10 +6,10 @@ pictures a second on two quiet cores 1.8 hours, and 12 minutes for the twenty st
 """
 
 from dcgan_lib import training
-from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
 from ..study import Prediction, Study, Variant
+from .data_size import NARROW
 from .faces import first_faces
 
 EVERY = 2_500
@@ -21,7 +21,7 @@ STUDY = Study(
     training.TrainConfig(
         data="celeba",
         out="runs/training_length",
-        arch=architecture("tutorial64", image_size=32, widths=(32, 64, 128)),
+        arch=NARROW,
         batch_size=64,
         steps=STAGES[-1],
         keep_every=EVERY,
