@@ -337,6 +337,34 @@ def spread(run, real, rng, *, samples=2_000) -> dict:
     }
 
 
+@measure(version=1)
+def symptoms(run, real, rng, *, samples=1_000) -> dict:
+    """Numbers that any run has, without a network that looks: what `training.watch` warns of.
+
+    `accuracy_d` is D's over the last fifth of the run. `spread`, `colours` and `grid` are those of samples over those
+    of real pictures. `copied` is the share of samples that are, in pixels, nearly a picture that was trained on, and
+    `copied_real` that of as many real pictures which were not, None where there are none.
+    """
+    recorded = training.RunFolder(run.out).recorded()
+    n = recorded["pictures"]["images"]
+    new = min(samples, len(real) - n)
+    known = real.take(n + new, recorded["config"]["seed"]) if n < len(real) else real  # those trained on first
+    generated, shown = drawn(run.generator, samples, rng), data.to_float(some(real, samples, rng))
+    trained_on = known.tensor(slice(0, n)).flatten(1)
+    late = run.stats[-max(1, len(run.stats) // 5) :]
+    return {
+        "symptoms": {
+            "accuracy_d": mean([row["accuracy_d"] for row in late if "accuracy_d" in row]),
+            "spread": metrics.spread(generated) / metrics.spread(shown),
+            "colours": metrics.colour_spread(generated) / metrics.colour_spread(shown),
+            "grid": metrics.checkerboard(generated) / metrics.checkerboard(shown),
+            "copied": metrics.copied(generated.flatten(1), trained_on),
+            "copied_real": metrics.copied(known.tensor(slice(n, None)).flatten(1), trained_on) if new else None,
+        },
+        "samples": samples,
+    }
+
+
 @measure(version=1, depends=_both_splits)
 def class_report(run, real, rng, *, labelled_set="mnist", samples=10_000) -> dict:
     """What a classifier of real digits, which never saw a generated one, makes of samples."""

@@ -345,3 +345,30 @@ def fewer_wrong(a: tuple[str, int], b: tuple[str, int], digits: str = "held_out"
         return Verdict(Outcome.IN_PART if median(ours) < median(theirs) else Outcome.NOT, words)
 
     return rule
+
+
+# ---- symptoms --------------------------------------------------------------------------------------------------------
+
+
+def shows(name: str, variant: str, *without: str, above: float = math.inf, below: float = -math.inf) -> Rule:
+    """The number `name` of a variant's trainings lies out of bounds, above `above` or below `below`, and those of the
+    variants `without` do not: one of them is the base line, another a remedy.
+
+    Holds: in every training of the variant, and in none of the others. In part: in some of the variant's more, as a
+    share, than in the others. Does not hold: not in more. Undecided: fewer than three trainings that have the number.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        if short := few(rows, (variant, *without), name):
+            return short
+        found = {v: values(rows, v, name) for v in (variant, *without)}
+        out = {v: [x for x in numbers if x > above or x < below] for v, numbers in found.items()}
+        share = {v: len(out[v]) / len(found[v]) for v in found}
+        said = [f"{v} {len(out[v])} of {len(found[v])} ({median(found[v]):.3g})" for v in found]
+        words = f"{name.split('.')[-1].replace('_', ' ')} out of bounds: {', '.join(said)}"
+        others = max((share[v] for v in without), default=0)
+        if share[variant] == 1 and others == 0:
+            return Verdict(Outcome.HOLDS, words)
+        return Verdict(Outcome.IN_PART if share[variant] > others else Outcome.NOT, words)
+
+    return rule

@@ -487,6 +487,32 @@ def test_the_eye_for_digits_is_the_hidden_layer_of_their_judge(monkeypatch):
     measures.digits_judge.cache_clear()
 
 
+def test_symptoms_are_those_of_the_samples(trained, monkeypatch, tmp_path):
+    """Each number against a plain reference, with samples that have the symptom and with new digits, which have none."""
+    images = trained[1]
+    config = replace(two().base, out=tmp_path / "part", limit=300, seed=5, steps=2, log_every=1)
+    run = replace(training.train(config, images), stats=[{"step": i, "accuracy_d": i / 10} for i in range(10)])
+    order = np.random.default_rng(5).permutation(len(images))
+    known, new = (images.tensor(order[part]) for part in (slice(0, 300), slice(300, 600)))
+    grid = torch.zeros(32, 32)
+    grid[::2, ::2] = 0.3
+    rows = {}
+    shown = {"new": new, "copies": known[:200], "one": new[:1].repeat(200, 1, 1, 1), "grid": new + grid}
+    for name, samples in shown.items():
+        monkeypatch.setattr(measures, "drawn", lambda generator, n, rng, samples=samples: samples)
+        rows[name] = measures.symptoms.set(samples=300)(run, images, np.random.default_rng(0))["symptoms"]
+    real = data.to_float(measures.some(images, 300, np.random.default_rng(0)))
+    assert rows["new"]["accuracy_d"] == pytest.approx((0.8 + 0.9) / 2)
+    assert rows["new"]["spread"] == pytest.approx(float(new.std(0).mean() / real.std(0).mean()))
+    tints = [np.std(x.mean((1, 2, 3)).numpy(), ddof=1) for x in (new, real)]
+    assert rows["new"]["colours"] == pytest.approx(tints[0] / tints[1], rel=1e-4)
+    assert 0.8 < rows["new"]["grid"] < 1.25 and rows["grid"]["grid"] > 5
+    assert rows["copies"]["copied"] == 1 and rows["new"]["copied"] == rows["new"]["copied_real"] < 0.1
+    assert rows["one"]["spread"] == rows["one"]["colours"] == pytest.approx(0, abs=1e-6)
+    all_of_it = measures.symptoms.set(samples=20)(*trained, np.random.default_rng(0))["symptoms"]
+    assert all_of_it["copied_real"] is None, "no picture is left that was not trained on"
+
+
 def test_walks_stand_beside_cross_fades(trained, monkeypatch):
     found = of(measures.walks.set(pairs=4, samples=100), trained)
     assert set(found["walks"]) == set(found["cross_fades"]) == {"length", "detour", "largest_step"}
@@ -691,6 +717,27 @@ def test_alike():
     assert found.outcome is Outcome.IN_PART and "a 2, b 5 (below)" in found.words
     assert rule(numbered(a=[1, 2, 3], b=[4, 5, 6], c=[0, 0, 0])).outcome is Outcome.NOT
     assert rule(numbered(a=[1, 2, 3], b=[4, 5, 6])).outcome is Outcome.UNDECIDED
+
+
+def test_shows():
+    def seen(**found):
+        return [{"variant": v, "symptoms": {"grid": x}} for v, values in found.items() for x in values]
+
+    rule = rules.shows("symptoms.grid", "three", "base", "mend", above=4)
+    assert rule(seen(three=[5, 6, 7], base=[1, 2, 4], mend=[1, 1, 1])).outcome is Outcome.HOLDS
+    found = rule(seen(three=[5, 6, 4], base=[1, 2, 3], mend=[1, 1, 1]))
+    assert found.outcome is Outcome.IN_PART and found.words == (
+        "grid out of bounds: three 2 of 3 (5), base 0 of 3 (2), mend 0 of 3 (1)"
+    )
+    assert rule(seen(three=[5, 6, 7], base=[1, 2, 3], mend=[9, 1, 1])).outcome is Outcome.IN_PART, "no remedy always"
+    assert rule(seen(three=[5, 6, 7], base=[5, 6, 7], mend=[1, 1, 1])).outcome is Outcome.NOT, "the base line has it"
+    assert rule(seen(three=[1, 2, 3], base=[1, 2, 3], mend=[1, 1, 1])).outcome is Outcome.NOT
+    assert rule(seen(three=[5, 6], base=[1, 2, 3], mend=[1, 1, 1])).outcome is Outcome.UNDECIDED
+    diverged = [{"variant": "three", "finite": False}] * 3
+    assert rule(seen(base=[1, 2, 3], mend=[1, 1, 1]) + diverged).outcome is Outcome.UNDECIDED
+    low = rules.shows("symptoms.grid", "three", "base", below=0.5)
+    assert low(seen(three=[0.1, 0.2, 0.4], base=[0.6, 0.7, 9])).outcome is Outcome.HOLDS
+    assert low(seen(three=[0.1, 0.2, 0.5], base=[0.6, 0.7, 9])).outcome is Outcome.IN_PART
 
 
 def test_same_order():

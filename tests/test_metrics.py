@@ -471,3 +471,73 @@ def test_spread():
     assert metrics.spread(torch.ones(4, 3, 8, 8)) == 0
     x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4)
     assert metrics.spread(x) == pytest.approx(2**0.5)
+
+
+def test_colour_spread_sees_a_tint_that_spread_does_not():
+    rng = np.random.default_rng(0)
+    shapes = torch.from_numpy(rng.normal(size=(40, 3, 8, 8))).float()
+    colours = torch.from_numpy(rng.normal(size=(40, 3))).float()
+    shapes -= shapes.mean((2, 3), keepdim=True)
+    tinted = shapes + torch.tensor([0.8, -0.5, 0.1])[:, None, None]
+    assert metrics.colour_spread(tinted) == pytest.approx(0, abs=1e-6) and metrics.spread(tinted) > 0.9
+    coloured = shapes + colours[:, :, None, None]
+    assert metrics.colour_spread(coloured) == pytest.approx(float(np.std(colours.numpy(), 0, ddof=1).mean()), rel=1e-5)
+    assert metrics.colour_spread(shapes[:1]) == 0
+
+
+def checkerboard_by_loops(images, period):
+    """The sums of a Fourier transform written out, frequency by frequency."""
+    n, channels, side, _ = images.shape
+    at = np.arange(side)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * at / side)
+
+    def power(u, v):
+        wave = np.exp(-2j * np.pi * (u * at[:, None] + v * at[None]) / side) * window[:, None] * window[None]
+        flat = images - images.mean((2, 3), keepdims=True)
+        return np.mean([abs((flat[i, c] * wave).sum()) ** 2 for i in range(n) for c in range(channels)])
+
+    bins = [(u, v) for u in range(0, side, side // period) for v in range(0, side, side // period) if u or v]
+    ring = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if max(abs(i), abs(j)) == 2]
+    return np.mean([power(u, v) for u, v in bins]) / np.mean([power(u + i, v + j) for u, v in bins for i, j in ring])
+
+
+@pytest.mark.parametrize("period", [2, 4])
+def test_checkerboard(period):
+    """As the written-out sums; a grid raises it, by the more the stronger it is, and noise or blur does not."""
+    found = load_sample_images().images
+    crops = [im[y : y + 64, x : x + 64] for im in found for y in range(0, 320, 80) for x in range(0, 560, 80)]
+    real = data.to_float(np.stack(crops))  # (N, 3, 64, 64)
+    small = torch.nn.functional.interpolate(real[:3], 36, mode="area")
+    expected = checkerboard_by_loops(small[:, :, : 36 // period * period, : 36 // period * period].numpy(), period)
+    assert metrics.checkerboard(small, period) == pytest.approx(expected, rel=1e-3)
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0))
+    blurred = torch.nn.functional.avg_pool2d(real, 3, 1, 1)
+    for images in (real, real + noise, noise, blurred):
+        assert 0.3 < metrics.checkerboard(images, period) < 3
+    grid = torch.zeros(64, 64)
+    grid[::period, ::period] = 1
+    rows = [metrics.checkerboard(real + strength * grid, period) for strength in (0, 0.1, 0.4)]
+    assert rows[0] < 3 and rows[1] > 2 * rows[0] and rows[2] > 5 * rows[1]
+    assert metrics.checkerboard(real * (1 + 0.4 * grid), period) > 2 * rows[0], "one that follows the brightness, too"
+    with pytest.raises(ValueError, match=f"at least {8 * period} pixels"):
+        metrics.checkerboard(real[..., : 8 * period - 1, : 8 * period - 1], period)
+
+
+def test_copied_against_plain_loops():
+    rng = np.random.default_rng(0)
+    known, new = rng.normal(size=(30, 5)), rng.normal(size=(40, 5))
+    mixed = np.concatenate([known[:10] + 0.01 * rng.normal(size=(10, 5)), new])
+
+    def apart(a, b):
+        return float(np.sqrt(((a - b) ** 2).sum()))
+
+    usual = np.median([min(apart(a, b) for j, b in enumerate(known) if i != j) for i, a in enumerate(known)])
+    expected = np.mean([min(apart(a, b) for b in known) < usual / 2 for a in mixed])
+    assert metrics.copied(mixed, known) == pytest.approx(expected) and 0.2 <= expected < 0.4
+    assert metrics.copied(known, known) == 1 and metrics.copied(known + 100, known) == 0
+    repeats = np.concatenate([known, known[:12]])  # exact repeats in the set are no scale
+    assert metrics.copied(new, repeats) == pytest.approx(metrics.copied(new, known), abs=0.1)
+    with pytest.raises(ValueError, match="at least two known vectors, got 1"):
+        metrics.copied(new, known[:1])
+    with pytest.raises(ValueError, match="every one that was asked has an exact repeat"):
+        metrics.copied(new, known[[0, 0, 1, 1]])

@@ -592,6 +592,58 @@ def test_collapse_is_said_in_words(tmp_path):
         watch.samples(torch.zeros(8, 1, 32, 32), 600)
 
 
+def faces(n: int, seed: int = 0, colours: float = 0.4) -> torch.Tensor:
+    """Made-up pictures (n, 3, 32, 32): soft shapes, each of a tint of its own."""
+    own = torch.Generator().manual_seed(seed)
+    soft = torch.nn.functional.interpolate(torch.randn(n, 3, 6, 6, generator=own), 32, mode="bicubic")
+    soft = 0.4 * (soft - soft.mean((2, 3), keepdim=True))
+    return (soft + colours * torch.randn(n, 3, 1, 1, generator=own)).clamp(-1, 1)
+
+
+def said(images: torch.Tensor, step: int, real: torch.Tensor) -> list[str]:
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        watch = training.Watch(data.load(data.to_uint8(real)))
+        for _ in range(2):  # once each
+            watch.samples(images, step)
+    return [str(warning.message) for warning in found]
+
+
+def test_the_watch_is_silent_at_new_pictures_of_the_kind():
+    assert said(faces(64, seed=1), 5_000, faces(200)) == []
+    assert said(faces(64, seed=1).bfloat16(), 5_000, faces(200)) == []
+    assert said(torch.rand(64, 3, 32, 32), 5_000, torch.zeros(20, 3, 32, 32)) == [], "pictures all alike are no scale"
+
+
+def test_one_tint_is_said_in_words():
+    (text,) = said(faces(64, seed=1, colours=0.02), 1_000, faces(200))
+    assert "nearly one colour" in text and "lower learning rate" in text
+    assert said(faces(64, seed=1, colours=0.02), 999, faces(200)) == [], "the beginning of every training"
+    assert said(faces(64, seed=1, colours=0.2), 1_000, faces(200)) == []
+
+
+def test_a_checkerboard_is_said_in_words():
+    grid = torch.zeros(32, 32)
+    grid[::2, ::2] = 1
+    real, samples = faces(200), faces(64, seed=1)
+    (text,) = said(samples + 0.1 * grid, 1_000, real)
+    assert "a grid of two pixels" in text and "kernel_size that the stride divides (4)" in text
+    assert said(samples + 0.1 * grid, 999, real) == []
+    assert said(samples + 0.1 * grid, 1_000, real + 0.1 * grid) == [], "real pictures that have one, too"
+
+
+def test_copies_are_said_in_words():
+    known = faces(100)
+    noise = 0.02 * torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    (text,) = said(known[:64] + noise, 200, known)
+    assert "100% of the samples are nearly copies of one of the 100 pictures" in text and "more pictures" in text
+    half = torch.cat([known[:31] + noise[:31], faces(33, seed=1)])
+    assert said(half, 200, known) == [], "not more than half"
+    assert "64 of" not in said(known[:64] + noise, 200, torch.cat([known, known[:50]]))[0], "repeats are no scale"
+    many = faces(1_001)
+    assert said(many[:64] + noise, 200, many) == [], "asked of small sets, which alone are learnt by heart"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -10,8 +10,8 @@ from .distances import frechet_distance, kernel_distance, kernel_distances
 from .extractors import EXTRACTORS, efficientnet, efficientnet_features, face_attribute_features, inception_fid
 from .faults import blurred, noisy, repeated
 from .intervals import samples_needed, with_interval
-from .neighbours import coverage, density, nearest, precision, recall
-from .pictures import class_report, head_turn, spread
+from .neighbours import copied, coverage, density, nearest, precision, recall
+from .pictures import checkerboard, class_report, colour_spread, head_turn, spread
 
 MEASURES = {
     measure.__name__: measure for measure in (frechet_distance, kernel_distance, precision, recall, density, coverage)
@@ -21,8 +21,11 @@ __all__ = [
     "EXTRACTORS",
     "MEASURES",
     "blurred",
+    "checkerboard",
     "class_report",
+    "colour_spread",
     "controls",
+    "copied",
     "coverage",
     "density",
     "efficientnet",

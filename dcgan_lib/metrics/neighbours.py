@@ -34,6 +34,23 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
     return indices.numpy(), distances.numpy()
 
 
+def copied(generated: np.ndarray, known: np.ndarray, within: float = 0.5) -> float:
+    """The part of the generated vectors (M, F) that lie nearer to a known one (N, F) than `within` of the usual.
+
+    The usual is the median distance of a known vector to its nearest fellow, asked of at most 1,000 of them; exact
+    repeats are no scale and left out of it. The vectors may be features, or the pixels of training pictures
+    (`images.tensor().flatten(1)`): pixels find copies in place, not shifted or mirrored ones.
+    Raises ValueError for fewer than two known vectors, or where all that were asked are repeats.
+    """
+    if len(known) < 2:
+        raise ValueError(f"expected at least two known vectors, got {len(known)}")
+    fellows = nearest(known[:: -(-len(known) // 1000)], known, 2)[1][:, 1]  # the nearest is itself
+    fellows = fellows[fellows > 0]
+    if not len(fellows):
+        raise ValueError("expected known vectors that differ: every one that was asked has an exact repeat")
+    return float((nearest(generated, known)[1][:, 0] < within * np.median(fellows)).mean())
+
+
 def precision(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:
     """The part of the generated features (M, F) that lies in a ball of the real ones (N, F).
 

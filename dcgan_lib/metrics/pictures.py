@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from ..checks import whole
 from ..data import to_uint8
 
 
@@ -31,6 +33,41 @@ def class_report(probabilities: np.ndarray, confident: float = 0.9) -> dict:
 def spread(images: Tensor) -> float:
     """Standard deviation over the pictures (N, C, H, W), averaged over pixels: near 0 when all are alike."""
     return float(images.std(0).mean()) if len(images) > 1 else 0.0
+
+
+def colour_spread(images: Tensor) -> float:
+    """Standard deviation over the pictures (N, C, H, W) of their mean colours, averaged over channels.
+
+    Near 0 when all have one tint, whatever their shapes: what `spread` may not see.
+    """
+    return float(images.mean((2, 3)).std(0).mean()) if len(images) > 1 else 0.0
+
+
+def checkerboard(images: Tensor, period: int = 2) -> float:
+    """How far a grid of `period` pixels stands out in pictures (N, C, H, W): about 1 where there is none.
+
+    The power of the frequencies that a grid of this period has, over that of their neighbours (at two bins' distance),
+    in the pictures' mean power spectrum behind a Hann window. Transposed convolutions whose kernels overlap unevenly
+    leave such grids (Odena, Dumoulin and Olah, 2016), of the strides' product behind them. Sharp or noisy pictures have
+    more power at all high frequencies, and no larger ratio. Sides are cut to a multiple of the period.
+
+    Raises ValueError for a period below 2 or pictures that are not at least eight periods wide.
+    """
+    period = whole(period, "period", 2)
+    side = min(images.shape[2:]) // period * period
+    if images.ndim != 4 or side < 8 * period:
+        raise ValueError(f"expected pictures (N, C, H, W) of at least {8 * period} pixels, got {tuple(images.shape)}")
+    images = images[..., :side, :side].float()
+    window = torch.hann_window(side, dtype=images.dtype, device=images.device)
+    flat = images - images.mean((2, 3), keepdim=True)
+    power = torch.fft.fft2(flat * window * window[:, None]).abs().square().mean((0, 1))  # (side, side)
+    grid, near = [], []
+    steps = range(0, side, side // period)
+    for u, v in ((u, v) for u in steps for v in steps if (u, v) != (0, 0)):
+        around = [power[(u + i) % side, (v + j) % side] for i in range(-2, 3) for j in range(-2, 3)]
+        grid.append(around[12])
+        near += [value for k, value in enumerate(around) if k // 5 in (0, 4) or k % 5 in (0, 4)]
+    return float(torch.stack(grid).mean() / torch.stack(near).mean().clamp_min(1e-20))
 
 
 def head_turn(images: Tensor | np.ndarray) -> np.ndarray:

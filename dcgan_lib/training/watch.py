@@ -1,4 +1,4 @@
-"""Says in words, once each, when training looks collapsed."""
+"""Says in words, once each, what a reader should look at: a D that wins, samples alike, a grid in them, copies."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from torch import Tensor
 from .. import data, metrics
 
 LONG = 50  # logged lines
+SETTLED = 1_000  # steps before which tints and grids are the beginning of every training
+FEW = 1_000  # pictures, up to which samples are compared with all of them
 
 
 class Watch:
-    """Looks at logged statistics and at the fixed pictures."""
+    """Looks at logged statistics and at the fixed pictures.
+
+    The page 'Will it work on my pictures?' shows each symptom; its thresholds are those of the study `symptoms`.
+    """
 
     def __init__(self, images: data.ImageSet):
         self.said: set[str] = set()
-        self.real_spread = metrics.spread(images.tensor(slice(0, 256)))
+        self.images = images
+        real = images.tensor(slice(0, 256))
+        self.real_spread, self.real_colours = metrics.spread(real), metrics.colour_spread(real)
+        self.real_grid = max(1.0, metrics.checkerboard(real))
 
     def _say(self, kind: str, text: str) -> None:
         if kind not in self.said:
@@ -35,8 +43,9 @@ class Watch:
             )
 
     def samples(self, images: Tensor, step: int) -> None:
-        """Warns where generated pictures (N, C, H, W) hardly differ from each other."""
-        spread = metrics.spread(images)
+        """Warns of generated pictures (N, C, H, W) that hardly differ, have one tint or a grid, or are copies."""
+        images = images.float().cpu()
+        spread, colours = metrics.spread(images), metrics.colour_spread(images)
         if step > 100 and spread < 0.05 * self.real_spread:
             self._say(
                 "spread",
@@ -44,3 +53,26 @@ class Watch:
                 f"{self.real_spread:.3f}): G has collapsed to one picture. Try another seed, batch norm in G, a "
                 "learning rate of 1e-4, or a larger batch.",
             )
+        elif step >= SETTLED and colours < 0.2 * self.real_colours:
+            self._say(
+                "colours",
+                f"at step {step} the samples have nearly one colour (their mean colours spread by {colours:.4f}, those "
+                f"of real pictures by {self.real_colours:.3f}): G draws few kinds of them. Try a lower learning rate "
+                "or another seed, in a new folder.",
+            )
+        grid = metrics.checkerboard(images)
+        if step >= SETTLED and grid > 10 * self.real_grid:
+            self._say(
+                "grid",
+                f"at step {step} a grid of two pixels stands out of the samples ({grid:.0f} times its neighbouring "
+                f"frequencies; in real pictures {self.real_grid:.1f} times): a checkerboard of the strides. Early it is "
+                "usual and fades; if it stays, take a kernel_size that the stride divides (4) or upsample='nearest'.",
+            )
+        if step > 100 and len(self.images) <= FEW and "copies" not in self.said:
+            known = self.images.tensor().flatten(1).unique(dim=0)
+            if len(known) > 1 and (share := metrics.copied(images.flatten(1), known)) > 0.5:
+                self._say(
+                    "copies",
+                    f"at step {step} {share:.0%} of the samples are nearly copies of one of the {len(known):,} pictures: "
+                    "G learns them by heart. Take more pictures, or the weights of an earlier step (keep_every).",
+                )
