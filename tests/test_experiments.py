@@ -488,7 +488,7 @@ def test_the_eye_for_digits_is_the_hidden_layer_of_their_judge(monkeypatch):
 
 
 def test_symptoms_are_those_of_the_samples(trained, monkeypatch, tmp_path):
-    """Each number against a plain reference, with samples that have the symptom and with new digits, which have none."""
+    """Each number against a plain reference, of samples that have the symptom and of new digits, which have none."""
     images = trained[1]
     config = replace(two().base, out=tmp_path / "part", limit=300, seed=5, steps=2, log_every=1)
     run = replace(training.train(config, images), stats=[{"step": i, "accuracy_d": i / 10} for i in range(10)])
