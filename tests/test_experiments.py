@@ -940,6 +940,7 @@ def test_a_generator_from_its_runs_folder(trained, tmp_path, monkeypatch):
         ["svhn"],
         ["data_size", "--only", "anime_100"],
         ["conditional", "--only", "dense"],
+        ["symptoms", "--only", "no_batch_norm", "digits_100"],
         ["judging_samples"],
         ["inspection_forgetting_scenes"],
     ],

@@ -519,6 +519,9 @@ def test_checkerboard(period):
     rows = [metrics.checkerboard(real + strength * grid, period) for strength in (0, 0.1, 0.4)]
     assert rows[0] < 3 and rows[1] > 2 * rows[0] and rows[2] > 5 * rows[1]
     assert metrics.checkerboard(real * (1 + 0.4 * grid), period) > 2 * rows[0], "one that follows the brightness, too"
+    soft = torch.nn.functional.interpolate(torch.randn(20, 1, 4, 4), 64, mode="bicubic").clamp(-1, 1)
+    for images in (soft, data.to_float(data.to_uint8(soft)), torch.zeros(2, 1, 64, 64)):
+        assert metrics.checkerboard(images, period) < 3, "rounding is no grid, however smooth the pictures"
     with pytest.raises(ValueError, match=f"at least {8 * period} pixels"):
         metrics.checkerboard(real[..., : 8 * period - 1, : 8 * period - 1], period)
 

@@ -49,7 +49,8 @@ def checkerboard(images: Tensor, period: int = 2) -> float:
     The power of the frequencies that a grid of this period has, over that of their neighbours (at two bins' distance),
     in the pictures' mean power spectrum behind a Hann window. Transposed convolutions whose kernels overlap unevenly
     leave such grids (Odena, Dumoulin and Olah, 2016), of the strides' product behind them. Sharp or noisy pictures have
-    more power at all high frequencies, and no larger ratio. Sides are cut to a multiple of the period.
+    more power at all high frequencies, and no larger ratio; the neighbours have at least the power of rounding to 255
+    levels. Sides are cut to a multiple of the period.
 
     Raises ValueError for a period below 2 or pictures that are not at least eight periods wide.
     """
@@ -67,7 +68,8 @@ def checkerboard(images: Tensor, period: int = 2) -> float:
         around = [power[(u + i) % side, (v + j) % side] for i in range(-2, 3) for j in range(-2, 3)]
         grid.append(around[12])
         near += [value for k, value in enumerate(around) if k // 5 in (0, 4) or k % 5 in (0, 4)]
-    return float(torch.stack(grid).mean() / torch.stack(near).mean().clamp_min(1e-20))
+    rounding = (2 / 255) ** 2 / 12 * window.square().sum() ** 2
+    return float(torch.stack(grid).mean() / torch.stack(near).mean().clamp_min(rounding))
 
 
 def head_turn(images: Tensor | np.ndarray) -> np.ndarray:

@@ -65,8 +65,9 @@ class Watch:
             self._say(
                 "grid",
                 f"at step {step} a grid of two pixels stands out of the samples ({grid:.0f} times its neighbouring "
-                f"frequencies; in real pictures {self.real_grid:.1f} times): a checkerboard of the strides. Early "
-                "it is usual and fades; if it stays, take a kernel_size that the stride divides (4) or upsample='nearest'.",
+                f"frequencies; in real pictures {self.real_grid:.1f} times): a checkerboard of the strides. Early it "
+                "is usual and fades; if it stays, take a kernel_size that the stride divides (4), or an odd one with "
+                "upsample='nearest'.",
             )
         if step > 100 and len(self.images) <= FEW and "copies" not in self.said:
             known = self.images.tensor().flatten(1).unique(dim=0)
@@ -74,5 +75,6 @@ class Watch:
                 self._say(
                     "copies",
                     f"at step {step} {share:.0%} of the samples are nearly copies of one of the {len(known):,} "
-                    "pictures: G learns them by heart. Take more pictures, or the weights of an earlier step (keep_every).",
+                    "pictures: G learns them by heart. Take more pictures, or the weights of an earlier step "
+                    "(keep_every).",
                 )

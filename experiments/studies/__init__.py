@@ -14,6 +14,7 @@ from . import (
     output_size,
     scenes,
     svhn,
+    symptoms,
     training_length,
 )
 
@@ -34,5 +35,6 @@ _LISTED = (
     domains.STUDY,
     training_length.STUDY,
     conditional.STUDY,
+    symptoms.STUDY,
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _LISTED}
