@@ -73,6 +73,11 @@ def load(name: str) -> dict:
     return json.loads(_file(name).read_text())
 
 
+def there(name: str) -> bool:
+    """Whether there is such a file: a page may say that an experiment has not been run."""
+    return name in _known()
+
+
 def digest(name: str) -> str:
     """SHA-256 of what results/<name>.json measured and how, shortened: what a colophon says of the numbers it shows.
 
@@ -85,8 +90,12 @@ def digest(name: str) -> str:
 
 
 def _file(name: str) -> Path:
+    known = _known()
+    return known[choose(name, known, "results file")]
+
+
+def _known() -> dict[str, Path]:
     """In `folder()`; else among the recorded results, for a step that needs an earlier one's."""
     here = Path(__file__).parent
     places = (here / "_results", here.parent / "results", folder())
-    known = {path.stem: path for place in places for path in place.glob("*.json")}
-    return known[choose(name, known, "results file")]
+    return {path.stem: path for place in places for path in place.glob("*.json")}

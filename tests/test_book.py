@@ -182,6 +182,17 @@ def test_a_page_without_words_of_its_own_takes_its_files():
     assert row.ours == "made up" and row.parts[0].outcome == "does not hold"
 
 
+def test_the_page_on_own_pictures_counts_what_its_study_showed():
+    from experiments.studies import STUDIES
+
+    study = made_up_study([], [p.says for p in STUDIES["symptoms"].predicts])
+    study["measured"]["predictions"][0]["verdict"] = "holds on this set"
+    rows = {row.id: row for row in book_answers.findings("pages", book_answers.results() | {"symptoms": study})}
+    n = len(STUDIES["symptoms"].predicts)
+    assert rows["symptoms"].ours.startswith(f"1 of {n} predictions hold")
+    assert rows["symptoms"].parts[0].outcome == "measured"
+
+
 def test_an_unknown_answer_is_named():
     with pytest.raises(ValueError, match=r"unknown answer 'C11': known are C1, .*C10, architecture"):
         book_answers.answer("C11")

@@ -508,7 +508,7 @@ def test_symptoms_are_those_of_the_samples(trained, monkeypatch, tmp_path):
     assert rows["new"]["colours"] == pytest.approx(tints[0] / tints[1], rel=1e-4)
     assert 0.8 < rows["new"]["grid"] < 1.25 and rows["grid"]["grid"] > 5
     assert rows["copies"]["copied"] == 1 and rows["new"]["copied"] == rows["new"]["copied_real"] < 0.1
-    assert rows["one"]["spread"] == rows["one"]["colours"] == pytest.approx(0, abs=1e-6)
+    assert max(rows["one"]["spread"], rows["one"]["colours"]) < 1e-5
     all_of_it = measures.symptoms.set(samples=20)(*trained, np.random.default_rng(0))["symptoms"]
     assert all_of_it["copied_real"] is None, "no picture is left that was not trained on"
 

@@ -351,6 +351,12 @@ def _judging(r: Results):
     return f"faulty sets that the Fréchet distance calls worse: {', '.join(sees.values())}", words
 
 
+def _symptoms(r: Results):
+    shown = [p["verdict"] == "holds on this set" for p in r["symptoms"]["measured"]["predictions"]]
+    words = "the base line works without it; which change makes which symptom, and what mends it, is in the table below"
+    return f"{sum(shown)} of {len(shown)} predictions hold in every seed: symptoms made by one change each", words
+
+
 FOUND: dict[str, Callable] = {
     "cifar10_84": _cifar(paper.BOMBAY_CIFAR10),
     "svhn_57": _svhn(paper.BOMBAY_SVHN),
@@ -364,4 +370,5 @@ FOUND: dict[str, Callable] = {
     "scaling": _scaling,
     "judging_samples": _judging,
     "near_duplicates": _near_duplicates,
+    "symptoms": _symptoms,
 }
