@@ -66,8 +66,8 @@ class Watch:
                 "grid",
                 f"at step {step} a grid of two pixels stands out of the samples ({grid:.0f} times its neighbouring "
                 f"frequencies; in real pictures {self.real_grid:.1f} times): a checkerboard of the strides. Early it "
-                "is usual and fades; if it stays, take a kernel_size that the stride divides (4), or an odd one with "
-                "upsample='nearest'.",
+                "is usual and fades. If it stays: batch norm in both networks, the paper's learning rate (0.0002), "
+                "more steps; what is often named, a kernel_size that the stride divides, comes last.",
             )
         if step > 100 and len(self.images) <= FEW and "copies" not in self.said:
             known = self.images.tensor().flatten(1).unique(dim=0)
