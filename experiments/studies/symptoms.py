@@ -4,11 +4,11 @@ Two base lines that work, faces of CelebA and digits of MNIST at small widths, a
 Digits are for the copies: what a network has learnt by heart may be shown there, and of CelebA it may not. Numbers are
 those that any run has (`measures.symptoms`), most of which `dcgan train` warns of. A symptom is taught where it shows
 in every seed and in no training of the base line, which is its remedy. Bounds and changes were chosen before the run,
-after single tries with a third of the network at 16 pixels and 1,000 steps. There kernels of 3 and a raised rate had shown
-nothing, and ten or a hundred pictures no copies; with ten D was at 1. Digits are trained for longer for that reason.
+after single tries with a third of the network at 16 pixels and 1,000 steps. There kernels of 3 and a raised rate had
+shown nothing, and ten or a hundred pictures no copies; with ten D was at 1. For that reason digits train for longer.
 
-Cost: 5 variants of faces x 3 seeds x 64,000 pictures, one of 6,400, 3 of digits x 3 seeds x 80,000: 1.7 million; at 1,500
-pictures a second on two quiet cores 19 minutes, and a minute or two for what is measured.
+Cost: 5 variants of faces x 3 seeds x 64,000 pictures, one of 6,400, 3 of digits x 3 seeds x 80,000: 1.7 million; at
+1,500 pictures a second on two quiet cores 19 minutes, and a minute or two for what is measured.
 """
 
 from dcgan_lib import data, training
