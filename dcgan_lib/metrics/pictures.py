@@ -55,9 +55,9 @@ def checkerboard(images: Tensor, period: int = 2) -> float:
     Raises ValueError for a period below 2 or pictures that are not at least eight periods wide.
     """
     period = whole(period, "period", 2)
-    side = min(images.shape[2:]) // period * period
-    if images.ndim != 4 or side < 8 * period:
+    if images.ndim != 4 or min(images.shape[2:]) < 8 * period:
         raise ValueError(f"expected pictures (N, C, H, W) of at least {8 * period} pixels, got {tuple(images.shape)}")
+    side = min(images.shape[2:]) // period * period
     images = images[..., :side, :side].float()
     window = torch.hann_window(side, dtype=images.dtype, device=images.device)
     flat = images - images.mean((2, 3), keepdim=True)

@@ -86,8 +86,8 @@ def train(
 
     Raises ValueError when the folder holds a run with other settings or other pictures (naming what differs), or when
     another process trains there; TrainingDiverged when numbers become NaN; OSError when the disk is full (the earlier
-    checkpoint stays) or the folder was moved. Warns in words of a D that
-    wins, of samples that are alike, of one tint, with a grid in them, or copies (`Watch`).
+    checkpoint stays) or the folder was moved. Warns in words of a D that wins, and of samples
+    that are alike, of one tint, with a grid in them, or copies (`Watch`).
     """
     if not isinstance(config, TrainConfig):
         config, images = _from_short(config, images, settings)
