@@ -309,7 +309,7 @@ def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width:
     return fig
 
 
-def draw_architecture(arch: Architecture, width: float = 10.0) -> Figure:
+def draw_architecture(arch: Architecture, width: float = 9.8) -> Figure:
     """Both networks as rows of blocks: height is the side in pixels, depth the channels (the paper's figure 1)."""
     sides, channels = list(arch.sizes), [arch.channels, *arch.widths]
     kernel = f"{arch.kernel_size}×{arch.kernel_size}"
