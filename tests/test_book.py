@@ -459,9 +459,9 @@ def test_a_recorded_training_beside_the_papers():
 
 @built
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1024, "light"), (390, "dark")])
 def test_figures_in_a_browser(width, theme):
-    """No page is wider than the window, sheets are as wide as their pictures need, figures lie on white in the dark."""
+    """Nothing is wider than the window, sheets are as wide as their pictures need, figures lie on white in the dark."""
     from browser import launch
     from playwright.sync_api import sync_playwright
 
@@ -473,6 +473,10 @@ def test_figures_in_a_browser(width, theme):
             page.goto(path.as_uri())
             page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path.stem
+            tables = page.locator(".bd-article .pst-scrollable-table-container").evaluate_all(
+                "all => all.map(e => e.getBoundingClientRect().right)"
+            )
+            assert max(tables, default=0) <= width, path.stem
             figures = page.locator(".bd-content figure a.image-reference").evaluate_all(
                 """all => all.map(a => { const i = a.querySelector("img"), box = a.getBoundingClientRect();
                 return [i.closest("figure").classList.contains("samples"), i.clientWidth, parseFloat(i.style.width),
