@@ -29,7 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 book: $(STAMP)  ## build the book from the stored outputs and print its path
 	@echo "Building the book …"
 	@$(BIN)/jupyter-book build . -W --keep-going -n --quiet
-	@$(BIN)/dcgan export lab faces --out _build/html/lab --first 63 --title "Faces in your browser" > /dev/null
+	@$(BIN)/dcgan export lab faces --also mnist --out _build/html/lab --first 63 --title "Generators in your browser" > /dev/null
 	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
 
 test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the book, and tests of the built pages

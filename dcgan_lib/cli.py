@@ -358,6 +358,10 @@ def _export_options(subs) -> None:
     add(export, "format", choices=formats, type=reader(Choice(formats), "format"), help="lab or onnx")
     _weights(export)
     add(export, "--out", required=True, type=path("--out"), help="a folder (lab) or a file (onnx)")
+    add(
+        export, "--also", nargs="+", default=[], type=named("--also"), names="weights", metavar="WEIGHTS",
+        help="more generators for the lab, which a reader loads by choosing them",
+    )  # fmt: skip
     add(export, "--title", default="A generator in your browser", help="of the lab's page")
     add(
         export, "--first", default=7, type=reader(Number(int, low=0, high=999_999), "--first"), metavar="N",

@@ -159,13 +159,19 @@ def export(args: argparse.Namespace) -> None:
 
     generator = _generator(args.weights, "export", "cpu")
     if args.format == "onnx":
+        if args.also:
+            raise ValueError("--also is for the lab: an ONNX file holds one generator")
         say(export.onnx(generator, args.out))
         return
+    name, *more = (Path(weights).name.removesuffix(".safetensors") for weights in (args.weights, *args.also))
+    if len({name, *more}) <= len(more):
+        raise ValueError(f"two generators have the same name, by which a reader chooses: {', '.join([name, *more])}")
+    also = {label: _generator(weights, "export", "cpu") for label, weights in zip(more, args.also, strict=True)}
     directions, presets = export.known_directions(generator)
     if directions is None:
         say("no named directions are known for this generator: the sliders are its principal axes")
     about = f"{args.weights}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
-    say(export.lab(generator, args.out, directions, presets, args.first, args.title, about))
+    say(export.lab(generator, args.out, directions, presets, args.first, args.title, about, name, also))
 
 
 def features(args: argparse.Namespace) -> None:

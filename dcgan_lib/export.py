@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from . import checkpoints, results
 from .checks import whole
 from .latent import principal_axes
-from .models import Generator, sample_latent
+from .models import Generator, parameter_count, sample_latent
 
 LAB = Path(__file__).parent / "lab"
 OPSET = 18
@@ -189,33 +189,64 @@ def lab(
     first: int = 7,
     title: str = "a generator in your browser",
     about: str = "",
+    name: str = "the first",
+    also: dict[str, Generator] | None = None,
 ) -> Path:
     """Write the lab into the folder `out`: index.html and what it loads; it runs from http and from file://.
 
     `title` and `about` are plain text. `directions` are unit vectors (latent_dim,) by the name that their slider bears;
     none: the generator's principal axes. `presets` fill the arithmetic's A - B + C: {"name", "plus": [A, C], "minus":
     [B]}, each a (name, exemplars (n, latent_dim)); a "note" is shown beside the sum. `first` is the number of the
-    picture that the page opens with. Returns the path of index.html.
+    picture that the page opens with. `also` are more generators by the name that a menu shows, beside `name` for the
+    first: each is a file of its own that a reader loads by choosing it, and opens with the same number. Returns the
+    path of index.html.
     Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
-    hold NaN, and for an `out` that is a file.
+    hold NaN, for two of the same name, and for an `out` that is a file.
     """
     out = Path(out).expanduser()
     if out.is_file() or out.suffix.lower() in (".html", ".htm", ".js"):
         raise ValueError(f"the lab is a folder with index.html in it: name the folder, got {out}")
     if not isinstance(title, str) or not isinstance(about, str):
         raise TypeError(f"expected title and about as text, got {type(title).__name__} and {type(about).__name__}")
+    if not isinstance(also or {}, dict):
+        raise TypeError(f"expected also as {{name: generator}}, got {type(also).__name__}")
+    if name in (also or {}):
+        raise ValueError(f"two generators are called {name!r}: a reader chooses by the name")
+    for other in (also or {}).values():
+        _check_generator(other)
+    first = whole(first, "first, the number of a picture,", 0, 999_999)
+    net, more = _net(generator, directions, presets, first, name), []
+    for i, (label, other) in enumerate((also or {}).items(), 2):
+        script = _weights_file(_net(other, *known_directions(other), first, label))
+        file = checkpoints.write_bytes(out / f"weights{i}.js", script)
+        more.append({"name": label, "file": file.name, "bytes": len(script)})
+    checkpoints.write_bytes(out / "weights.js", _weights_file(net | {"also": more}))
+    for file in ("lab.js", "lab.css"):
+        checkpoints.write_bytes(out / file, (LAB / file).read_bytes())
+    texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
+    # In one pass, so that a title which reads '{about}' stays what it is.
+    page = re.sub("{title}|{about}", lambda found: texts[found[0]], (LAB / "index.html").read_text(encoding="utf-8"))
+    return checkpoints.write_bytes(out / "index.html", page.encode())
+
+
+def _net(
+    generator: Generator, directions: dict[str, Tensor] | None, presets: list[dict] | None, first: int, name: str
+) -> dict:
+    """What the page knows of a generator."""
     layers, arch = quantised(folded(generator)), generator.arch
     if directions is None:
         directions = {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator))}
     if not isinstance(directions, dict):
         raise TypeError(f"expected directions as {{name: ({arch.latent_dim},)}}, got {type(directions).__name__}")
-    for name, vector in directions.items():
-        _check_latent(f"direction {name!r}", vector, (arch.latent_dim,))
+    for label, vector in directions.items():
+        _check_latent(f"direction {label!r}", vector, (arch.latent_dim,))
     for preset in presets or []:
         _check_preset(preset, arch.latent_dim)
-    net = {
+    return {
+        "name": name,
         "latentDim": arch.latent_dim,
         "classes": arch.classes,
+        "parameters": parameter_count(generator),
         "prior": arch.prior,
         "size": arch.image_size,
         "channels": arch.channels,
@@ -224,14 +255,14 @@ def lab(
             | dict(zip(("taps", "inputs", "outputs"), layer["weight"].shape, strict=True))
             for layer in layers
         ],
-        "first": whole(first, "first, the number of a picture,", 0, 999_999),
-        "directions": [{"name": name, "vector": _short(v)} for name, v in directions.items()],
+        "first": first,
+        "directions": [{"name": label, "vector": _short(v)} for label, v in directions.items()],
         "presets": [
             {
                 "name": preset["name"],
                 "note": str(preset.get("note", "")),
                 **{
-                    side: [{"name": name, "latent": _short(z.mean(0))} for name, z in preset[side]]
+                    side: [{"name": label, "latent": _short(z.mean(0))} for label, z in preset[side]]
                     for side in ("plus", "minus")
                 },
             }
@@ -241,13 +272,11 @@ def lab(
         **_packed(layers),
         "kernel": base64.b64encode((LAB / "kernel.wasm").read_bytes()).decode(),
     }
-    checkpoints.write_bytes(out / "weights.js", f"window.DCGAN_NET = {json.dumps(net)};\n".encode())
-    for name in ("lab.js", "lab.css"):
-        checkpoints.write_bytes(out / name, (LAB / name).read_bytes())
-    texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
-    # In one pass, so that a title which reads '{about}' stays what it is.
-    page = re.sub("{title}|{about}", lambda found: texts[found[0]], (LAB / "index.html").read_text(encoding="utf-8"))
-    return checkpoints.write_bytes(out / "index.html", page.encode())
+
+
+def _weights_file(net: dict) -> bytes:
+    """A classic script, which loads from file:// too; of several the page takes each as it comes."""
+    return f"window.DCGAN_NET = {json.dumps(net)};\n".encode()
 
 
 def _check_latent(what: str, value: Tensor, shape: tuple) -> None:

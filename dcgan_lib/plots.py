@@ -2,7 +2,8 @@
 
 Pictures are float (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C), drawn pixel by pixel without smoothing. pyplot does
 not know these figures, so no window opens, none piles up in memory and a notebook draws each once: where it is the last
-value of a cell or goes through `display`. In a script, `figure.savefig("sheet.png")`.
+value of a cell or goes through `display`. In a script, `figure.savefig("sheet.png")`. No text is smaller than 9 points,
+and charts are no wider than a column of the book, which would draw them smaller.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from .architecture import Architecture
 from .sheets import Images, pixels, tile
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#d9661f", "#8a8f98"  # D or real, G or generated, neither
+QUIET = "#62676f"  # text that stands back
+COLUMN = 7.6  # inches: the book's column
+SMALL = 9  # points: the smallest text
 
 
 class _Figure(Figure):
@@ -78,7 +82,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Figure:
     """Left the losses of D and G, right D(x) and D(G(z)): pale as logged, dark as a moving mean over `window` lines."""
-    fig = _Figure(9, 3)
+    fig = _Figure(COLUMN, 3)
     left, right = fig.subplots(1, 2)
     curves = (
         (left, "loss_d", "D: on real + on generated", BLUE),
@@ -95,7 +99,7 @@ def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Fig
     right.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     for ax in (left, right):
         ax.set_xlabel("step (minibatches)")
-        ax.legend(frameon=False, fontsize=9)
+        ax.legend(frameon=False, fontsize=SMALL)
         ax.spines[["top", "right"]].set_visible(False)
     fig.suptitle(title, fontsize=11)
     return fig
@@ -110,7 +114,7 @@ def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 1
     axes = fig.subplots(len(frames), 1, squeeze=False)
     for ax, frame, label in zip(axes[:, 0], frames, labels, strict=True):
         _show(ax, frame, columns)
-        ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=9)
+        ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=SMALL)
     return fig
 
 
@@ -135,7 +139,7 @@ def accuracies(
 ) -> Figure:
     """A dot a row with its interval, best at the top; `ours` are blue, what others report grey. Values from 0 to 1."""
     order = np.argsort(values, kind="stable")
-    fig = _Figure(8, 0.34 * len(names) + 0.7)
+    fig = _Figure(COLUMN, 0.34 * len(names) + 0.7)
     ax = fig.subplots()
     for y, i in enumerate(order):
         colour = BLUE if ours[i] else GREY
@@ -143,9 +147,14 @@ def accuracies(
             ax.plot([100 * v for v in intervals[i]], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
         ax.plot(100 * values[i], y, "o", color=colour, markersize=6)
         ax.annotate(
-            f"{100 * values[i]:.1f}", (100 * values[i], y), (0, 5), textcoords="offset points", ha="center", fontsize=8
+            f"{100 * values[i]:.1f}",
+            (100 * values[i], y),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=SMALL,
         )
-    ax.set_yticks(range(len(names)), [names[i] for i in order], fontsize=9)
+    ax.set_yticks(range(len(names)), [names[i] for i in order], fontsize=SMALL)
     ax.set(xlabel=xlabel, ylim=(-0.6, len(names) - 0.2))
     ax.grid(axis="x", alpha=0.3)
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -162,10 +171,16 @@ def confusion(matrix, names: Sequence[str], width: float = 5.6) -> Figure:
     for i, j in np.ndindex(*matrix.shape):
         if matrix[i, j]:
             ax.text(
-                j, i, matrix[i, j], ha="center", va="center", fontsize=7, color="white" if share[i, j] > 0.5 else "#222"
+                j,
+                i,
+                matrix[i, j],
+                ha="center",
+                va="center",
+                fontsize=SMALL,
+                color="white" if share[i, j] > 0.5 else "#222",
             )
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
-    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=SMALL)
+    ax.set_yticks(range(len(names)), names, fontsize=SMALL)
     ax.set(xlabel="guessed", ylabel="true")
     return fig
 
@@ -189,7 +204,7 @@ def curves(
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
         ax.annotate(name, (1, level), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-                    ha="right", fontsize=8, color=GREY)  # fmt: skip
+                    ha="right", fontsize=SMALL, color=QUIET)  # fmt: skip
     if not log:
         pass
     elif any(min(x) <= 0 for x, _, _ in series.values()):  # a logarithm that has room for 0
@@ -198,7 +213,7 @@ def curves(
         ax.set_xscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:
-        ax.legend(frameon=False, fontsize=9)
+        ax.legend(frameon=False, fontsize=SMALL)
     ax.spines[["top", "right"]].set_visible(False)
     return fig
 
@@ -209,13 +224,13 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: fl
     if len(drawn) != len(labels):
         raise ValueError(f"expected a label for each of the {len(drawn)} pictures, got {len(labels)}")
     rows = -(-len(drawn) // columns)
-    fig = _Figure(width, rows * (width / columns + 0.35))
+    fig = _Figure(width, rows * (width / columns + 0.4))
     axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, picture, label in zip(axes.flat, drawn, labels, strict=False):
         ax.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", interpolation="nearest")
-        ax.set_title(label, fontsize=7, y=0, pad=-3, va="top")
+        ax.set_title(label, fontsize=SMALL, y=0, pad=-3, va="top")
     return fig
 
 
@@ -231,7 +246,7 @@ def histograms(
     if line is not None:
         ax.axvline(line, color=GREY, linestyle=":", linewidth=1.5)
     ax.set(xlabel=xlabel, ylabel="share of pictures")
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False, fontsize=SMALL)
     ax.spines[["top", "right"]].set_visible(False)
     return fig
 
@@ -276,25 +291,25 @@ def rates(training: dict[str, dict], width: float = 7.0) -> Figure:
             ax.bar(x, r["median"], 0.7, color=colour, yerr=spread, capsize=3)
         ax.axhline(row["fastest_possible"], color="black", linestyle=":", linewidth=1)
         ax.set_xticks([0, 1], ["tutorials'", "ours"])
-        ax.set_title(f"{name}\n{row['ratio']['median']:.2f}x", fontsize=9)
+        ax.set_title(f"{name}\n{row['ratio']['median']:.2f}x", fontsize=SMALL)
         ax.set_ylim(0)
     axes[0, 0].set_ylabel("pictures a second")
     return fig
 
 
-def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = 9.0) -> Figure:
+def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = COLUMN) -> Figure:
     """Small matrices (H, W) side by side, each with its own colour scale and its range in the title."""
     fig = _Figure(width, width / len(maps) + 0.4)
     axes = fig.subplots(1, len(maps), squeeze=False)
     for ax, values, title in zip(axes[0], maps, titles, strict=True):
         values = np.asarray(values)
         ax.imshow(values, cmap="viridis", interpolation="nearest", vmin=0)
-        ax.set_title(f"{title}\n{values.min():.3g} … {values.max():.3g}", fontsize=9)
+        ax.set_title(f"{title}\n{values.min():.2g} … {values.max():.2g}", fontsize=SMALL)
         ax.axis("off")
     return fig
 
 
-def draw_architecture(arch: Architecture, width: float = 10.0) -> Figure:
+def draw_architecture(arch: Architecture, width: float = 9.8) -> Figure:
     """Both networks as rows of blocks: height is the side in pixels, depth the channels (the paper's figure 1)."""
     sides, channels = list(arch.sizes), [arch.channels, *arch.widths]
     kernel = f"{arch.kernel_size}×{arch.kernel_size}"
@@ -316,7 +331,7 @@ def draw_architecture(arch: Architecture, width: float = 10.0) -> Figure:
             x = _slab(ax, x, 0.12 + 0.11 * np.log2(depth + 1), height, ORANGE if up else BLUE, label)
             if i < len(links):
                 ax.annotate("", (x + 0.95, 0), (x + 0.1, 0), arrowprops={"arrowstyle": "->", "color": GREY})
-                ax.text(x + 0.5, 0.1, links[i], ha="center", va="bottom", fontsize=8, color=GREY)
+                ax.text(x + 0.5, 0.1, links[i], ha="center", va="bottom", fontsize=SMALL, color=QUIET)
                 x += 1.05
         ax.set_title(name, loc="left", fontsize=11)
         ax.set(xlim=(-0.1, x + 0.1), ylim=(-1.6, 1.4), aspect="equal")
@@ -332,5 +347,5 @@ def _slab(ax: Axes, x: float, depth: float, height: float, colour: str, label: s
     side = [(x + depth, low), (x + depth, high), (x + depth + lean, high + lean), (x + depth + lean, low + lean)]
     for points, alpha in ((front, 0.85), (top, 0.45), (side, 0.6)):
         ax.add_patch(Polygon(points, facecolor=colour, alpha=alpha, edgecolor="white", linewidth=0.8))
-    ax.text(x + depth / 2, low - 0.08, label, ha="center", va="top", fontsize=8)
+    ax.text(x + depth / 2, low - 0.08, label, ha="center", va="top", fontsize=SMALL)
     return x + depth + lean

@@ -1,6 +1,8 @@
 """The book's own extension: strips, answer boxes, formulas offline, search for numbers; and the built pages."""
 
+import base64
 import html
+import io
 import json
 import re
 import shutil
@@ -9,7 +11,9 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from dcgan_lib import paper
 from dcgan_lib.architecture import ARCHITECTURES
@@ -379,23 +383,64 @@ def test_verdicts_can_be_read(theme, page):
 # ---- layout and compute ----------------------------------------------------------------------------------------------
 
 
-def made_up_cell(source, **metadata):
-    return {"cell_type": "code", "source": [source], "metadata": metadata, "outputs": []}
+def made_up_cell(source, *pictures, **metadata):
+    """`pictures` are arrays (H, W) that the cell drew."""
+    outputs = []
+    for picture in pictures:
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, format="png")
+        outputs.append({"data": {"image/png": base64.b64encode(file.getvalue()).decode()}})
+    return {"cell_type": "code", "source": [source], "metadata": metadata, "outputs": outputs}
+
+
+def made_up_sheet(columns, side, gap=2, label=0):
+    """Two rows of dark pictures on white, (H, W), with a label's room at the left and a dark stroke in it."""
+    sheet = np.full((2 * side + 3 * gap, label + gap + columns * (side + gap)), 255, np.uint8)
+    sheet[5:9, 3 : max(label - 5, 3)] = 0
+    for i, j in np.ndindex(2, columns):
+        top, left = gap + i * (side + gap), label + gap + j * (side + gap)
+        sheet[top : top + side, left : left + side] = 90
+    return sheet
 
 
 def test_drawing_is_folded_and_samples_are_large():
     figure = {"mystnb": {"figure": {"name": "fig-x"}}}
+
+    def own():
+        return json.loads(json.dumps(figure))
+
     cells = [
-        made_up_cell("plots.film_strip(frames, labels)", **json.loads(json.dumps(figure))),
-        made_up_cell("plots.loss_curves(stats)", **json.loads(json.dumps(figure))),
+        made_up_cell("plots.film_strip(frames, labels)", made_up_sheet(10, 60, label=70), **own()),
+        made_up_cell("plots.loss_curves(stats)", np.zeros((50, 640), np.uint8), **own()),
         made_up_cell("loss.backward()"),
         made_up_cell("notebook.table(a, b)", tags=["show-input"]),
         {"cell_type": "markdown", "source": ["plots.bars("], "metadata": {}},
+        made_up_cell("widgets.LatentExplorer(generator)", np.zeros((256, 256), np.uint8), **own()),
+        made_up_cell("plots.real_against_fake(inspection.filters(D), x)", made_up_sheet(16, 27), **own()),
     ]
     found = [cell["metadata"] for cell in book_layout.laid_out({"cells": cells})["cells"]]
-    assert [about.get("tags", []) for about in found] == [["hide-input"], ["hide-input"], [], ["show-input"], []]
+    folded = [["hide-input"], ["hide-input"], [], ["show-input"], [], [], ["hide-input"]]
+    assert [about.get("tags", []) for about in found] == folded
     classes = [about.get("mystnb", {}).get("figure", {}).get("classes") for about in found]
-    assert classes == ["samples", None, None, None, None]
+    assert classes == ["samples full-width", None, None, None, None, "samples", None]
+    widths = [about.get("mystnb", {}).get("image", {}).get("width") for about in found]
+    assert widths[1:] == ["640px", None, None, None, "256px", "466px"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "side", "gap", "label"), [(10, 60, 3, 70), (10, 28, 2, 0), (7, 94, 2, 0), (4, 64, 2, 0)]
+)
+def test_a_sheet_is_as_wide_as_its_pictures_need(columns, side, gap, label):
+    sheet = made_up_sheet(columns, side, gap, label)
+    width = book_layout.wide(sheet)
+    shown = side * width / sheet.shape[1]
+    assert 96 <= shown <= 141 and (shown < 97.5 or width <= book_layout.COLUMN + 1)
+    assert width >= sheet.shape[1]
+
+
+def test_a_row_of_squares_without_gaps():
+    assert book_layout.wide(np.zeros((64, 576), np.uint8)) == pytest.approx(9 * 96, abs=1)
+    assert book_layout.wide(np.zeros((256, 256), np.uint8)) == 256
 
 
 def test_multiplications_of_a_step_by_hand():
@@ -424,13 +469,37 @@ def test_a_recorded_training_beside_the_papers():
 
 
 @built
-def test_samples_are_at_least_96_pixels_wide():
-    """Ten in a row beside a label, by the style sheet: at least 71rem (1,136 pixels) wide, whatever the window."""
-    css = (HTML / "_static" / "book.css").read_text()
-    assert re.search(r"figure\.samples img \{[^}]*min-width: 7\drem", css)
-    page = (HTML / "notebooks" / "02_training.html").read_text()
-    assert len(re.findall(r'<figure class="[^"]*samples', page)) >= 5
-    assert page.count("Show code cell source") >= 10
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1024, "light"), (390, "dark")])
+def test_figures_in_a_browser(width, theme):
+    """Nothing is wider than the window, sheets are as wide as their pictures need, figures lie on white in the dark."""
+    from browser import launch
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+        sheets = 0
+        for path in [HTML / "book" / "index.html", *(HTML / "notebooks" / f"{path.stem}.html" for path in NOTEBOOKS)]:
+            page.goto(path.as_uri())
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path.stem
+            tables = page.locator(".bd-article .pst-scrollable-table-container").evaluate_all(
+                "all => all.map(e => e.getBoundingClientRect().right)"
+            )
+            assert max(tables, default=0) <= width, path.stem
+            figures = page.locator(".bd-content figure a.image-reference").evaluate_all(
+                """all => all.map(a => { const i = a.querySelector("img"), box = a.getBoundingClientRect();
+                return [i.closest("figure").classList.contains("samples"), i.clientWidth, parseFloat(i.style.width),
+                        box.right, getComputedStyle(a).backgroundColor]; })"""
+            )
+            for samples, shown, declared, right, ground in figures:
+                assert right <= width, path.stem
+                assert shown == pytest.approx(declared, abs=1) or (not samples and width > 720), path.stem
+                assert theme == "light" or ground == "rgb(255, 255, 255)", path.stem
+                sheets += samples
+        assert sheets > 30
+        browser.close()
 
 
 @built

@@ -147,6 +147,16 @@ def test_command_line(tmp_path, capsys):
     assert "principal axes" in capsys.readouterr().out
     assert {p.name for p in (tmp_path / "lab").iterdir()} == {"index.html", "lab.js", "lab.css", "weights.js"}
     assert "<title>Digits</title>" in (tmp_path / "lab" / "index.html").read_text()
+    assert cli.main(["export", "lab", "mnist", "--also", "scenes", "faces", "--out", str(tmp_path / "three")]) == 0
+    nets = [net_of(tmp_path / "three" / f"weights{i}.js") for i in ("", 2, 3)]
+    assert [net["name"] for net in nets] == ["mnist", "scenes", "faces"]
+    assert [also["file"] for also in nets[0]["also"]] == ["weights2.js", "weights3.js"]
+    assert "smile" in {d["name"] for d in nets[2]["directions"]}, "a generator's known directions wherever it stands"
+    capsys.readouterr()
+    assert cli.main(["export", "lab", "mnist", "--also", "mnist", "--out", str(tmp_path / "same")]) == 2
+    assert "two generators have the same name" in capsys.readouterr().err
+    assert cli.main(["export", "onnx", "mnist", "--also", "faces", "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "--also is for the lab" in capsys.readouterr().err
     assert cli.main(["export", "onnx", "imagenet32", "--out", str(tmp_path / "x.onnx")]) == 2
     assert "imagenet32 holds only a discriminator" in capsys.readouterr().err
 
@@ -182,10 +192,24 @@ def test_an_unfinished_run_is_exported(tmp_path):
     assert cli.main(["export", "onnx", str(tmp_path), "--out", str(file)]) == 0 and file.stat().st_size > 1000
 
 
+def net_of(file):
+    return json.loads(re.fullmatch(r"window\.DCGAN_NET = (.*);\n", file.read_text())[1])
+
+
+def test_generators_of_one_lab_have_names_of_their_own(tmp_path):
+    generator = calibrated("tiny32")
+    with pytest.raises(ValueError, match="two generators are called 'a'"):
+        export.lab(generator, tmp_path / "lab", name="a", also={"a": generator})
+    with pytest.raises(TypeError, match=r"expected also as \{name: generator\}, got list"):
+        export.lab(generator, tmp_path / "lab", also=[generator])
+    with pytest.raises(TypeError, match="expected a Generator"):
+        export.lab(generator, tmp_path / "lab", also={"b": "faces"})
+    assert not (tmp_path / "lab").exists()
+
+
 def test_the_kernel_is_the_one_that_the_page_carries(tmp_path):
     export.lab(calibrated("tiny32"), tmp_path)
-    text = (tmp_path / "weights.js").read_text()
-    net = json.loads(re.fullmatch(r"window\.DCGAN_NET = (.*);\n", text)[1])
+    net = net_of(tmp_path / "weights.js")
     assert base64.b64decode(net["kernel"]) == (export.LAB / "kernel.wasm").read_bytes()
     assert net["layers"][0]["inputs"] == net["latentDim"] == 32
 
@@ -262,6 +286,75 @@ def test_kernel_and_menu_of_classes(name, open_lab, tmp_path):
     assert [canvas(page, part) for part in parts] == before and not page.errors
 
 
+def in_torch(page, generator, number):
+    """What torch draws for the page's picture of this number."""
+    z = torch.tensor([page.evaluate("n => Array.from(window.DCGAN_LAB.latentOf(n))", number)])
+    return run_layers(export.quantised(export.folded(generator)), z)[0]
+
+
+def shown(page, part):
+    """The picture on a part's big canvas, (3, H, W) in [-1, 1]."""
+    pixels = page.locator(f"section[aria-label='{part}'] canvas").first.evaluate(
+        "c => [c.width, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+    )
+    return torch.tensor(pixels[1]).view(pixels[0], pixels[0], 4)[..., :3].permute(2, 0, 1) / 127.5 - 1
+
+
+@pytest.mark.browser
+def test_a_reader_chooses_the_generator(open_lab, tmp_path):
+    """From the disk: the second file is loaded when it is chosen and once, and each picture is its own generator's."""
+    first, second = calibrated("svhn32", widths=(6, 8, 12)), calibrated("mnist28", **SHAPES["mnist28"])
+    latents = models.sample_latent(3, first.arch, 1)
+    sums = [{"name": "→ sum", "plus": [("a", latents[:1]), ("c", latents[1:2])], "minus": [("b", latents[2:])]}]
+    page = open_lab(export.lab(first, tmp_path, presets=sums, first=5, name="one", also={"two": second}))
+    loaded = []
+    page.on("request", lambda request: loaded.append(request.url.rpartition("/")[2]))
+    menu, said = page.get_by_role("combobox", name="generator"), page.locator(".lab-choice + .lab-status")
+    megabytes = (tmp_path / "weights2.js").stat().st_size / 1e6
+    assert menu.locator("option").all_inner_texts() == ["one", f"two ({megabytes:.1f} MB more)"]
+    assert said.inner_text() == f"32×32 pixels, {models.parameter_count(first):,} parameters"
+    sum_button, playing = page.get_by_role("button", name="→ sum"), page.get_by_role("button", name="Stop")
+    torch.testing.assert_close(shown(page, "Sliders"), in_torch(page, first, 5), atol=0.51 / 127.5, rtol=0)
+    assert sum_button.count() == 1
+    page.get_by_role("button", name="Play").click()
+    for name, generator, size in (("two", second, 28), ("one", first, 32), ("two", second, 28)):
+        menu.select_option(label=f"two ({megabytes:.1f} MB more)" if name == "two" and not loaded else name)
+        page.wait_for_function(
+            "text => document.querySelector('.lab-status').textContent.startsWith(text)", arg=f"{size}×"
+        )
+        expected = in_torch(page, generator, 5).expand(3, -1, -1)
+        torch.testing.assert_close(shown(page, "Sliders"), expected, atol=0.51 / 127.5, rtol=0)
+        assert sum_button.count() == (name == "one") and playing.count() == 0
+        assert {*page.locator("canvas").evaluate_all("all => all.map(c => c.width)")} == {size}
+    assert loaded == ["weights2.js"] and not page.errors
+
+
+@pytest.mark.browser
+def test_a_generator_that_cannot_be_loaded_leaves_the_page(open_lab, tmp_path):
+    generator = calibrated("tiny32")
+    page = open_lab(export.lab(generator, tmp_path, name="one", also={"two": generator}))
+    (tmp_path / "weights2.js").unlink()
+    start, menu = canvas(page, "Sliders"), page.get_by_role("combobox", name="generator")
+    menu.select_option("1")
+    page.wait_for_function("document.querySelector('.lab-status').textContent.includes('could not be loaded')")
+    assert page.locator(".lab-status").first.inner_text() == "two could not be loaded: the file weights2.js is missing"
+    assert menu.input_value() == "0" and menu.is_enabled() and canvas(page, "Sliders") == start
+    page.get_by_role("button", name="Another one").click()
+    assert canvas(page, "Sliders") != start
+
+
+@pytest.mark.browser
+def test_what_a_generator_lacks_is_not_shown(open_lab, tmp_path):
+    """No directions: no sliders and nothing that speaks of them; one generator: no menu."""
+    page = open_lab(export.lab(calibrated("tiny32"), tmp_path, directions={}))
+    assert page.locator("h2").all_inner_texts() == ["Pictures", "A walk between two", "A − B + C"]
+    assert page.get_by_role("slider").count() == 1, "the walk's"
+    assert page.get_by_text("sliders").count() == 0 and page.get_by_role("combobox").count() == 0
+    page.get_by_role("button", name="From the picture above, as B").click()
+    page.get_by_role("slider").fill("100")
+    assert canvas(page, "Walk between two pictures") == canvas(page, "Sliders") and not page.errors
+
+
 @pytest.fixture
 def lab_page(open_lab):
     path = BUILT / "book" / "lab.html"
@@ -284,6 +377,18 @@ def test_the_page_draws_the_shipped_faces(lab_page):
         return times.sort((a, b) => a - b); }"""  # noqa: E501
     )
     assert times[20] <= 20, f"{times[20]:.1f} ms a picture"
+
+
+@pytest.mark.browser
+def test_the_page_draws_the_shipped_digits(lab_page):
+    generator, _ = checkpoints.load("mnist")
+    lab_page.get_by_role("combobox", name="generator").select_option("1")
+    lab_page.wait_for_function("document.querySelector('.lab-status').textContent.startsWith('28×28')")
+    z = models.sample_latent(16, generator.arch, 5)
+    difference = torch.stack([in_page(lab_page, latent, generator.arch) for latent in z]) - models.sample(generator, z)
+    assert difference.abs().max() <= 0.02 and difference.abs().mean() <= 0.5 / 255  # of a range of 2
+    assert (BUILT / "lab" / "weights2.js").stat().st_size <= 1_500_000
+    assert lab_page.get_by_role("button", name="→").count() == 0 and not lab_page.errors
 
 
 def canvas(page, part, index=0):

@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 from dcgan_lib import data, latent, models, plots, sheets
@@ -71,6 +73,63 @@ def test_loss_curves_show_the_statistics():
     assert {t.get_text() for t in figure.axes[1].get_legend().get_texts()} == {"D(x), real", "D(G(z)), generated"}
     with pytest.raises(ValueError, match="hold no 'loss_d': found loss_g, step"):
         plots.loss_curves([{"step": 1, "loss_g": 1.0}])
+
+
+def every_figure():
+    """A call of each function of plots, at its default size, with as many words as the book has."""
+    x, line = pictures(20), ([1, 10, 100], [0.1, 0.2, 0.3], [(0.0, 0.2), (0.1, 0.3), (0.2, 0.4)])
+    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    stats = [{"step": s, "loss_d": 1.0, "loss_g": 2.0, "d_real": 0.8, "d_fake": 0.1} for s in range(1, 41)]
+    rate = {"median": 50.0, "smallest": 45.0, "largest": 60.0}
+    row = {"plain": rate, "ours": rate, "ratio": rate, "fastest_possible": 90.0}
+    return {
+        "image_grid": lambda: plots.image_grid(x, title="twenty"),
+        "real_against_fake": lambda: plots.real_against_fake(x, x),
+        "loss_curves": lambda: plots.loss_curves(stats, "losses"),
+        "film_strip": lambda: plots.film_strip([x, x], ["step 1", "step 10,000"]),
+        "bars": lambda: plots.bars([0.1] * 10, classes, "share", 0.1),
+        "accuracies": lambda: plots.accuracies(classes, [0.5] * 10, [(0.4, 0.6)] * 10, [True] * 10),
+        "confusion": lambda: plots.confusion(RNG.integers(0, 999, (10, 10)), classes),
+        "curves": lambda: plots.curves({"a": line, "b": line}, "labels", "accuracy", {"random weights": 0.1}),
+        "labelled": lambda: plots.labelled(x, ["automobile\n→ airplane"] * 20),
+        "histograms": lambda: plots.histograms([0, 1, 2], {"a": [0.5, 0.5]}, "distance", 1.0),
+        "arithmetic": lambda: plots.arithmetic([("", "a", x[:4]), ("−", "b", x[:4])], x[:9], "c"),
+        "rates": lambda: plots.rates({"tutorial64": row, "paper64": row}),
+        "heat_maps": lambda: plots.heat_maps([RNG.random((4, 4))] * 7, ["convolution 1"] * 7),
+        "draw_architecture": lambda: plots.draw_architecture(models.architecture("paper64")),
+    }
+
+
+def test_every_figure_is_there():
+    public = {n for n, f in vars(plots).items() if getattr(f, "__annotations__", {}).get("return") == "Figure"}
+    assert public == set(every_figure())
+
+
+SHEETS = (
+    "image_grid",
+    "real_against_fake",
+    "film_strip",
+    "labelled",
+    "arithmetic",
+)  # never shown smaller than they are
+
+
+@pytest.mark.parametrize("name", every_figure())
+def test_text_is_at_least_nine_points_as_seen(name):
+    """In the book's column of 774 pixels, of which 100 are an inch; and the contrast with white is 4.5 at least."""
+    figure = every_figure()[name]()
+    with Image.open(io.BytesIO(figure._repr_png_())) as drawn:
+        scale = 1 if name in SHEETS else min(1, 774 / drawn.width)
+    texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+    assert texts or name == "image_grid"
+    for text in texts:
+        assert text.get_fontsize() * scale >= 9, text
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(text.get_color())
+        )
+        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        # 0.83: white as the book dims it in the dark; white text stands on a bar or cell of its own
+        assert (0.83 + 0.05) / (light + 0.05) >= 4.5 or light == 1, text
 
 
 def test_smooth_is_a_moving_mean():

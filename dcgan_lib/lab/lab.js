@@ -243,7 +243,7 @@
       make("div", { class: "lab-controls" }, ...sliders.map((s) => s.row),
         make("div", { class: "lab-buttons" },
           button("Another one", () => { number.value = last = anyNumber(); show(); say(`picture number ${number.value}`); }),
-          button("Reset the sliders", () => { reset(); say("sliders reset"); }),
+          ...(sliders.length ? [button("Reset the sliders", () => { reset(); say("sliders reset"); })] : []),
           button("Save the picture", save),
           make("label", {}, "No. ", number)), warning, status));
     show();
@@ -274,6 +274,7 @@
       }, 50);
     });
     position.addEventListener("input", show);
+    const above = net.directions.length ? "From the sliders" : "From the picture above";
     const end = (i, letter) => make("div", { class: "lab-end" }, make("strong", {}, letter), ends[i].canvas,
       button("Another", () => {
         const n = anyNumber();
@@ -282,15 +283,16 @@
         showEnd(ends[i]);
         say(`${letter} is number ${n}`);
       }, `Another for ${letter}`),
-      button("From the sliders", () => { ends[i].latent = explored.latent(); showEnd(ends[i]); say(`${letter} taken`); },
-        `From the sliders, as ${letter}`));
+      button(above, () => { ends[i].latent = explored.latent(); showEnd(ends[i]); say(`${letter} taken`); },
+        `${above}, as ${letter}`));
     const node = make("section", { class: "lab-part", "aria-label": "Walk between two pictures" },
       make("div", { class: "lab-result" }, canvas),
       make("div", { class: "lab-controls" }, make("div", { class: "lab-ends" }, end(0, "A"), end(1, "B")),
         make("label", { class: "lab-slider" }, make("span", {}, "A to B"), position), make("div", { class: "lab-buttons" }, play), status));
     const redraw = () => ends.forEach(showEnd);
     redraw();
-    return { node, redraw };
+    const stop = () => { if (timer) play.click(); };
+    return { node, redraw, stop };
   }
 
   function arithmetic(net, draw) {
@@ -360,28 +362,74 @@
     return [make("label", {}, "class ", menu)];
   }
 
-  async function mount(root, net) {
+  // ---- several generators ----------------------------------------------------------------------------------------
+
+  const HERE = document.currentScript.src;  // the other generators' files lie beside this one
+  const NEEDS = "Chrome 91, Firefox 113, Safari 16.4 or newer (WebAssembly SIMD and DecompressionStream)";
+
+  // Every weights file is a classic script that sets window.DCGAN_NET: a script element loads it from file:// too.
+  const fetched = (file) => new Promise((resolve, reject) => {
+    const done = () => resolve(window.DCGAN_NET), failed = () => reject(new Error(`the file ${file} is missing`));
+    document.head.append(make("script", { src: new URL(file, HERE), onload: done, onerror: failed }));
+  });
+
+  async function mount(root, first) {
     root.replaceChildren(make("p", {}, "Unpacking the generator …"));
+    const nets = [{ name: first.name, net: first }, ...(first.also || [])];  // one not yet chosen has a file and no net
+    const body = make("div"), { node: status, say } = teller();
+    let shown = null;
+    const show = async (i) => {
+      const entry = nets[i];
+      entry.net ??= await fetched(entry.file);
+      entry.draw ??= await load(entry.net);
+      if (shown) shown.stop();
+      shown = build(body, root.dataset.level || 2, entry.net, entry.draw);
+      window.DCGAN_LAB = { draw: entry.draw, latentOf: (n) => latentOf(entry.net, n), net: entry.net };  // for tests and the curious
+    };
     try {
-      build(root, net, await load(net));
+      await show(0);
     } catch (error) {
-      const needs = "Chrome 91, Firefox 113, Safari 16.4 or newer (WebAssembly SIMD and DecompressionStream)";
-      root.replaceChildren(make("p", {}, `The lab did not start. It needs ${needs}. The browser says: ${error}`));
+      root.replaceChildren(make("p", {}, `The lab did not start. It needs ${NEEDS}. The browser says: ${error}`));
       throw error;
     }
+    root.replaceChildren(...(nets.length > 1 ? [generatorMenu(nets, show, say), status] : []), body);
+    root.dataset.ready = "yes";
   }
 
-  function build(root, net, draw) {
-    const level = root.dataset.level || 2;  // of its headings
+  // The menu is shut while a file loads; what cannot be loaded leaves the page as it is.
+  function generatorMenu(nets, show, say) {
+    const size = ({ bytes }) => (bytes ? ` (${(bytes / 1e6).toFixed(1)} MB more)` : "");
+    const told = ({ net }) => `${net.size}×${net.size} pixels, ${net.parameters.toLocaleString("en")} parameters`;
+    let current = 0;
+    const menu = make("select", { "aria-label": "generator", onchange: async () => {
+      const i = Number(menu.value);
+      menu.disabled = true;
+      say(`loading ${nets[i].name} …`);
+      try {
+        await show(i);
+        current = i;
+        menu.options[i].textContent = nets[i].name;
+        say(told(nets[i]));
+      } catch (error) {
+        menu.value = current;
+        say(`${nets[i].name} could not be loaded: ${error.message}`);
+      }
+      menu.disabled = false;
+      menu.focus();
+    } }, ...nets.map((entry, i) => make("option", { value: i }, entry.name + size(entry))));
+    say(told(nets[0]));
+    return make("label", { class: "lab-choice" }, "generator ", menu);
+  }
+
+  function build(body, level, net, draw) {  // level: of its headings
     const { node: status, say } = teller();
     const explored = explorer(net, draw), walk = walker(net, draw, explored), sum = arithmetic(net, draw);
-    root.replaceChildren(
+    body.replaceChildren(
       ...(net.classes ? [...classMenu(net, say, [explored, walk, sum]), status] : []),
-      make(`h${level}`, {}, "Sliders"), explored.node,
+      make(`h${level}`, {}, net.directions.length ? "Sliders" : "Pictures"), explored.node,
       make(`h${level}`, {}, "A walk between two"), walk.node,
       make(`h${level}`, {}, "A − B + C"), sum.node);
-    root.dataset.ready = "yes";
-    window.DCGAN_LAB = { draw, latentOf: (n) => latentOf(net, n), net };  // for tests and for the curious
+    return walk;
   }
 
   const start = () => {
