@@ -349,3 +349,31 @@ def _slab(ax: Axes, x: float, depth: float, height: float, colour: str, label: s
         ax.add_patch(Polygon(points, facecolor=colour, alpha=alpha, edgecolor="white", linewidth=0.8))
     ax.text(x + depth / 2, low - 0.08, label, ha="center", va="top", fontsize=SMALL)
     return x + depth + lean
+
+
+def dots(
+    panels: dict[str, dict[str, tuple[float, float, float]]], xlabel: str, line: str, width: float = 8.0
+) -> Figure:
+    """A panel beside another: a dot a row with its interval, (value, low, high) by name, the same rows in each.
+
+    Dotted at the row `line`, to which the others are compared; its own dot is orange.
+    """
+    names = list(next(iter(panels.values())))
+    fig = _Figure(width, 0.36 * len(names) + 1.0)
+    for ax, (title, rows) in zip(
+        fig.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        ax.axvline(rows[line][0], color=ORANGE, linestyle=":", linewidth=1.5)
+        for y, name in enumerate(reversed(names)):
+            value, low, high = rows[name]
+            colour = ORANGE if name == line else BLUE
+            ax.plot([low, high], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
+            ax.plot(value, y, "o", color=colour, markersize=6)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel(xlabel, fontsize=9)
+        ax.tick_params(labelsize=9, left=False)
+        ax.set_yticks(range(len(names)), list(reversed(names)))
+        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.grid(axis="x", alpha=0.3)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+    return fig

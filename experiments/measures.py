@@ -551,6 +551,27 @@ def few_labels_curve(
     return rows
 
 
+@measure(version=1, depends=_eye, optional=True)
+def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict:
+    """The distances of `stages` by an eye that had no part in the choice: of as many training pictures as samples.
+
+    `real` is that of as many other training pictures, where there are enough.
+    """
+    found = some(real, 2 * samples, rng)
+    order = rng.permutation(len(found))
+    n = len(found) // 2
+    vectors, others = (seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
+    z = models.sample_latent(n, run.generator.arch, seed_of(rng))
+    rows = [
+        {
+            "step": int(path.stem.split("_")[1]),
+            "frechet": metrics.frechet_distance(seen_by(eye, models.sample(checkpoints.load(path)[0], z)), vectors),
+        }
+        for path in kept_weights(run.out)
+    ]
+    return {f"stages_by_{eye}": {"samples": n, "rows": rows, "real": metrics.frechet_distance(others, vectors)}}
+
+
 def _eye_and_set(settings: dict) -> dict:
     return _eye(settings) | {"set": fingerprints(data.load(settings["whole_set"]))}
 

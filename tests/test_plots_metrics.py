@@ -308,6 +308,19 @@ def test_histograms_draw_the_shares():
     assert [0.25, 0.75] in drawn and [1, 0] in drawn
 
 
+def test_dots_stand_at_their_values_in_the_order_given():
+    rows = {"real": (1.0, 0.9, 1.1), "generated": (0.8, 0.7, 0.85)}
+    figure = plots.dots({"pixels": rows, "features": {k: rows[k] for k in reversed(rows)}}, "distance", "generated")
+    for axes, title in zip(figure.axes, ("pixels", "features"), strict=True):
+        assert axes.get_title() == title
+        dots = {
+            float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "o"
+        }
+        assert dots == {1.0: 1.0, 0.0: 0.8}, "the first row is at the top of every panel"
+        assert axes.lines[0].get_xdata()[0] == 0.8, "the dotted line"
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["generated", "real"]
+
+
 def test_rates_show_each_network():
     rate = {"median": 10.0, "smallest": 8.0, "largest": 13.0}
     row = {"plain": rate, "ours": {k: 2 * v for k, v in rate.items()}, "ratio": {"median": 2.0}, "fastest_possible": 30}

@@ -86,6 +86,14 @@ def turn(grows=200, moved=0.3, r2=0.95, random_moved=(0.1, -0.2), random_r2=(0.9
     }
 
 
+def control(low, high, difference=(0.1, 0.2)):
+    return {"difference": list(difference), "share": (low + high) / 2, "explained": [low, high]}
+
+
+def of(*outcomes):
+    return {seed: Verdict(outcome, f"words {seed}") for seed, outcome in enumerate(outcomes)}
+
+
 def digits(wrong, real=310, samples=50_000, n=10_000):
     return {"wrong": [wrong, n], "wrong_real": [real, n], "samples": samples}
 
@@ -208,6 +216,28 @@ CASES = [
     (NOT, "c9", [turn(), turn(), turn(105)]),
     (UNDECIDED, "c9", [turn()] * 2),
     (UNDECIDED, "c9", [turn(), turn(), turn(random_moved=(), random_r2=())]),
+    # Why generated faces lie nearer
+    (HOLDS, "explains", {"features": control(0.76, 1.1), "pixels": control(0.9, 1.4)}),
+    (HOLDS, "explains", {"features": control(0.75, 1.1), "pixels": control(-3, 3, difference=(-0.1, 0.2))}),
+    (IN_PART, "explains", {"features": control(0.74, 1.1), "pixels": control(0.9, 1.4)}),
+    (IN_PART, "explains", {"features": control(-0.2, 0.2), "pixels": control(0.9, 1.4)}),
+    (IN_PART, "explains", {"features": control(-0.2, 0.3), "pixels": control(0.01, 0.9)}),
+    (NOT, "explains", {"features": control(-0.2, 0.25), "pixels": control(0.1, 0.2)}),
+    (NOT, "explains", {"features": control(0, 0)}),  # generated faces are no blurrier
+    (UNDECIDED, "explains", {"features": control(-0.2, 0.3), "pixels": control(0, 0.2)}),
+    (UNDECIDED, "explains", {"features": control(0.9, 1.1, difference=(0, 0.2))}),  # no difference to explain
+    (UNDECIDED, "explains", {"features": control(0.9, 1.1, difference=(-0.2, -0.1))}),
+    # Several trainings
+    (HOLDS, "over_trainings", of(HOLDS)),
+    (UNDECIDED, "over_trainings", of(UNDECIDED)),
+    (HOLDS, "over_trainings", of(HOLDS, HOLDS, HOLDS)),
+    (IN_PART, "over_trainings", of(IN_PART, IN_PART, IN_PART)),
+    (IN_PART, "over_trainings", of(HOLDS, HOLDS, NOT)),
+    (IN_PART, "over_trainings", of(HOLDS, IN_PART, UNDECIDED)),
+    (NOT, "over_trainings", of(HOLDS, NOT, NOT)),
+    (NOT, "over_trainings", of(HOLDS, NOT)),
+    (UNDECIDED, "over_trainings", of(HOLDS, UNDECIDED, NOT)),
+    (UNDECIDED, "over_trainings", of(HOLDS, UNDECIDED, UNDECIDED)),
     # C10
     (HOLDS, "c10", [digits(298), digits(310), digits(320)]),
     (IN_PART, "c10", [digits(298), digits(310), digits(450)]),
@@ -228,7 +258,7 @@ def test_rule(outcome, rule, rows):
 def test_every_claim_has_every_outcome():
     rules = {n for n, f in inspect.getmembers(verdicts, inspect.isfunction) if n.startswith("c") and n[1:2].isdigit()}
     assert {rule.split("_")[0] for rule in rules} == {f"c{i}" for i in range(1, 11)}
-    for rule in rules:
+    for rule in rules | {"explains", "over_trainings"}:
         assert {outcome for outcome, name, *_ in CASES if name == rule} == set(Outcome), rule
 
 
@@ -328,6 +358,12 @@ def test_words_name_the_numbers():
         assert found.startswith("the last layer's maps are more selective") and found.endswith(ends)
     words = verdicts.c9([turn(), turn(187), turn(r2=0.5)]).words
     assert "93.5 to 100 %" in words and "further and not straighter" in words
+    words = verdicts.explains({"features": control(0.2, 0.4), "pixels": control(0, 1, difference=(-1, 1))}).words
+    assert words == "30% by features (20% to 40%)"
+    assert verdicts.over_trainings(of(IN_PART)).words == "words 0; of one training"
+    words = verdicts.over_trainings(of(HOLDS, HOLDS, NOT)).words
+    assert "holds on this set in 2, does not hold in 1 of 3 trainings" in words and "seed 2, words 2" in words
+    assert "in every one of 3 trainings" in verdicts.over_trainings(of(HOLDS, HOLDS, HOLDS)).words
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"

@@ -114,7 +114,7 @@ _LISTED = (
     ),
     Analysis(
         "shipped_generators",
-        "C1: distances of the generators that ship, beside noise, copies and blurs; minutes",
+        "distances of the generators that ship, beside noise, copies and blurs; no verdict; minutes",
         fast={"SAMPLES": 60},
         not_run="the pictures of faces, scenes, MNIST and SVHN must be there together",
     ),

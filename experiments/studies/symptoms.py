@@ -12,10 +12,10 @@ Cost: 5 variants of faces x 3 seeds x 64,000 pictures, one of 6,400, 3 of digits
 """
 
 from dcgan_lib import data, training
-from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
 from ..study import Prediction, Study, Variant
+from .data_size import NARROW
 from .faces import first_faces
 
 DIGITS = {"data": "mnist", "steps": 2_500, "batch_size": 32}
@@ -34,7 +34,7 @@ STUDY = Study(
     training.TrainConfig(
         data="celeba",
         out="runs/symptoms",
-        arch=architecture("tutorial64", image_size=32, widths=(32, 64, 128)),
+        arch=NARROW,
         batch_size=64,
         steps=1_000,
         sample_every=100,

@@ -1,0 +1,154 @@
+"""What `experiments.memorisation` tells apart: copies from new pictures, and blur from what is rare left out."""
+
+import sys
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from dcgan_lib import metrics
+from experiments import memorisation, verdicts
+from experiments.memorisation import BLURRED, BOTH, CENTRAL, GENERATED, HELD_OUT, SHIFTED
+from experiments.verdicts import Outcome
+
+TRAINED, HELD, OTHERS = 800, 600, 1_000
+
+
+def pixels(images):
+    return images.reshape(len(images), -1).astype(np.float32) / 127.5
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Smooth pictures with fine noise, some further from the middle than others, uint8 (N, 16, 16, 1), in three parts:
+    trained on, held out, and others of the same kind."""
+    rng = np.random.default_rng(0)
+    n, x = TRAINED + HELD + OTHERS, np.pi * (np.arange(16) + 0.5) / 16
+    waves = [np.outer(np.cos(a * x), np.cos(b * x)) for a, b in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))]
+    smooth = np.tensordot(rng.normal(0, 15, (n, 5)) * rng.lognormal(0, 0.4, (n, 1)), waves, 1)
+    images = (128 + smooth + rng.normal(0, 10, (n, 16, 16))).round().clip(0, 255).astype(np.uint8)[..., None]
+    return images[:TRAINED], images[TRAINED:-OTHERS], images[-OTHERS:]
+
+
+@pytest.fixture(autouse=True)
+def fewer_draws(monkeypatch):
+    monkeypatch.setattr(memorisation, "DRAWS", 200)
+
+
+def measured(train, held_out, generated, kept=None):
+    found = memorisation.measure(train, held_out, generated, {"pixels": pixels}, 0, kept)
+    return found["spaces"]["pixels"], found["blur"]
+
+
+def told(row, control):
+    nearer = row["nearer"]
+    explained = nearer["explained"][control]
+    space = {"difference": nearer["difference"]["interval"], "share": explained["value"]}
+    return verdicts.explains({"pixels": space | {"explained": explained["interval"]}}).outcome
+
+
+# ---- the controls name the cause that was planted --------------------------------------------------------------------
+
+
+def test_blur_is_told(pictures):
+    train, held_out, others = pictures
+    row, blur = measured(train, held_out, metrics.blurred(others, 1.2))
+    assert blur["sd"] == pytest.approx(1.2, abs=0.1)
+    assert told(row, BLURRED) is Outcome.HOLDS
+
+
+def test_what_is_rare_left_out_is_told(pictures):
+    train, held_out, others = pictures
+    away = np.linalg.norm(pixels(metrics.blurred(others, 2)) - pixels(train).mean(0), axis=1)  # whatever the noise
+    row, _ = measured(train, held_out, others[np.argsort(away)[: OTHERS // 5]])
+    assert told(row, CENTRAL) is Outcome.HOLDS and told(row, BLURRED) is Outcome.NOT
+    centre, coverage = row["nearer"]["from_centre"], row["coverage"]
+    assert centre[CENTRAL] == pytest.approx(centre[GENERATED], rel=0.02) and centre[HELD_OUT] > 1.1 * centre[GENERATED]
+    assert coverage[GENERATED][1] == coverage[HELD_OUT][1] and coverage[GENERATED][0] < 0.8 * coverage[HELD_OUT][0]
+
+
+def test_nothing_to_explain(pictures):
+    row, _ = measured(*pictures)
+    assert {told(row, control) for control in (BLURRED, CENTRAL, BOTH)} == {Outcome.UNDECIDED}
+    low, high = verdicts.share_interval(*row["fair"]["all"][GENERATED])
+    assert low < row["fair"]["all"]["expected"] == TRAINED / (TRAINED + HELD) < high
+
+
+def test_copies_are_explained_by_neither(pictures):
+    train, held_out, _ = pictures
+    row, _ = measured(train, held_out, train)
+    assert {told(row, control) for control in (BLURRED, CENTRAL, BOTH)} == {Outcome.NOT}
+    assert row["fair"]["all"][GENERATED] == [TRAINED, TRAINED]
+
+
+# ---- the parts -------------------------------------------------------------------------------------------------------
+
+
+def test_blurred_pictures_are_no_sharper_than_asked(pictures):
+    _, held_out, others = pictures
+    soft = metrics.blurred(others, 0.8)
+    out, about = memorisation.as_blurred(held_out, soft)
+    goal, now = memorisation.sharpness(soft), memorisation.sharpness(out)
+    assert all(now[name] <= goal[name] for name in goal) and max(now[name] / goal[name] for name in goal) > 0.9
+    assert about["sharpness"] == {GENERATED: goal, HELD_OUT: memorisation.sharpness(held_out), BLURRED: now}
+    same, about = memorisation.as_blurred(soft, held_out)
+    assert about["sd"] == 0 and same is soft, "what is blurrier already stays as it is"
+
+
+def test_sharpness_by_plain_loops():
+    images = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3), dtype=np.uint8)
+    energies = []
+    for picture in images.astype(float).mean(3):
+        values = [
+            4 * picture[y, x] - picture[y - 1, x] - picture[y + 1, x] - picture[y, x - 1] - picture[y, x + 1]
+            for y in range(1, 5)
+            for x in range(1, 4)
+        ]
+        energies.append(np.mean(np.square(values)))
+    assert memorisation.sharpness(images)["Laplacian"] == pytest.approx(np.median(energies), rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 50])
+def test_matched_by_all_pairs(n):
+    rng = np.random.default_rng(n)
+    wanted, offered = rng.normal(size=100), rng.normal(size=n)
+    found = offered[memorisation.matched(wanted, offered)]
+    assert np.abs(wanted - found) == pytest.approx(cdist(wanted[:, None], offered[:, None]).min(1))
+
+
+def test_near_duplicates_are_found_counted_by_part_and_dropped(pictures):
+    """Each planted kind of pair; and the fair test without them as if they had never been there."""
+    train, held_out, others = (
+        np.repeat(part[:n], 3, axis=3) for part, n in zip(pictures, (200, 100, 150), strict=True)
+    )
+    train[5], held_out[7], held_out[9] = train[2], train[3], held_out[8]
+    images = np.concatenate([train, held_out])
+    found = memorisation.duplicates(images, 200, steps=20, seed=0)
+    assert {(2, 5), (3, 207), (208, 209)} <= {tuple(pair[:2]) for pair in found["pairs"]}
+    assert {5, 207, 209} <= set(found["dropped"]) and not {2, 3, 208} & set(found["dropped"])
+    assert len(found["methods"]) == len(memorisation.METHODS) and not found["left_out"]
+    for name, row in found["methods"].items():
+        kinds = [row[kind] for kind in ("both trained on", "one of each", "both held out")]
+        assert sum(kinds) == row["pairs"]
+        # Turned the same way round, all these pictures are alike to a network of 20 steps: one bucket, wider than what
+        # is compared.
+        assert min(kinds) >= 1 or name.startswith("mirrored")
+    dropped = np.array([0, 5, 17, 207, 209])
+    alone = np.isin(np.arange(300), dropped, invert=True)
+    row, _ = measured(train, held_out, others, (alone[:200], alone[200:]))
+    kept = np.flatnonzero(alone)
+    old, new = (images[kept[part]] for part in (kept < 200, kept >= 200))
+    for name, asked in ((GENERATED, others), (SHIFTED, None)):
+        if asked is None:  # copies of what is left
+            drawn = np.random.default_rng(0).choice(200, 100, replace=False)
+            asked = np.roll(train[drawn[~np.isin(drawn, dropped)]], 1, axis=2)
+        away = [cdist(pixels(asked), pixels(part)).min(1) for part in (old, new)]
+        assert row["deduplicated"][name] == [int((away[0] < away[1]).sum()), len(asked)]
+    assert row["deduplicated"]["expected"] == len(old) / len(kept)
+    assert row["fair"]["all"]["expected"] == 200 / 300
+
+
+def test_phash_is_left_out_where_it_cannot_be_had(pictures, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    found = memorisation.duplicates(pictures[0][:50], 40, steps=2, seed=0)
+    assert "phash" in found["left_out"] and "phash, up to 4 bits, compared" not in found["methods"]
