@@ -352,7 +352,7 @@ def _slab(ax: Axes, x: float, depth: float, height: float, colour: str, label: s
 
 
 def dots(
-    panels: dict[str, dict[str, tuple[float, float, float]]], xlabel: str, line: str, width: float = 8.0
+    panels: dict[str, dict[str, tuple[float, float, float]]], xlabel: str, line: str, width: float = COLUMN
 ) -> Figure:
     """A panel beside another: a dot a row with its interval, (value, low, high) by name, the same rows in each.
 
@@ -370,8 +370,8 @@ def dots(
             ax.plot([low, high], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
             ax.plot(value, y, "o", color=colour, markersize=6)
         ax.set_title(title, fontsize=10)
-        ax.set_xlabel(xlabel, fontsize=9)
-        ax.tick_params(labelsize=9, left=False)
+        ax.set_xlabel(xlabel, fontsize=SMALL)
+        ax.tick_params(labelsize=SMALL, left=False)
         ax.set_yticks(range(len(names)), list(reversed(names)))
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.grid(axis="x", alpha=0.3)

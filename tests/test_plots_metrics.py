@@ -82,6 +82,7 @@ def every_figure():
     stats = [{"step": s, "loss_d": 1.0, "loss_g": 2.0, "d_real": 0.8, "d_fake": 0.1} for s in range(1, 41)]
     rate = {"median": 50.0, "smallest": 45.0, "largest": 60.0}
     row = {"plain": rate, "ours": rate, "ratio": rate, "fastest_possible": 90.0}
+    spread = dict.fromkeys(classes, (1.0, 0.9, 1.1))
     return {
         "image_grid": lambda: plots.image_grid(x, title="twenty"),
         "real_against_fake": lambda: plots.real_against_fake(x, x),
@@ -96,6 +97,7 @@ def every_figure():
         "arithmetic": lambda: plots.arithmetic([("", "a", x[:4]), ("−", "b", x[:4])], x[:9], "c"),
         "rates": lambda: plots.rates({"tutorial64": row, "paper64": row}),
         "heat_maps": lambda: plots.heat_maps([RNG.random((4, 4))] * 7, ["convolution 1"] * 7),
+        "dots": lambda: plots.dots({"pixels": spread, "features": spread}, "distance", "cat"),
         "draw_architecture": lambda: plots.draw_architecture(models.architecture("paper64")),
     }
 
