@@ -434,6 +434,7 @@ def main() -> dict[str, str]:
     measured["other_trainings"] = [judged(seed, *of) for seed, of in others.items()]
     if "efficientnet" not in measured["memorisation"]:
         left_out["efficientnet"] = "it needs the extra: pip install 'dcgan_lib[metrics]'"
+    measured["left_out"] = left_out
     results.record(
         "latent_faces",
         measured,
