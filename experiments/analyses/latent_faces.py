@@ -499,7 +499,7 @@ def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
                 f"without memorisation, {between([share(r['copies']) for r in rows])} of training faces shifted by a "
                 "pixel)"
             )
-    beside = [space for space in m["memorisation"] if space not in JUDGED]
+    beside = "".join(f" By {space} has no part in the rule." for space in m["memorisation"] if space not in JUDGED)
     walk, untrained = (m["walks"][kind]["largest_step"]["mean"] for kind in ("spherical", UNTRAINED))
     why = {
         name: str(each(trainings, lambda t, c=control: verdicts.explains(nearer(t["memorisation"], c))))
@@ -507,8 +507,7 @@ def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
     }
     return {
         "ours": f"{of_training(trainings)} The nearest real face of a generated one is a training face for "
-        f"{'; '.join(words)}. {'; '.join(beside) or 'Nothing'} has no part in the rule. {PAIRS} walks of {STEPS} "
-        f"pictures: the longest step is {walk:.2f} mean steps (an untrained generator's {untrained:.2f}: smoothness "
+        f"{'; '.join(words)}.{beside} {PAIRS} walks of {STEPS} pictures: the longest step is {walk:.2f} mean steps (an untrained generator's {untrained:.2f}: smoothness "
         "decides nothing).",
         "verdict": str(
             each(trainings, lambda t: verdicts.c5({k: tests(t["memorisation"])[k] for k in JUDGED})),
