@@ -507,8 +507,8 @@ def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
     }
     return {
         "ours": f"{of_training(trainings)} The nearest real face of a generated one is a training face for "
-        f"{'; '.join(words)}.{beside} {PAIRS} walks of {STEPS} pictures: the longest step is {walk:.2f} mean steps (an untrained generator's {untrained:.2f}: smoothness "
-        "decides nothing).",
+        f"{'; '.join(words)}.{beside} {PAIRS} walks of {STEPS} pictures: the longest step is {walk:.2f} mean steps "
+        f"(an untrained generator's {untrained:.2f}: smoothness decides nothing).",
         "verdict": str(
             each(trainings, lambda t: verdicts.c5({k: tests(t["memorisation"])[k] for k in JUDGED})),
         ),
