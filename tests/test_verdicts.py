@@ -5,6 +5,7 @@ comparison or a moved limit is caught.
 """
 
 import inspect
+import json
 import math
 
 import numpy as np
@@ -386,6 +387,36 @@ def test_recorded_verdicts_follow_from_the_rules():
         found = {claim: entry["verdict"] for claim, entry in record["claims"].items()}
         if name in rejudge.RULES:
             assert rejudge.judged(name, record["measured"]) == found
+
+
+def test_recorded_words_about_faces_are_those_of_the_numbers():
+    from dcgan_lib import results
+    from experiments.analyses import latent_faces
+
+    record = results.load("latent_faces")
+    assert latent_faces.claims(record["measured"]) == record["claims"]
+
+
+def test_other_trainings_of_faces_are_judged_with_the_shipped_one():
+    """A training that copies, or whose sums fail, is in the verdict: none is left out of it."""
+    from dcgan_lib import results
+    from experiments.analyses import latent_faces
+
+    m = results.load("latent_faces")["measured"]
+    shipped = {k: m[k] for k in ("memorisation", "seeds")}
+    copies = json.loads(json.dumps(shipped))
+    for space in copies["memorisation"].values():
+        space["fair"]["all"]["generated"] = [1990, 2000]
+    for row in copies["seeds"]:
+        for ways in row["sums"].values():
+            ways["typical"] = ways["control"]
+        row["pose"]["moved"] = 0.0
+    others = [{"seed": 1, **copies}, {"seed": 2, **shipped}]
+    found = {claim: entry["verdict"] for claim, entry in latent_faces.claims(m | {"other_trainings": others}).items()}
+    assert all("does not hold in 1 of 3 trainings" in verdict for verdict in found.values()), found
+    alone = {claim: entry["verdict"] for claim, entry in latent_faces.claims(m | {"other_trainings": []}).items()}
+    assert all(verdict.endswith("of one training") for verdict in alone.values())
+    assert "99.5%" in latent_faces.claims(m | {"other_trainings": others})["C5"]["ours"]
 
 
 @pytest.mark.parametrize(

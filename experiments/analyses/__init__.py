@@ -80,7 +80,7 @@ _LISTED = (
     ),
     Analysis(
         "latent_faces",
-        "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generator; minutes",
+        "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generators; half an hour",
         fast={
             "POOL": 400,
             "SEEDS": (11,),
@@ -90,6 +90,8 @@ _LISTED = (
             "STEPS": 5,
             "MOVED": 10,
             "TURNED": 4,
+            "AUTOENCODER": 50,
+            "FEW": 100,
         },
     ),
     Analysis(

@@ -5,19 +5,24 @@
 Needs the shipped faces and face_attributes and CelebA's first 10,000 faces, 9,000 of which both were trained on. The
 rules are `verdicts.c5`, `c8` and `c9`, which say what each claim predicts and which of them were changed after a result
 was known. C8 and C9 are measured with five seeds, of the pool, the exemplars and the random directions: all count.
-They are seeds of the analysis, not of the training, of which there is one. Ten minutes of one CPU core; goes on where
-it was stopped. Writes results/latent_faces.json.
+They are seeds of the analysis. Of trainings every one that is there is judged: what ships (seed 0), shown on the pages,
+and the best stages of the study's other seeds where their runs are; `verdicts.over_trainings` puts them together.
+Half an hour of one CPU core, half of it EfficientNet's, and 15 minutes more a training; goes on where it was stopped.
+Writes results/latent_faces.json.
 """
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, results
-from experiments import scale, verdicts
-from experiments.studies.faces import FACES, HELD_OUT
-from experiments.study import once
+from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, results, training
+from experiments import memorisation, scale, verdicts
+from experiments.memorisation import SHIFTED
+from experiments.studies.faces import FACES, HELD_OUT, STUDY, best_stage
+from experiments.study import config_of, once, rows_there
 
 SEED, POOL = 11, 10_000  # the seed that chose the checkpoint is 1
 SEEDS = (SEED, 111, 211, 311, 411)  # of C8 and C9: pool, exemplars, random directions; a seed uses its successors too
@@ -53,11 +58,13 @@ SUMS = {  # result → plus, minus, and what the classifier should see
 }
 REPETITIONS = 30  # McGill: ten; disjoint triples
 CONTROL = "random differences"
-SHIFTED = "shifted by a pixel"
 UNTRAINED = "spherical, untrained generator"
 PAIRS, STEPS = 100, 33
 NEAR = 2_000  # generated faces that are looked up
 MOVED, TURNED = 500, 200  # faces that attribute directions change, and that the turn vector turns
+FEW = 3_000  # training faces that EfficientNet looks at, beside all that were held out
+AUTOENCODER = 2_000  # steps of the one that finds near duplicates
+SHIPPED = "faces"
 
 
 def real_faces() -> data.ImageSet:
@@ -66,17 +73,27 @@ def real_faces() -> data.ImageSet:
 
 
 class Faces:
-    """The generator, the eye, a pool of samples and what the eye says of them."""
+    """A training's generator, the eye, a pool of samples and what the eye says of them, each made when asked for."""
 
-    def __init__(self, seed: int = SEED):
+    def __init__(self, seed: int = SEED, weights: str | Path = SHIPPED):
         self.seed = seed
-        self.generator, _ = checkpoints.load("faces")
+        self.generator, _ = checkpoints.load(weights)
         self.classifier, about = checkpoints.load_classifier("face_attributes")
         self.names = about["names"]
-        self.real = features.deep_features(self.classifier, real_faces().images[:FACES])  # (FACES, F)
         self.pool = models.sample_latent(POOL, self.generator.arch, seed)
-        self.images = models.sample(self.generator, self.pool)
-        self.opinion = features.attribute_probabilities(self.classifier, self.images)  # (POOL, 40)
+
+    @functools.cached_property
+    def real(self) -> np.ndarray:
+        """Features of the faces that were trained on, (FACES, F)."""
+        return features.deep_features(self.classifier, real_faces().images[:FACES])
+
+    @functools.cached_property
+    def images(self) -> torch.Tensor:
+        return self.draw(self.pool)
+
+    @functools.cached_property
+    def opinion(self) -> np.ndarray:
+        return features.attribute_probabilities(self.classifier, self.images)  # (POOL, 40)
 
     def draw(self, z):
         return models.sample(self.generator, z)
@@ -156,57 +173,46 @@ def summary(values) -> dict:
     return {"mean": float(np.mean(values)), "sd": float(np.std(values)), "largest": float(np.max(values))}
 
 
-def memorisation(faces: Faces) -> dict:
-    """Distances to the nearest training face: of generated and of held-out faces, and of altered copies.
-
-    And the fair test: is the nearest of HELD_OUT training faces nearer than the nearest of HELD_OUT faces that were
-    never trained on? Without memorisation it is for one half, by symmetry. Then all training faces against these:
-    without memorisation FACES of FACES + HELD_OUT nearest ones are training faces.
-    """
-    real = real_faces().images
-    train, held_out = real[:FACES], real[FACES:]
-    drawn = np.random.default_rng(faces.seed).choice(FACES, HELD_OUT, replace=False)
-    copies = {
-        "mirrored": train[drawn, :, ::-1],
-        SHIFTED: np.roll(train[drawn], 1, axis=2),
-        "darker by a fifth": (train[drawn] * 0.8).astype(np.uint8),
-    }
-    sets = {"generated": data.to_uint8(faces.images[:NEAR]), "held out": held_out, **copies}
-    spaces = {
-        "features": lambda images: features.deep_features(faces.classifier, images),
-        "pixels": lambda images: images.reshape(len(images), -1).astype(np.float32) / 127.5,
-    }
-    out = {}
-    for space, vectors in spaces.items():
-        references, looked_up = vectors(train), {name: vectors(images) for name, images in sets.items()}
-        near = {name: metrics.nearest(v, references) for name, v in looked_up.items()}
-        fair = {"as many": {"expected": 0.5}, "all": {"expected": FACES / (FACES + HELD_OUT)}}
-        for name in ("generated", *copies):
-            new = metrics.nearest(looked_up[name], looked_up["held out"])[1]
-            old = {"as many": metrics.nearest(looked_up[name], references[drawn])[1], "all": near[name][1]}
-            for test, distance in old.items():
-                fair[test][name] = [int((distance < new).sum()), len(new)]
-        limit = float(np.quantile(near["held out"][1], 0.01))
-        out[space] = {
-            "fair": fair,
-            "limit": limit,
-            "below": {name: float((d[:, 0] < limit).mean()) for name, (_, d) in near.items()},
-            "quantiles": {
-                name: [float(q) for q in np.quantile(d, (0.01, 0.25, 0.5, 0.75, 0.99))] for name, (_, d) in near.items()
-            },
-            "histogram": histogram(
-                {name: d[:, 0] for name, (_, d) in near.items() if name in ("generated", "held out")}
-            ),
-        }
-        order = np.argsort(near["generated"][1][:, 0])[:8]
-        out[space]["closest"] = [[int(i), int(near["generated"][0][i, 0])] for i in order]  # sample, training face
-    return out
+def copies(faces: Faces) -> dict:
+    """`memorisation.measure` of NEAR samples by the classifier and in pixels, once more without `near_duplicates`."""
+    generated, train, held_out, kept = pictures(faces, NEAR)
+    return memorisation.measure(train, held_out, generated, memorisation.spaces(faces.classifier), faces.seed, kept)
 
 
-def histogram(distances: dict[str, np.ndarray], bins: int = 40) -> dict:
-    edges = np.linspace(0, max(d.max() for d in distances.values()), bins + 1)
-    shares = {name: (np.histogram(d, edges)[0] / len(d)).round(4).tolist() for name, d in distances.items()}
-    return {"edges": edges.round(4).tolist(), "shares": shares}
+def copies_by_efficientnet(faces: Faces) -> dict:
+    """The same by an eye that takes forty times as long: as many samples as are held out, FEW training faces, and of
+    altered copies one kind. Of no space where it cannot be had."""
+    generated, train, held_out, (kept, kept_new) = pictures(faces, HELD_OUT)
+    space = memorisation.efficientnet(scale.runs("latent_faces"))
+    few = train[:FEW], held_out, generated, space, faces.seed, (kept[:FEW], kept_new), (SHIFTED,)
+    return memorisation.measure(*few)
+
+
+def pictures(faces: Faces, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Samples, faces trained on and held out; and which of these are no near duplicates, (FACES,) and (HELD_OUT,)."""
+    real = np.asarray(real_faces().images)
+    alone = np.isin(np.arange(len(real)), near_duplicates()["dropped"], invert=True)
+    generated = data.to_uint8(faces.draw(faces.pool[:samples]))
+    return generated, real[:FACES], real[FACES:], (alone[:FACES], alone[FACES:])
+
+
+def memorised(faces: Callable[[], Faces], weights: str | Path = SHIPPED, name: str = "") -> dict:
+    """What C5's rules read, space by space, and how blurred the samples are."""
+    about = {"seed": SEED, "pictures": real_faces().fingerprint, "dropped": near_duplicates()["dropped"]}
+    found = kept(f"{name}copies", lambda: copies(faces()), weights, **about, looked_up=NEAR)
+    few = kept(f"{name}copies_by_efficientnet", lambda: copies_by_efficientnet(faces()), weights, **about, few=FEW)
+    return {"memorisation": found["spaces"] | few["spaces"], "blur": found["blur"]}
+
+
+def near_duplicates() -> dict:
+    """Among all faces, whatever the generator: kept apart, so that every training asks for the same ones."""
+    out = scale.runs("latent_faces")
+    key = {"pictures": real_faces().fingerprint, "steps": AUTOENCODER, "methods": list(memorisation.METHODS)}
+    return once(
+        out / "near_duplicates.json",
+        key,
+        lambda: memorisation.duplicates(np.asarray(real_faces().images), FACES, AUTOENCODER, SEED),
+    )
 
 
 def sums(faces: Faces) -> dict:
@@ -328,24 +334,22 @@ def pose(faces: Faces, averaged: int = 4) -> dict:
     }
 
 
-def kept(name: str, measure, **settings) -> dict:
+def kept(name: str, measure, weights: str | Path = SHIPPED, **settings) -> dict:
     """What `measure()` returns, kept under all that it depends on, so that a stopped command goes on."""
     key = {"pool": POOL, "repetitions": REPETITIONS} | settings
-    key |= {"generator": checkpoints.digest(checkpoints.load("faces")[0])}
+    key |= {"generator": checkpoints.digest(checkpoints.load(weights)[0])}
     key |= {"classifier": checkpoints.digest(checkpoints.load_classifier("face_attributes")[0])}
-    out = scale.runs("latent_faces")
-    out.mkdir(parents=True, exist_ok=True)
-    return once(out / f"{name}.json", key, measure)
+    return once(scale.runs("latent_faces") / f"{name}.json", key, measure)
 
 
-def repeated(seed: int) -> dict:
+def repeated(seed: int, weights: str | Path = SHIPPED, name: str = "") -> dict:
     """C8 and C9 with another seed: the numbers that their rules read."""
 
     def measure() -> dict:
-        faces = Faces(seed)
+        faces = Faces(seed, weights)
         return counted(sums(faces), pose(faces), seed)
 
-    return kept(f"seed_{seed}", measure, seed=seed)
+    return kept(f"{name}seed_{seed}", measure, weights, seed=seed)
 
 
 def counted(summed: dict, turned: dict, seed: int) -> dict:
@@ -370,24 +374,67 @@ def counted(summed: dict, turned: dict, seed: int) -> dict:
     }
 
 
-PARTS = (memorisation, walks, directions, sums, sum_against_mean, pose)
+def other_trainings() -> tuple[dict[int, tuple[int, Path]], dict[str, str]]:
+    """{seed: (step, weights)} of the study's other trainings that are there, by their best stages; why others are not.
+
+    They count beside what ships only where that is of a training as long: the recorded one had 6,000 steps.
+    """
+    found, left_out = {}, {}
+    shipped = checkpoints.info(SHIPPED)["about"].get("config", {}).get("steps")
+    for variant, seed, row in rows_there(STUDY):
+        config = config_of(STUDY, variant, seed)
+        if seed == 0:
+            continue
+        if config.steps != shipped:
+            left_out[f"seed {seed}"] = (
+                f"what ships had {shipped:,} steps, not {config.steps:,}: run the study {STUDY.name}"
+            )
+        elif row is None or not row.get("stages"):
+            left_out[f"seed {seed}"] = "not trained yet" if row is None else "it diverged"
+        else:
+            step = best_stage(row)["step"]
+            found[seed] = step, training.RunFolder(config.out).kept(step)
+    return found, left_out
 
 
-def main() -> None:
-    generator, _ = checkpoints.load("faces")
+PARTS = (walks, directions, sums, sum_against_mean, pose)
+
+
+def judged(seed: int, step: int, weights: Path) -> dict:
+    """Of another training than what ships: what the rules of C5, C8 and C9 read."""
+    name = f"training_{seed}_"
+    return {
+        "seed": seed,
+        "step": step,
+        "digest": checkpoints.digest(checkpoints.load(weights)[0]),
+        **memorised(lambda: Faces(SEED, weights), weights, name),
+        "seeds": [repeated(s, weights, name) for s in SEEDS],
+    }
+
+
+def main() -> dict[str, str]:
+    generator, _ = checkpoints.load(SHIPPED)
     faces = functools.cache(Faces)  # sampled where something is left to measure, and once
     about = {"seed": SEED, "pictures": real_faces().fingerprint, "pairs": [PAIRS, STEPS], "looked_up": NEAR}
     part = {f.__name__: kept(f.__name__, lambda f=f: f(faces()), **about) for f in PARTS}
     measured = {
         "parameters": models.parameter_count(generator),
         "digest": checkpoints.digest(generator),
+        "step": checkpoints.info(SHIPPED)["about"]["step"],
         "pool": POOL,
         "pool_seed": SEED,
         **part.pop("walks"),
+        **memorised(faces),
+        "near_duplicates": near_duplicates(),
         **part,
     }
     measured["seeds"] = [counted(measured["sums"], measured["pose"], SEED)]
     measured["seeds"] += [repeated(seed) for seed in SEEDS if seed != SEED]
+    others, left_out = other_trainings()
+    measured["other_trainings"] = [judged(seed, *of) for seed, of in others.items()]
+    if "efficientnet" not in measured["memorisation"]:
+        left_out["efficientnet"] = "it needs the extra: pip install 'dcgan_lib[metrics]'"
+    measured["left_out"] = left_out
     results.record(
         "latent_faces",
         measured,
@@ -398,6 +445,7 @@ def main() -> None:
             "pairs": PAIRS,
             "steps": STEPS,
             "looked_up": NEAR,
+            "by_efficientnet": [FEW, HELD_OUT],
             "repetitions": REPETITIONS,
             "seeds": SEEDS,
         },
@@ -406,58 +454,119 @@ def main() -> None:
         device=device.device_name(device.pick_device("cpu")),
         claims=claims(measured),
     )
+    return left_out
+
+
+JUDGED = ("features", "pixels")  # the spaces of C5's rule; a third stands beside them
+CONTROLS = {  # what the control makes alike → its name
+    "blur": memorisation.BLURRED,
+    "what is rare is left out": memorisation.CENTRAL,
+    "both": memorisation.BOTH,
+}
 
 
 def claims(m: dict) -> dict:
-    seeds, repetitions = m["seeds"], m["seeds"][0]["sums"]["smiling man"]["typical"][1]
-    spaces, walked = m["memorisation"], m["walks"]
-    tests = {
-        f"{space}, {test}": {"expected": row["expected"], "generated": row["generated"], "copies": row[SHIFTED]}
-        for space, found in spaces.items()
-        for test, row in found["fair"].items()
-    }
-    near = "; ".join(
-        f"{r['generated'][0] / r['generated'][1]:.1%} (by {k} training faces; {r['expected']:.0%} without "
-        f"memorisation, {r['copies'][0] / r['copies'][1]:.0%} of training faces shifted by a pixel)"
-        for k, r in tests.items()
-    )
-    walk, untrained = (walked[kind]["largest_step"]["mean"] for kind in ("spherical", UNTRAINED))
-    summed = []
-    for result in m["sums"]:
-        shares = {
-            way: [seed["sums"][result][way][0] / repetitions for seed in seeds]
-            for way in ("typical", "surest", "control")
+    """The claims' words and verdicts, and for C5 in "why" whether a control explains how near generated faces lie."""
+    trainings = {0: m} | {row["seed"]: row for row in m["other_trainings"]}
+    return {"C5": about_copying(m, trainings), "C8": about_sums(m, trainings), "C9": about_pose(trainings)}
+
+
+def each(trainings: dict[int, dict], rule) -> verdicts.Verdict:
+    return verdicts.over_trainings({seed: rule(training) for seed, training in trainings.items()})
+
+
+def of_training(trainings: dict) -> str:
+    return "Of one training." if len(trainings) == 1 else f"Of {len(trainings)} trainings, lowest to highest."
+
+
+def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
+    def tests(spaces: dict, kind: str = "all") -> dict[str, dict]:
+        rows = {k: v["deduplicated"] if kind == "deduplicated" else v["fair"][kind] for k, v in spaces.items()}
+        return {
+            k: {"expected": r["expected"], "generated": r["generated"], "copies": r[SHIFTED]} for k, r in rows.items()
         }
-        lower = min(features.proportion_interval(*seed["sums"][result]["typical"])[0] for seed in seeds)
-        summed.append(
-            f"{result}: the classifier agrees with {between(shares['typical'])} of {repetitions} sums of three typical "
-            f"latents each (lower end {lower:.0%}), {between(shares['surest'])} with the surest, "
-            f"{between(shares['control'])} of random sums"
+
+    def share(counts: list[int]) -> float:
+        return counts[0] / counts[1]
+
+    words = []
+    for space in m["memorisation"]:
+        for kind in ("as many", "all", "deduplicated"):
+            rows = [tests(t["memorisation"], kind)[space] for t in trainings.values()]
+            which = f"{kind} training faces" if kind != "deduplicated" else "all but near duplicates"
+            words.append(
+                f"{between([share(r['generated']) for r in rows], 1)} by {space}, {which} ({rows[0]['expected']:.1%} "
+                f"without memorisation, {between([share(r['copies']) for r in rows])} of training faces shifted by a "
+                "pixel)"
+            )
+    beside = "".join(f" By {space} has no part in the rule." for space in m["memorisation"] if space not in JUDGED)
+    walk, untrained = (m["walks"][kind]["largest_step"]["mean"] for kind in ("spherical", UNTRAINED))
+    why = {
+        name: str(each(trainings, lambda t, c=control: verdicts.explains(nearer(t["memorisation"], c))))
+        for name, control in CONTROLS.items()
+    }
+    return {
+        "ours": f"{of_training(trainings)} The nearest real face of a generated one is a training face for "
+        f"{'; '.join(words)}.{beside} {PAIRS} walks of {STEPS} pictures: the longest step is {walk:.2f} mean steps "
+        f"(an untrained generator's {untrained:.2f}: smoothness decides nothing).",
+        "verdict": str(
+            each(trainings, lambda t: verdicts.c5({k: tests(t["memorisation"])[k] for k in JUDGED})),
+        ),
+        "why": why,
+    }
+
+
+def nearer(spaces: dict, control: str) -> dict[str, dict]:
+    """What `verdicts.explains` reads of one control."""
+    return {
+        space: {
+            "difference": row["nearer"]["difference"]["interval"],
+            "share": row["nearer"]["explained"][control]["value"],
+            "explained": row["nearer"]["explained"][control]["interval"],
+        }
+        for space, row in spaces.items()
+    }
+
+
+def about_sums(m: dict, trainings: dict[int, dict]) -> dict:
+    seeds = [seed for training in trainings.values() for seed in training["seeds"]]
+    words = []
+    for result in m["sums"]:
+        counts = {way: [seed["sums"][result][way] for seed in seeds] for way in ("typical", "surest", "control")}
+        shares = {way: between([of / n for of, n in found]) for way, found in counts.items()}
+        lower = min(features.proportion_interval(*found)[0] for found in counts["typical"])
+        words.append(
+            f"{result}: the classifier agrees with {shares['typical']} of {counts['typical'][0][1]} sums of three "
+            f"typical latents each (lower end {lower:.0%}), {shares['surest']} with the surest, {shares['control']} of "
+            "random sums"
         )
-    turns = [seed["pose"] for seed in seeds]
+    return {
+        "ours": f"{of_training(trainings)} With {len(m['seeds'])} seeds each, lowest to highest. "
+        + "; ".join(words)
+        + ".",
+        "verdict": str(each(trainings, lambda t: verdicts.c8(t["seeds"]))),
+    }
+
+
+def about_pose(trainings: dict[int, dict]) -> dict:
+    turns = [seed["pose"] for training in trainings.values() for seed in training["seeds"]]
     lower = min(verdicts.share_interval(*t["grows"], method="exact")[0] for t in turns)
     return {
-        "C5": {
-            "ours": f"The nearest real face of a generated one is a training face for {near}. {PAIRS} walks of "
-            f"{STEPS} pictures: the longest step is {walk:.2f} mean steps (an untrained generator's {untrained:.2f}: "
-            "smoothness decides nothing).",
-            "verdict": str(verdicts.c5({space: tests[f"{space}, all"] for space in spaces})),
-        },
-        "C8": {
-            "ours": f"With {len(seeds)} seeds, lowest to highest. " + "; ".join(summed) + ".",
-            "verdict": str(verdicts.c8(seeds)),
-        },
-        "C9": {
-            "ours": f"With {len(seeds)} seeds, lowest to highest: along the turn vector the measured pose grows for "
-            f"{between([t['grows'][0] / t['grows'][1] for t in turns])} of {turns[0]['grows'][1]} faces (lower end "
-            f"{lower:.1%}) and moves by {min(t['moved'] for t in turns):.2f} to {max(t['moved'] for t in turns):.2f} "
-            f"(random directions: at most {max(abs(r) for t in turns for r in t['random_moved']):.2f}); a line "
-            f"explains {between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
-            f"{max(r for t in turns for r in t['random_r2']):.0%}).",
-            "verdict": str(verdicts.c9(turns)),
-        },
+        "ours": f"{of_training(trainings)} With {len(trainings[0]['seeds'])} seeds each, lowest to highest: along the "
+        f"turn vector the measured pose grows for {between([t['grows'][0] / t['grows'][1] for t in turns])} of "
+        f"{turns[0]['grows'][1]} faces (lower end {lower:.1%}) and moves by {min(t['moved'] for t in turns):.2f} to "
+        f"{max(t['moved'] for t in turns):.2f} (random directions: at most "
+        f"{max(abs(r) for t in turns for r in t['random_moved']):.2f}); a line explains "
+        f"{between([t['r2'] for t in turns])} of the median face's course (random directions: up to "
+        f"{max(r for t in turns for r in t['random_r2']):.0%}).",
+        "verdict": str(each(trainings, lambda t: verdicts.c9([seed["pose"] for seed in t["seeds"]]))),
     }
 
 
-def between(shares) -> str:
-    return f"{min(shares):.0%} to {max(shares):.0%}"
+def between(shares, digits: int = 0) -> str:
+    low, high = (f"{end:.{digits}%}" for end in (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
+
+
+if __name__ == "__main__":
+    main()
