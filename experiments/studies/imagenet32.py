@@ -6,12 +6,12 @@ on a logarithmic axis to 20,000, for the curve of accuracy against training, BEY
 starts from earlier weights says so in `start`, and its rows count the pictures that those had seen. Ships the
 discriminator (9 MB).
 
-Where the long training stands: step 5,000 of 20,000, 320,000 pictures, in bfloat16. Where runs/imagenet32 is gone, both
+Where the long training stands: step 10,000 of 20,000, 640,000 pictures, in bfloat16. Where runs/imagenet32 is gone, both
 networks of that step come from the history,
 
-    git show 0c15f5f:experiments/imagenet32_step5000.safetensors > runs/imagenet32_step5000.safetensors
+    git show 4bfa0f5:experiments/imagenet32_step10000.safetensors > runs/imagenet32_step10000.safetensors
 
-and the run goes on with start="runs/imagenet32_step5000.safetensors", 15,000 steps and STAGES of 5,000 and 15,000:
+and the run goes on with start="runs/imagenet32_step10000.safetensors", 10,000 steps and the one stage 10,000:
 fresh moments of Adam, the pictures of both counted. `training_curve` keeps the stages that were judged.
 """
 
