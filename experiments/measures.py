@@ -230,9 +230,9 @@ def mean(values) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def thinned(rows: list[dict]) -> list[dict]:
-    """Means of neighbouring lines, so that no peak is picked or lost by chance."""
-    size = -(-len(rows) // LINES)
+def thinned(rows: list[dict], lines: int = LINES) -> list[dict]:
+    """At most so many means of neighbouring lines, so that no peak is picked or lost by chance."""
+    size = -(-len(rows) // lines)
     blocks = [rows[i : i + size] for i in range(0, len(rows), size)]
     names = [n for n in rows[0] | rows[-1] if n.startswith(("loss", "d_", "accuracy", "gradient"))]
     return [

@@ -24,9 +24,10 @@ from dcgan_lib.checks import choose
 from dcgan_lib.config import OPERATIONAL
 
 from . import scale
-from .measures import Measure, fingerprints, first_line
+from .measures import Measure, fingerprints, first_line, thinned
 from .rules import Rule
 
+CURVE = 30  # lines of a training's statistics in the file of a study of many
 SHEET = 10  # pictures of a variant on a study's sheet
 BOOKKEEPING = ("variant", "seed", "note", "data", "machines")  # of a row: all but what was measured
 WHERE = ("out", "device", *OPERATIONAL)  # of a configuration: what changes no number, or is named as a machine
@@ -408,7 +409,7 @@ def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, 
     ]
     measured = {
         "variants": variants,
-        "rows": rows,
+        "rows": [row | {"stats": thinned(row["stats"], CURVE)} if "stats" in row else row for row in rows],
         "missing": missing,
         "left_out": left_out,
         "predictions": predictions,

@@ -79,6 +79,14 @@ def test_a_study_ends_in_one_file_that_names_the_machines():
     assert found["measured"]["sheet"] == ["fast", "wide"] and (results.folder() / "two_samples.png").exists()
 
 
+def test_a_file_of_many_trainings_has_short_curves():
+    """The tree has to stay small: a row's curve is thinned in the results file, and whole beside the run."""
+    lines = [{"step": i + 1, "loss_d": float(i)} for i in range(200)]
+    studies.run(two(Measure("long", 1, lambda run, real, rng: {"stats": lines})))
+    for row in results.load("two")["measured"]["rows"]:
+        assert len(row["stats"]) <= studies.CURVE and row["stats"][-1]["step"] == 200
+
+
 def test_a_second_call_trains_and_measures_nothing(monkeypatch):
     calls = []
     studies.run(two(counted(calls)))
@@ -370,6 +378,7 @@ def test_statistics_are_those_of_the_log(trained):
     assert found["late_means"]["loss_g"] == pytest.approx(losses[-1])
     many = [{"step": i + 1, "loss_d": float(i)} for i in range(900)]
     thin = measures.thinned(many)
+    assert len(measures.thinned(many, 30)) == 30
     assert len(thin) == 300 and thin[0] == {"step": 3, "loss_d": 1.0} and thin[-1]["step"] == 900
 
 
