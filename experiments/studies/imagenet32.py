@@ -6,8 +6,8 @@ on a logarithmic axis to 20,000, for the curve of accuracy against training, BEY
 starts from earlier weights says so in `start`, and its rows count the pictures that those had seen. Ships the
 discriminator (9 MB).
 
-Where the long training stands: step 10,000 of 20,000, 640,000 pictures, in bfloat16. Where runs/imagenet32 is gone, both
-networks of that step come from the history,
+Where the long training stands: step 10,000 of 20,000, 640,000 pictures, in bfloat16. Where runs/imagenet32 is gone,
+both networks of that step come from the history,
 
     git show 4bfa0f5:experiments/imagenet32_step10000.safetensors > runs/imagenet32_step10000.safetensors
 
