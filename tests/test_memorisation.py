@@ -161,6 +161,7 @@ def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatc
     from experiments.analyses import latent_faces
     from experiments.study import config_of
 
+    monkeypatch.delenv("DCGAN_SCALE", raising=False)  # the steps of the reference runs
     study, steps = latent_faces.STUDY, latent_faces.STUDY.base.steps
     stages = [{"step": step, "frechet": distance} for step, distance in ((1_000, 3.0), (2_000, 1.0), (3_000, 2.0))]
     rows = {0: {"stages": stages}, 1: {"stages": stages}, 2: None, 3: {"diverged": "at step 7"}}
