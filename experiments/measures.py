@@ -209,7 +209,6 @@ def _both_splits(settings: dict) -> dict:
 def statistics(run, real, rng) -> dict:
     """Means and lowest losses, speed, and at most LINES lines for the curves."""
     rows = run.stats
-    late = rows[-max(1, len(rows) // 5) :]
     names = ("loss_d", "loss_g", "d_real", "d_fake", "accuracy_d")
     stretches = training.RunFolder(run.out).recorded()["stretches"]
     losses = {n: [r[n] for r in rows if n in r] for n in ("loss_d", "loss_g")}
@@ -217,13 +216,18 @@ def statistics(run, real, rng) -> dict:
         "finite": checkpoints.parameters_finite(run.generator, run.discriminator),
         "steps": rows[-1]["step"],
         "epochs": rows[-1]["epoch"],
-        "late_means": {n: mean([r[n] for r in late if n in r]) for n in names},
+        "late_means": {n: late_mean(rows, n) for n in names},
         "mean_losses": {n: mean(v) for n, v in losses.items()},
         "lowest_losses": {n: min(v, default=None) for n, v in losses.items()},
         "images_per_second_median": float(np.median([r["images_per_second"] for r in rows])),
         "precision": ", ".join(dict.fromkeys(s["precision"] for s in stretches)),
         "stats": thinned(rows),
     }
+
+
+def late_mean(rows: list[dict], name: str) -> float | None:
+    """Over the last fifth of a run's lines, None where none of them has the number."""
+    return mean([row[name] for row in rows[-max(1, len(rows) // 5) :] if name in row])
 
 
 def mean(values) -> float | None:
@@ -337,6 +341,14 @@ def spread(run, real, rng, *, samples=2_000) -> dict:
     }
 
 
+def trained_on_first(run: training.Run, real: data.ImageSet, others: int) -> tuple[data.ImageSet, int]:
+    """The n pictures that a run was trained on, then at most so many others of the set; and n."""
+    recorded = training.RunFolder(run.out).recorded()
+    n = recorded["pictures"]["images"]
+    take = min(n + others, len(real))
+    return (real.take(take, recorded["config"]["seed"]) if n < len(real) else real), n
+
+
 @measure(version=1)
 def symptoms(run, real, rng, *, samples=1_000) -> dict:
     """Numbers that any run has, without a network that looks: what `training.watch` warns of.
@@ -345,16 +357,13 @@ def symptoms(run, real, rng, *, samples=1_000) -> dict:
     of real pictures. `copied` is the share of samples that are, in pixels, nearly a picture that was trained on, and
     `copied_real` that of as many real pictures which were not, None where there are none.
     """
-    recorded = training.RunFolder(run.out).recorded()
-    n = recorded["pictures"]["images"]
-    new = min(samples, len(real) - n)
-    known = real.take(n + new, recorded["config"]["seed"]) if n < len(real) else real  # those trained on first
+    known, n = trained_on_first(run, real, samples)
+    new = len(known) - n
     generated, shown = drawn(run.generator, samples, rng), data.to_float(some(real, samples, rng))
     trained_on = known.tensor(slice(0, n)).flatten(1)
-    late = run.stats[-max(1, len(run.stats) // 5) :]
     return {
         "symptoms": {
-            "accuracy_d": mean([row["accuracy_d"] for row in late if "accuracy_d" in row]),
+            "accuracy_d": late_mean(run.stats, "accuracy_d"),
             "spread": metrics.spread(generated) / metrics.spread(shown),
             "colours": metrics.colour_spread(generated) / metrics.colour_spread(shown),
             "grid": metrics.checkerboard(generated) / metrics.checkerboard(shown),
@@ -504,9 +513,9 @@ def quality(run, real, rng, *, eye="efficientnet", samples=1_000, k_precision=3,
     }
 
 
-def kept_weights(out: str | Path) -> list[Path]:
-    """The files that a run kept, first step first."""
-    return sorted((Path(out) / "kept").glob("step_*.safetensors"))
+def kept_weights(out: str | Path) -> dict[int, Path]:
+    """Step → the file that a run kept, first step first."""
+    return {int(path.stem.split("_")[1]): path for path in sorted((Path(out) / "kept").glob("step_*.safetensors"))}
 
 
 @measure(version=1, depends=_eye)
@@ -515,10 +524,10 @@ def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     vectors = seen_once(eye, real.images)
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
-    for path in kept_weights(run.out):
+    for step, path in kept_weights(run.out).items():
         images = models.sample(checkpoints.load(path)[0], z)
         distance = metrics.frechet_distance(seen_by(eye, images), vectors)
-        rows.append({"step": int(path.stem.split("_")[1]), "frechet": distance, "spread": metrics.spread(images)})
+        rows.append({"step": step, "frechet": distance, "spread": metrics.spread(images)})
     return {"stages": rows}
 
 
@@ -537,7 +546,7 @@ def few_labels_curve(
     `interval` is Wilson's over the validation pictures, as if each were asked once.
     """
     rows, asked = [], len(parts["validation"].labels)
-    for path in tqdm(kept_weights(out), "stages", delay=2):
+    for step, path in tqdm(kept_weights(out).items(), "stages", delay=2):
         discriminator = checkpoints.load(path)[1].to(device.pick_device())
         pool, validation = (
             (features.discriminator_features(discriminator, p.images, parts["pool"].images, precision="auto"), p.labels)
@@ -547,7 +556,7 @@ def few_labels_curve(
         found = features.few_labels(pool, validation, validation, per_class, draws=(draws, 1), seed=seed)["validation"]
         C = min(found, key=found.get)
         interval = list(features.proportion_interval(round(found[C] * asked), asked))
-        rows.append({"step": int(path.stem.split("_")[1]), "validation_error": found[C], "interval": interval, "C": C})
+        rows.append({"step": step, "validation_error": found[C], "interval": interval, "C": C})
     return rows
 
 
@@ -564,10 +573,10 @@ def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict
     z = models.sample_latent(n, run.generator.arch, seed_of(rng))
     rows = [
         {
-            "step": int(path.stem.split("_")[1]),
+            "step": step,
             "frechet": metrics.frechet_distance(seen_by(eye, models.sample(checkpoints.load(path)[0], z)), vectors),
         }
-        for path in kept_weights(run.out)
+        for step, path in kept_weights(run.out).items()
     ]
     return {f"stages_by_{eye}": {"samples": n, "rows": rows, "real": metrics.frechet_distance(others, vectors)}}
 
@@ -590,10 +599,8 @@ def memorised(run, real, rng, *, eye="face_attributes", samples=2_000) -> dict:
     Where (nearly) all were trained on, as many of them are asked for their nearest fellow instead. Exact repeats in the
     set are no scale and left out of it.
     """
-    recorded = training.RunFolder(run.out).recorded()
-    n = recorded["pictures"]["images"]
-    held_out = min(samples, len(real) - n)
-    known = real.take(n + held_out, recorded["config"]["seed"]) if n < len(real) else real  # those trained on first
+    known, n = trained_on_first(run, real, samples)
+    held_out = len(known) - n
     vectors = seen_once(eye, known.images[:n])
     if held_out >= samples // 2:
         away = metrics.nearest(seen_once(eye, known.images[n:]), vectors)[1][:, 0]

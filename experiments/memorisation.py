@@ -177,7 +177,7 @@ def duplicates(images: np.ndarray, trained_on: int, steps: int, seed: int) -> di
         mirrored = kind.startswith("mirrored")
         if kind not in hashes and kind not in left_out:
             try:
-                hashes[kind] = phash(images) if kind == "phash" else code(images, mirrored, steps, seed)
+                hashes[kind] = perceptual(images, kind) if kind == "phash" else code(images, mirrored, steps, seed)
             except ImportError as error:
                 left_out[kind] = measures.first_line(error)
         if kind in left_out:
@@ -204,11 +204,12 @@ def code(images: np.ndarray, mirrored: bool, steps: int, seed: int) -> np.ndarra
     return deduplication.encode(network, images, mirrored=mirrored)
 
 
-def phash(images: np.ndarray) -> np.ndarray:
-    """`imagehash`'s 64 bits of each picture, uint8 (N, 8)."""
+def perceptual(images: np.ndarray, kind: str) -> np.ndarray:
+    """`imagehash`'s 64 bits of each picture, by its "phash" or "dhash", uint8 (N, 8)."""
     import imagehash
 
-    return np.stack([np.packbits(imagehash.phash(Image.fromarray(picture)).hash) for picture in images])
+    function = {"phash": imagehash.phash, "dhash": imagehash.dhash}[kind]
+    return np.stack([np.packbits(function(Image.fromarray(picture)).hash) for picture in images])
 
 
 # ---- the measurement -------------------------------------------------------------------------------------------------

@@ -115,9 +115,8 @@ def control(parts, key: dict) -> dict:
         rows = features.draw_labels(pool.labels, PER_CLASS, seed)
         return pool.images[rows], pool.labels[rows]
 
-    trials = []
+    trials, train, rest = [], drawn(SEED), (validation.images, validation.labels)
     for i, settings in enumerate(tqdm(supervised.search_settings(TRIALS, SEED), "random search")):
-        train, rest = drawn(SEED), (validation.images, validation.labels)
         one = functools.partial(supervised.trial, "svhn32", train, rest, settings, SEED + i)
         trials.append(once(OUT / "trials" / f"{i}.json", key | {"trial": i} | asdict(settings), one))
     trials.sort(key=lambda row: row["validation_error"])
@@ -170,7 +169,7 @@ def main() -> dict[str, str]:
     measured["curves"] = {}
     for name, study in (("ours", svhn.STUDY), ("tinyimagenet", imagenet32.STUDY)):
         config = first_config(study)
-        kept = [file_digest(path) for path in kept_weights(config.out)]
+        kept = [file_digest(path) for path in kept_weights(config.out).values()]
         curve = functools.partial(few_labels_curve, config.out, parts, PER_CLASS, STAGE_DRAWS, SEED)
         found = once(OUT / f"curve_{name}.json", about | {"kept": kept, "draws": STAGE_DRAWS}, curve)
         measured["curves"][name] = [row | {"pictures": row["step"] * config.batch_size} for row in found]

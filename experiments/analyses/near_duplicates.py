@@ -31,6 +31,7 @@ from PIL import Image, ImageDraw
 from dcgan_lib import data, deduplication, device, features, results
 
 from .. import verdicts
+from ..memorisation import perceptual
 
 SEED = 17
 PLANTED = 1_000  # copies of each kind
@@ -65,14 +66,6 @@ def with_copies(images: np.ndarray, n: int, rng: np.random.Generator) -> tuple[n
         pairs[kind] = np.stack([pool[originals], np.arange(at, at + n)], 1)
         at += n
     return np.concatenate(parts), pairs
-
-
-def perceptual(images: np.ndarray, kind: str) -> np.ndarray:
-    """`imagehash`'s 64 bits of each picture, uint8 (N, 8)."""
-    import imagehash
-
-    function = {"phash": imagehash.phash, "dhash": imagehash.dhash}[kind]
-    return np.stack([np.packbits(function(Image.fromarray(picture)).hash) for picture in images])
 
 
 def wilson(right: np.ndarray) -> tuple[float, float]:

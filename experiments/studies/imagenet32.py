@@ -29,7 +29,7 @@ def latest() -> models.Discriminator:
     kept = measures.kept_weights(first_config(STUDY).out)
     if not kept:
         raise data.NotAvailable("no stage of the long training is there: run `python -m experiments imagenet32` first")
-    return checkpoints.load(kept[-1])[1]
+    return checkpoints.load(kept[max(kept)])[1]
 
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
