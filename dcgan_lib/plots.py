@@ -8,8 +8,11 @@ and charts are no wider than a column of the book, which would draw them smaller
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
+from textwrap import fill
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,13 +32,26 @@ SMALL = 9  # points: the smallest text
 class _Figure(Figure):
     """A Figure that a notebook can draw although pyplot, which would tell it how, does not know it."""
 
+    kinds: ClassVar[dict[str, dict]] = {"png": {}}  # files that a notebook may store, and how they are written
+
     def __init__(self, width: float, height: float):
         super().__init__(figsize=(width, height), layout="constrained")
 
-    def _repr_png_(self) -> bytes:
+    def _repr_mimebundle_(self, **_) -> dict[str, str]:
+        drawn = {kind: self._drawn(kind, **settings) for kind, settings in self.kinds.items()}
+        kind = min(drawn, key=lambda kind: len(drawn[kind]))  # the smallest file
+        return {f"image/{kind}": base64.b64encode(drawn[kind]).decode()}
+
+    def _drawn(self, kind: str, **settings) -> bytes:
         file = io.BytesIO()
-        self.savefig(file, format="png", bbox_inches="tight")
+        self.savefig(file, format=kind, bbox_inches="tight", **settings)
         return file.getvalue()
+
+
+class _Sheet(_Figure):
+    """Pictures: photographs take a third of the bytes as JPEG, digits do not. Colours keep their full resolution."""
+
+    kinds = _Figure.kinds | {"jpeg": {"pil_kwargs": {"quality": 90, "subsampling": 0}}}
 
 
 def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:
@@ -47,7 +63,7 @@ def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:
 def image_grid(images: Images, columns: int = 8, title: str = "", width: float = 6.0) -> Figure:
     """A sheet of pictures, `width` inches wide."""
     height, wide = tile(images, columns, gap=0).shape[:2]
-    fig = _Figure(width, width * height / wide + 0.3 * bool(title))
+    fig = _Sheet(width, width * height / wide + 0.3 * bool(title))
     _show(fig.subplots(), images, columns, title)
     return fig
 
@@ -57,7 +73,7 @@ def real_against_fake(
 ) -> Figure:
     """Two sheets side by side; take as many of each."""
     height, wide = tile(real, columns, gap=0).shape[:2]
-    fig = _Figure(width, width / 2 * height / wide + 0.3)
+    fig = _Sheet(width, width / 2 * height / wide + 0.3)
     axes = fig.subplots(1, 2)
     for ax, images, title in zip(axes, (real, fake), titles, strict=True):
         _show(ax, images, columns, title)
@@ -105,12 +121,12 @@ def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Fig
     return fig
 
 
-def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 10, width: float = 8.0) -> Figure:
+def film_strip(frames: Sequence[Images], labels: Sequence[str], columns: int = 8, width: float = 8.0) -> Figure:
     """One row a moment, one column a latent: how the same z's pictures change while training goes on."""
     if len(frames) != len(labels):
         raise ValueError(f"expected a label for each of the {len(frames)} frames, got {len(labels)}")
     frames = [pixels(frame)[:columns] for frame in frames]
-    fig = _Figure(width, width * len(frames) / columns)
+    fig = _Sheet(width, width * len(frames) / columns)
     axes = fig.subplots(len(frames), 1, squeeze=False)
     for ax, frame, label in zip(axes[:, 0], frames, labels, strict=True):
         _show(ax, frame, columns)
@@ -192,10 +208,10 @@ def curves(
     levels: dict[str, float] | None = None,
     log: bool = True,
 ) -> Figure:
-    """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named at the right.
+    """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named beside them.
 
     x runs logarithmically unless `log` is False."""
-    fig = _Figure(6.5, 3)
+    fig = _Figure(COLUMN if levels else 6.5, 3)
     ax = fig.subplots()
     for (name, (x, y, spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
         low, high = np.array(spread).T
@@ -203,8 +219,8 @@ def curves(
         ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
-        ax.annotate(name, (1, level), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-                    ha="right", fontsize=SMALL, color=QUIET)  # fmt: skip
+        ax.annotate(fill(name, 18), (1, level), (4, 0), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", va="center", fontsize=SMALL, color=QUIET)  # fmt: skip
     if not log:
         pass
     elif any(min(x) <= 0 for x, _, _ in series.values()):  # a logarithm that has room for 0
@@ -218,13 +234,13 @@ def curves(
     return fig
 
 
-def labelled(images: Images, labels: Sequence[str], columns: int = 10, width: float = 9.0) -> Figure:
+def labelled(images: Images, labels: Sequence[str], columns: int = 8, width: float = 9.0) -> Figure:
     """Pictures with a line or two of text under each."""
     drawn = pixels(images)
     if len(drawn) != len(labels):
         raise ValueError(f"expected a label for each of the {len(drawn)} pictures, got {len(labels)}")
     rows = -(-len(drawn) // columns)
-    fig = _Figure(width, rows * (width / columns + 0.4))
+    fig = _Sheet(width, rows * (width / columns + 0.4))
     axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -259,7 +275,7 @@ def arithmetic(terms: Sequence[tuple[str, str, Images]], results: Images, result
     """
     if len(results) != 9 or any(len(pictures) != 4 for _, _, pictures in terms):
         raise ValueError("expected 4 pictures a term (three exemplars and their mean) and 9 results")
-    fig = _Figure(width, width * 0.42)
+    fig = _Sheet(width, width * 0.42)
     grid = fig.add_gridspec(1, 2 * len(terms) + 1, width_ratios=[0.25, 1] * len(terms) + [3.4])
     for i, (sign, name, pictures) in enumerate(terms):
         fig.add_subplot(grid[2 * i]).set_axis_off()

@@ -438,6 +438,17 @@ def test_a_sheet_is_as_wide_as_its_pictures_need(columns, side, gap, label):
     assert width >= sheet.shape[1]
 
 
+def test_a_jpeg_is_as_wide_as_the_same_png():
+    """Its white is uneven beside edges, and the gaps between pictures must still be seen."""
+    sheet = made_up_sheet(8, 60, 2)
+    sheet[sheet < 255] = np.random.default_rng(0).integers(0, 200, (sheet < 255).sum())
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, format="jpeg", quality=90)
+    assert book_layout.wide(np.asarray(Image.open(file))) != book_layout.wide(sheet)  # as it is, it misleads
+    drawn = book_layout._drawn({"data": {"image/jpeg": base64.b64encode(file.getvalue()).decode()}})
+    assert book_layout.wide(drawn) == book_layout.wide(sheet)
+
+
 def test_a_row_of_squares_without_gaps():
     assert book_layout.wide(np.zeros((64, 576), np.uint8)) == pytest.approx(9 * 96, abs=1)
     assert book_layout.wide(np.zeros((256, 256), np.uint8)) == 256

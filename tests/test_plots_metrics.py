@@ -1,5 +1,6 @@
 """Figures show the pixels that they were given."""
 
+import base64
 import io
 import os
 import sys
@@ -75,6 +76,27 @@ def test_loss_curves_show_the_statistics():
         plots.loss_curves([{"step": 1, "loss_g": 1.0}])
 
 
+def stored(figure):
+    """The picture that a notebook keeps."""
+    ((kind, data),) = figure._repr_mimebundle_().items()
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert kind == f"image/{picture.format.lower()}"
+    return picture
+
+
+def test_a_notebook_keeps_the_smaller_file():
+    """Photographs as JPEG, close to what was drawn; line drawings and charts as PNG, exactly."""
+    light = np.linspace(60, 190, 32)[:, None, None] + RNG.normal(0, 6, (16, 32, 32, 3))  # a sky, and a camera's noise
+    noise = plots.image_grid(light.astype(np.uint8), width=4)
+    file = io.BytesIO()
+    noise.savefig(file, format="png", bbox_inches="tight")
+    exact, kept = Image.open(file).convert("RGB"), stored(noise)
+    assert kept.format == "JPEG" and kept.size == exact.size
+    assert np.abs(np.asarray(exact).astype(int) - np.asarray(kept)).mean() < 3  # of 255
+    even = np.zeros((4, 32, 32, 1), np.uint8)
+    assert stored(plots.image_grid(even)).format == "PNG" == stored(plots.bars([1.0], ["a"], "b")).format
+
+
 def every_figure():
     """A call of each function of plots, at its default size, with as many words as the book has."""
     x, line = pictures(20), ([1, 10, 100], [0.1, 0.2, 0.3], [(0.0, 0.2), (0.1, 0.3), (0.2, 0.4)])
@@ -120,7 +142,7 @@ SHEETS = (
 def test_text_is_at_least_nine_points_as_seen(name):
     """In the book's column of 774 pixels, of which 100 are an inch; and the contrast with white is 4.5 at least."""
     figure = every_figure()[name]()
-    with Image.open(io.BytesIO(figure._repr_png_())) as drawn:
+    with stored(figure) as drawn:
         scale = 1 if name in SHEETS else min(1, 774 / drawn.width)
     texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
     assert texts or name == "image_grid"
@@ -146,7 +168,7 @@ def test_smooth_is_a_moving_mean():
 def test_figures_are_drawn_once_and_are_nobody_elses(tmp_path):
     figure = plots.image_grid(pictures(8), columns=4)
     assert plt.get_fignums() == []  # neither a window nor a second drawing at the end of a notebook's cell
-    shown = Image.open(io.BytesIO(figure._repr_png_()))
+    shown = stored(figure)
     figure.savefig(tmp_path / "sheet.png", bbox_inches="tight")
     assert (np.asarray(shown) == np.asarray(Image.open(tmp_path / "sheet.png"))).all() and np.asarray(shown).std() > 5
 

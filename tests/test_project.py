@@ -175,8 +175,8 @@ def test_notebooks_keep_their_form(path):
     installs = [source for source in code if "pip install" in source]
     assert len(installs) == 1 and "torch" not in installs[0] and installs[0].count("git+") == 1
     for cell in notebook.cells:
-        pictures = [o for o in cell.get("outputs", []) if {"image/png", "image/gif"} & set(o.get("data", {}))]
-        if pictures:
+        pictures = {"image/png", "image/jpeg", "image/gif"}
+        if any(pictures & o.get("data", {}).keys() for o in cell.get("outputs", [])):
             about = cell.metadata.get("mystnb", {})
             assert about.get("image", {}).get("alt") and about.get("figure", {}).get("caption"), cell.source[:80]
     assert path.stat().st_size < 4e6

@@ -133,7 +133,7 @@ def test_every_snippet_in_a_notebook(place):
     client.execute(env=surroundings)
     for cell, snippet in zip(notebook.cells, snippets, strict=True):
         outputs = [o for o in cell.outputs if o.output_type in ("display_data", "execute_result")]
-        pictures = [o for o in outputs if "image/png" in o.data]
+        pictures = [o for o in outputs if {"image/png", "image/jpeg"} & o.data.keys()]
         controls = [o for o in outputs if "application/vnd.jupyter.widget-view+json" in o.data]
         assert len(controls) == snippet.count("widgets.") and len(pictures) == snippet.count("figure =") + len(controls)
 

@@ -47,8 +47,12 @@ def laid_out(notebook: dict) -> dict:
 
 def _drawn(output: dict) -> np.ndarray | None:
     """An output's picture in grey (H, W), of a film the first one; None where there is none."""
-    found = [data for kind, data in output.get("data", {}).items() if kind in ("image/png", "image/gif")]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode("".join(found[0])))).convert("L")) if found else None
+    for kind in ("image/png", "image/jpeg", "image/gif"):
+        if kind in output.get("data", {}):
+            file = io.BytesIO(base64.b64decode("".join(output["data"][kind])))
+            grey = np.asarray(Image.open(file).convert("L"))
+            return np.where(grey > 220, 255, grey) if kind == "image/jpeg" else grey  # JPEG's white is not even
+    return None
 
 
 def wide(sheet: np.ndarray) -> int:
