@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Patch, Polygon, Rectangle
 from torch import Tensor
 
 from .architecture import Architecture
@@ -365,6 +366,34 @@ def _slab(ax: Axes, x: float, depth: float, height: float, colour: str, label: s
         ax.add_patch(Polygon(points, facecolor=colour, alpha=alpha, edgecolor="white", linewidth=0.8))
     ax.text(x + depth / 2, low - 0.08, label, ha="center", va="top", fontsize=SMALL)
     return x + depth + lean
+
+
+def marks(panels: dict[str, dict[str, Sequence[int]]], columns: Sequence[str], names: dict[int, str]) -> Figure:
+    """Panels side by side, each a row a name and a coloured square a column: -1 orange, 0 pale, 1 blue.
+
+    `panels` are rows by title; `names` say what -1, 0 and 1 mean. Raises ValueError for rows of another length and for
+    other numbers.
+    """
+    for rows in panels.values():
+        for name, row in rows.items():
+            if len(row) != len(columns) or not set(row) <= names.keys() & {-1, 0, 1}:
+                raise ValueError(f"expected {len(columns)} of {sorted(names)} for {name!r}, got {list(row)}")
+    colours = {-1: ORANGE, 0: "#e9ebee", 1: BLUE}
+    fig = _Figure(COLUMN, 0.21 * max(map(len, panels.values())) + 1.6)
+    for ax, (title, rows) in zip(fig.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        squares = np.array([[to_rgb(colours[value]) for value in row] for row in rows.values()])  # (rows, columns, 3)
+        ax.imshow(squares, aspect="auto", interpolation="nearest")
+        ax.set_title(title, fontsize=10)
+        ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=SMALL)
+        ax.set_yticks(range(len(rows)), list(rows), fontsize=SMALL)
+        ax.set_xticks(np.arange(len(columns) - 1) + 0.5, minor=True)
+        ax.set_yticks(np.arange(len(rows) - 1) + 0.5, minor=True)
+        ax.grid(which="minor", color="white", linewidth=2)
+        ax.tick_params(which="both", length=0)
+        ax.spines[:].set_visible(False)
+    legend = [Patch(color=colours[value], label=name) for value, name in names.items()]
+    fig.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False, fontsize=SMALL)
+    return fig
 
 
 def dots(

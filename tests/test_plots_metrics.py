@@ -97,6 +97,21 @@ def test_a_notebook_keeps_the_smaller_file():
     assert stored(plots.image_grid(even)).format == "PNG" == stored(plots.bars([1.0], ["a"], "b")).format
 
 
+NAMES = {-1: "called worse", 0: "not seen", 1: "called better"}
+
+
+def test_marks_colour_what_they_are_given():
+    figure = plots.marks({"one": {"a": [-1, 0], "b": [0, 1]}, "two": {"a": [1, 1]}}, ["x", "y"], NAMES)
+    first, second = (ax.images[0].get_array() for ax in figure.axes)  # (2, 2, 3) and (1, 2, 3)
+    orange, blue = np.array(to_rgb(plots.ORANGE)), np.array(to_rgb(plots.BLUE))
+    assert (first[0, 0] == orange).all() and (first[1, 1] == blue).all() and (second == blue).all()
+    assert (first[0, 1] == first[1, 0]).all() and not (first[0, 1] == orange).all()
+    with pytest.raises(ValueError, match=r"expected 2 of .* for 'a', got \[2, 0\]"):
+        plots.marks({"one": {"a": [2, 0]}}, ["x", "y"], NAMES)
+    with pytest.raises(ValueError, match=r"got \[0\]"):
+        plots.marks({"one": {"a": [0]}}, ["x", "y"], NAMES)
+
+
 def every_figure():
     """A call of each function of plots, at its default size, with as many words as the book has."""
     x, line = pictures(20), ([1, 10, 100], [0.1, 0.2, 0.3], [(0.0, 0.2), (0.1, 0.3), (0.2, 0.4)])
@@ -120,6 +135,7 @@ def every_figure():
         "rates": lambda: plots.rates({"tutorial64": row, "paper64": row}),
         "heat_maps": lambda: plots.heat_maps([RNG.random((4, 4))] * 7, ["convolution 1"] * 7),
         "dots": lambda: plots.dots({"pixels": spread, "features": spread}, "distance", "cat"),
+        "marks": lambda: plots.marks({key: {"truncated 0.7": [-1, 0, 1]} for key in "abc"}, ["x", "y", "z"], NAMES),
         "draw_architecture": lambda: plots.draw_architecture(models.architecture("paper64")),
     }
 
