@@ -151,6 +151,38 @@ def test_a_training_that_diverges_is_a_row(monkeypatch):
     assert all(r["finite"] is False and "NaN" in r["diverged"] for r in results.load("two")["measured"]["rows"])
 
 
+def test_a_divergence_is_a_result_and_not_tried_again(monkeypatch, capsys):
+    """Not after a checkpoint, and not for a measure that changed; but with --fresh, or as another training."""
+    taken, step, sick = [], training.Trainer.step, [True]
+
+    def diverges(self, k, log=False):
+        taken.append(k)
+        found = step(self, k, log=True)
+        return {n: v * torch.nan for n, v in found.items()} if sick and k == 2 else found
+
+    monkeypatch.setattr(training.Trainer, "step", diverges)
+    study = two(counted(calls := []))
+    study = replace(study, base=replace(study.base, log_every=1))
+    studies.run(study, only=["fast"])
+    out = studies.config_of(study, study.variants[0], 0).out
+    assert taken == [0, 1, 2] and studies.steps_done(training.RunFolder(out)) == 2
+    (row,) = results.load("two")["measured"]["rows"]
+    assert row["finite"] is False and "NaN" in row["diverged"]
+    taken.clear()
+    capsys.readouterr()
+    for again in (study, replace(study, measures=(counted(calls, version=2),))):
+        studies.run(again, only=["fast"])
+        said = capsys.readouterr().out
+        assert "diverged in an earlier call" in said and "two --only fast --seed 0 --fresh" in said
+        assert taken == [] and results.load("two")["measured"]["rows"] == [row]
+    with pytest.raises(ValueError, match="holds a run with other settings"):
+        studies.run(replace(study, base=replace(study.base, batch_size=4)), only=["fast"])
+    sick.clear()
+    studies.run(study, only=["fast"], fresh=True)
+    assert taken == [0, 1, 2, 3] and calls == ["fast"]
+    assert "diverged" not in results.load("two")["measured"]["rows"][0]
+
+
 def test_stages_are_kept_and_a_later_start_counts_pictures_seen_before():
     study = two(counted([]), stages=(1, 3, 4))
     studies.run(study, only=["fast"])
