@@ -433,7 +433,8 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
         "real": (nearest.real(np.asarray(real.images), np.asarray(real.labels, np.int64)), min(samples, len(real))),
     }
     out = {name: {"digits": len(part)} for name, part in asked.items()}
-    state = f"nearest_{NEAREST}_{checkpoints.digest(generator)}_{digest_of(queries)}_{seed}_{precision}.npz"
+    of = f"{checkpoints.digest(generator)}_{digest_of(queries)}_{digest_of(labels)}"
+    state = f"nearest_{NEAREST}_{of}_{seed}_{precision}.npz"
     for kind, (stream, most) in streams.items():
         model = neighbours.NearestNeighbour(queries, where)
         sizes = (*(n for n in SAMPLES if n < most), most)
