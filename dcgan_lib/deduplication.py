@@ -3,11 +3,13 @@
 A 3072-128-3072 denoising ReLU autoencoder with dropout learns to redraw 32x32 centre crops. Which of its 128 code units
 are on is the picture's semantic hash. The paper takes pictures of equal hash for duplicates (`radius=0`, infinite
 `tolerance`); here hashes may differ in a few bits, still in linear time, and what they find is compared in its pixels.
+Exact repeats are found by their pixels, whatever the hashes say.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,8 +95,9 @@ def find_duplicates(
     """Near duplicates among pictures: an ImageSet or uint8 (N, H, W, 1 or 3).
 
     `radius` is the most bits in which hashes may differ (the paper: 0), `tolerance` the largest `distance` of a pair
-    (infinite: every collision counts, as in the paper), `mirrored` finds mirror images too. `window` and `steps` are
-    those of `candidates` and `fit`. Memory: 16 bytes of hash a picture, the pairs, and blocks of fixed size.
+    (infinite: every collision counts, as in the paper), `mirrored` finds mirror images too. Exact repeats are found
+    whatever their hashes. `window` and `steps` are those of `candidates` and `fit`. Memory: 32 bytes of hashes a
+    picture, the pairs, and blocks of fixed size.
     Raises ValueError for fewer than 2 pictures or another shape or type.
     """
     pictures = images.images if isinstance(images, ImageSet) else images
@@ -115,11 +118,28 @@ def compare(
     window: int = 32,
     progress: bool = True,
 ) -> Duplicates:
-    """The last step of `find_duplicates`, for hashes (N, bytes) that are there already."""
-    pairs, hamming = candidates(hashes, radius, window)
+    """The last step of `find_duplicates`, for hashes (N, bytes) that are there already.
+
+    Hashes that are the same for too many pictures would hide exact repeats, so these are looked up by their pixels too.
+    """
+    alike, _ = candidates(hashes, radius, window)
+    repeats, _ = candidates(_pixel_hashes(images, mirrored, progress), 0, window)
+    pairs = np.unique(np.concatenate([alike, repeats]), axis=0)
     apart = distance(images, pairs, mirrored=mirrored, progress=progress)
     near = apart <= tolerance
-    return Duplicates(len(images), pairs[near], hamming[near], apart[near])
+    return Duplicates(len(images), pairs[near], _differ(hashes, *pairs[near].T), apart[near])
+
+
+def _pixel_hashes(images: np.ndarray, mirrored: bool, progress: bool) -> np.ndarray:
+    """Hashes of all pixels, uint8 (N, 16), equal for equal pictures alone; `mirrored`: and for mirror images."""
+    out = np.empty((len(images), 16), np.uint8)
+    quiet = {"delay": 2} if progress else {"disable": True}
+    for i, picture in enumerate(tqdm(images, "looking for repeats", unit="picture", **quiet)):
+        pixels = picture.tobytes()
+        if mirrored:
+            pixels = min(pixels, picture[:, ::-1].tobytes())
+        out[i] = np.frombuffer(hashlib.blake2b(pixels, digest_size=16).digest(), np.uint8)
+    return out
 
 
 def crops(images: np.ndarray, mirrored: bool = False) -> Tensor:

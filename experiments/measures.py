@@ -433,7 +433,8 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
         "real": (nearest.real(np.asarray(real.images), np.asarray(real.labels, np.int64)), min(samples, len(real))),
     }
     out = {name: {"digits": len(part)} for name, part in asked.items()}
-    state = f"nearest_{NEAREST}_{checkpoints.digest(generator)}_{digest_of(queries)}_{seed}_{precision}.npz"
+    of = f"{checkpoints.digest(generator)}_{digest_of(queries)}_{digest_of(labels)}"
+    state = f"nearest_{NEAREST}_{of}_{seed}_{precision}.npz"
     for kind, (stream, most) in streams.items():
         model = neighbours.NearestNeighbour(queries, where)
         sizes = (*(n for n in SAMPLES if n < most), most)
@@ -596,17 +597,16 @@ def held_out(run, real, rng, *, eye="face_attributes", whole_set="celeba", first
 def memorised(run, real, rng, *, eye="face_attributes", samples=2_000) -> dict:
     """The share of samples that are nearer to a picture trained on than 99 % of real pictures are that were not.
 
-    Where (nearly) all were trained on, as many of them are asked for their nearest fellow instead. Exact repeats in the
-    set are no scale and left out of it.
+    Where (nearly) all were trained on, as many of them are asked for their nearest fellow instead (`usual_distances`).
+    `metrics.copied` needs no new pictures: its limit follows from the known ones, and moves with how many they are.
     """
     known, n = trained_on_first(run, real, samples)
-    held_out = len(known) - n
     vectors = seen_once(eye, known.images[:n])
-    if held_out >= samples // 2:
-        away = metrics.nearest(seen_once(eye, known.images[n:]), vectors)[1][:, 0]
+    if fellows := len(known) - n < samples // 2:
+        asked = vectors[rng.choice(n, min(samples, n), replace=False)]
     else:
-        away = metrics.nearest(vectors[rng.choice(n, min(samples, n), replace=False)], vectors, k=2)[1][:, 1]
-    away = away[away > 0]
+        asked = seen_once(eye, known.images[n:])
+    away = metrics.usual_distances(asked, vectors, fellows)
     generated = metrics.nearest(seen_by(eye, data.to_uint8(drawn(run.generator, samples, rng))), vectors)[1][:, 0]
     return {
         "memorised": float((generated < np.quantile(away, 0.01)).mean()),

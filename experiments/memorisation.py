@@ -37,12 +37,19 @@ ALTERED = {  # copies that a search for copies must find
 }
 WIDEST = 4.0  # pixels of the Gaussian: more is no likeness
 DRAWS = 1_000  # of the bootstrap
-METHODS = {  # name → hash, radius in bits, largest distance of a pair
-    "code, equal (the paper)": ("code", 0, float("inf")),
+NO_CHECK = float("inf")
+METHODS = {  # of finding near duplicates: name → hash, radius in bits, largest distance of a pair
+    "code, equal (the paper)": ("code", 0, NO_CHECK),
+    "code, up to 7 bits": ("code", 7, NO_CHECK),
     "code, up to 7 bits, compared": ("code", 7, 0.5),
     "mirrored code, up to 7 bits, compared": ("mirrored code", 7, 0.5),
+    "phash, equal": ("phash", 0, NO_CHECK),
+    "phash, up to 4 bits": ("phash", 4, NO_CHECK),
     "phash, up to 4 bits, compared": ("phash", 4, 0.5),
+    "dhash, equal": ("dhash", 0, NO_CHECK),
+    "dhash, up to 4 bits": ("dhash", 4, NO_CHECK),
 }
+COUNTED = ("code, equal (the paper)", *(name for name in METHODS if name.endswith("compared")))  # those of `duplicates`
 
 
 # ---- spaces ----------------------------------------------------------------------------------------------------------
@@ -167,26 +174,26 @@ def explained(near: Mapping[str, np.ndarray], centre: Mapping[str, np.ndarray], 
 
 
 def duplicates(images: np.ndarray, trained_on: int, steps: int, seed: int) -> dict:
-    """Near duplicates among pictures, the first `trained_on` of which were trained on: how many, by METHODS and kind.
+    """Near duplicates among pictures, the first `trained_on` of which were trained on: how many, by COUNTED and kind.
 
     `pairs` are those that any of the comparing methods finds: [first, second, distance]; `dropped` all but the first
     of each cluster of them. A method that lacks its package is left out and said so.
     """
     hashes, methods, found, left_out = {}, {}, {}, {}
-    for name, (kind, radius, tolerance) in METHODS.items():
-        mirrored = kind.startswith("mirrored")
+    for name in COUNTED:
+        kind, _, tolerance = METHODS[name]
         if kind not in hashes and kind not in left_out:
             try:
-                hashes[kind] = perceptual(images, kind) if kind == "phash" else code(images, mirrored, steps, seed)
+                hashes[kind] = hashed(images, kind, steps, seed)
             except ImportError as error:
                 left_out[kind] = measures.first_line(error)
         if kind in left_out:
             continue
-        pairs = deduplication.compare(images, hashes[kind], radius=radius, tolerance=tolerance, mirrored=mirrored)
+        pairs = found_by(name, images, hashes[kind])
         held_out = (pairs.pairs >= trained_on).sum(1)  # of each pair
         names = ("both trained on", "one of each", "both held out")
         methods[name] = {"pairs": len(pairs.pairs)} | {k: int((held_out == i).sum()) for i, k in enumerate(names)}
-        if tolerance < float("inf"):
+        if tolerance < NO_CHECK:
             found |= {(int(a), int(b)): float(d) for (a, b), d in zip(pairs.pairs, pairs.distances, strict=True)}
     all_pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
     distances = np.array([found[tuple(pair)] for pair in all_pairs.tolist()])
@@ -199,17 +206,27 @@ def duplicates(images: np.ndarray, trained_on: int, steps: int, seed: int) -> di
     }
 
 
-def code(images: np.ndarray, mirrored: bool, steps: int, seed: int) -> np.ndarray:
-    network = deduplication.fit(images, steps=steps, seed=seed, mirrored=mirrored)
-    return deduplication.encode(network, images, mirrored=mirrored)
+def hashed(images: np.ndarray, kind: str, steps: int, seed: int) -> np.ndarray:
+    """The hashes of uint8 (N, H, W, C), packed bits, by a kind that METHODS names: uint8 (N, bytes).
 
-
-def perceptual(images: np.ndarray, kind: str) -> np.ndarray:
-    """`imagehash`'s 64 bits of each picture, by its "phash" or "dhash", uint8 (N, 8)."""
+    "code" and "mirrored code" are an autoencoder's that learns for so many steps, "phash" and "dhash" the 64 bits of
+    the package imagehash. Raises ImportError without it.
+    """
+    if kind.endswith("code"):
+        mirrored = kind.startswith("mirrored")
+        network = deduplication.fit(images, steps=steps, seed=seed, mirrored=mirrored)
+        return deduplication.encode(network, images, mirrored=mirrored)
     import imagehash
 
     function = {"phash": imagehash.phash, "dhash": imagehash.dhash}[kind]
     return np.stack([np.packbits(function(Image.fromarray(picture)).hash) for picture in images])
+
+
+def found_by(method: str, images: np.ndarray, hashes: np.ndarray) -> deduplication.Duplicates:
+    """The pairs that one of METHODS finds by its hashes."""
+    kind, radius, tolerance = METHODS[method]
+    mirrored = kind.startswith("mirrored")
+    return deduplication.compare(images, hashes, radius=radius, tolerance=tolerance, mirrored=mirrored)
 
 
 # ---- the measurement -------------------------------------------------------------------------------------------------

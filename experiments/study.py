@@ -2,7 +2,8 @@
 
 `run` trains each variant with each seed, measures it and writes one file of results/. Everything may be stopped and
 started again: training goes on from its checkpoint, and a row that is there is kept as long as all that it depends on
-(settings, architecture, pictures and labels, measures with their versions, weights) is the same.
+(settings, architecture, pictures and labels, measures with their versions, weights) is the same. That a training
+diverged is its result: it is not tried again.
 """
 
 from __future__ import annotations
@@ -214,10 +215,16 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
     """What one training gave, trained and measured now where it is not there yet."""
     config = config_of(study, variant, seed)
     images = pictures(study, config)
-    try:
-        finished = train(config, images, stages_of(study))
-    except training.TrainingDiverged as error:
-        finished, message = None, first_line(error)
+    finished, path = None, row_file(config)
+    before = path.exists() and kept_under(path, key_of(study, variant, seed, images), ("measures", "note"))
+    if message := before and before.get("diverged"):
+        again = f"python -m experiments {study.name} --only {variant.name} --seed {seed} --fresh"
+        print(f"it diverged in an earlier call, which is its result; to train it anew: {again}", flush=True)
+    else:
+        try:
+            finished = train(config, images, stages_of(study))
+        except training.TrainingDiverged as error:
+            message = first_line(error)
     key = key_of(study, variant, seed, images)
 
     def measured() -> dict:
@@ -230,7 +237,7 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
             about |= m(finished, images, rng)
         return about
 
-    return once(row_file(config), key, measured)
+    return once(path, key, measured)
 
 
 def train(config: training.TrainConfig, images: data.ImageSet, stages: tuple[int, ...] = ()) -> training.Run:
@@ -327,11 +334,11 @@ def once(path: Path, key: dict, measure: Callable[[], dict]) -> dict:
     return there
 
 
-def kept_under(path: Path, key: dict) -> dict | None:
-    """What `once` kept under this very key, or None; a damaged file counts as none."""
+def kept_under(path: Path, key: dict, but: tuple[str, ...] = ()) -> dict | None:
+    """What `once` kept under this very key (`but` for some of its parts), or None; a damaged file counts as none."""
     try:
-        there = json.loads(path.read_text())
-        return there["value"] if there["key"] == json.loads(json.dumps(key)) else None
+        there, key = json.loads(path.read_text()), json.loads(json.dumps(key))
+        return there["value"] if there["key"] | {k: key[k] for k in but} == key else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

@@ -124,6 +124,34 @@ def test_a_large_bucket_costs_a_window_a_picture_and_stays_one_cluster():
     assert (deduplication.clusters(pairs, 5_000) == 0).all()
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("bits", [0, 1])
+def test_repeats_are_found_whatever_the_hashes_say(monkeypatch, bits, mirrored):
+    """Hashes that say nothing, or next to nothing: each repeat far from its original, and still a window a picture."""
+    n, rng = 1_000, np.random.default_rng(bits)
+    images = rng.integers(0, 256, (n, 32, 32, 1), np.uint8)
+    first, again = rng.permutation(n)[:200].reshape(2, 100)
+    images[again] = images[first]
+    images[again[:50]] = images[again[:50], :, ::-1]
+    blank = rng.permutation(np.setdiff1d(np.arange(n), [first, again]))[:100]  # one picture, more often than a window
+    images[blank] = 7
+    hashes = np.packbits(np.pad(rng.integers(0, 2, (n, bits), np.uint8), ((0, 0), (0, 128 - bits))), axis=1)
+    compared, distance = [], deduplication.distance
+    monkeypatch.setattr(
+        deduplication,
+        "distance",
+        lambda images, pairs, **options: compared.append(len(pairs)) or distance(images, pairs, **options),
+    )
+    found = deduplication.compare(images, hashes, radius=1, window=4, mirrored=mirrored, progress=False)
+    exact = {tuple(sorted(pair)) for pair in zip(first.tolist(), again.tolist(), strict=True)}
+    turned = {tuple(sorted(pair)) for pair in zip(first[:50].tolist(), again[:50].tolist(), strict=True)}
+    repeated = {pair for pair in as_set(found.pairs) if not set(pair) <= set(blank.tolist())}
+    assert repeated == (exact if mirrored else exact - turned)
+    assert len(set(found.clusters[blank])) == 1 and found.clusters[blank[0]] >= 0
+    assert np.array_equal(found.hamming, np.unpackbits(np.bitwise_xor(*hashes[found.pairs.T]), axis=1).sum(1))
+    assert compared[0] <= 3 * 4 * n, "two parts of the hashes, and the pixels"
+
+
 def test_clusters_hang_together_and_all_but_their_first_are_redundant(tmp_path):
     pairs = np.array([[1, 6], [2, 3], [3, 5], [0, 8]])
     found = deduplication.Duplicates(9, pairs, np.array([0, 1, 2, 3]), np.array([0, 0.1, 0.2, 0.3]))

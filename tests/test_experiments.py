@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -149,6 +150,64 @@ def test_a_training_that_diverges_is_a_row(monkeypatch):
     studies.run(two(counted(calls := [])))
     assert calls == []
     assert all(r["finite"] is False and "NaN" in r["diverged"] for r in results.load("two")["measured"]["rows"])
+
+
+def test_a_divergence_is_a_result_and_not_tried_again(monkeypatch, capsys):
+    """Not after a checkpoint, and not for a measure that changed; but with --fresh, or as another training."""
+    taken, step, sick = [], training.Trainer.step, [True]
+
+    def diverges(self, k, log=False):
+        taken.append(k)
+        found = step(self, k, log=True)
+        return {n: v * torch.nan for n, v in found.items()} if sick and k == 2 else found
+
+    monkeypatch.setattr(training.Trainer, "step", diverges)
+    study = two(counted(calls := []))
+    study = replace(study, base=replace(study.base, log_every=1))
+    studies.run(study, only=["fast"])
+    out = studies.config_of(study, study.variants[0], 0).out
+    assert taken == [0, 1, 2] and studies.steps_done(training.RunFolder(out)) == 2
+    (row,) = results.load("two")["measured"]["rows"]
+    assert row["finite"] is False and "NaN" in row["diverged"]
+    taken.clear()
+    capsys.readouterr()
+    for again in (study, replace(study, measures=(counted(calls, version=2),))):
+        studies.run(again, only=["fast"])
+        said = capsys.readouterr().out
+        assert "diverged in an earlier call" in said and "two --only fast --seed 0 --fresh" in said
+        assert taken == [] and results.load("two")["measured"]["rows"] == [row]
+    with pytest.raises(ValueError, match="holds a run with other settings"):
+        studies.run(replace(study, base=replace(study.base, batch_size=4)), only=["fast"])
+    sick.clear()
+    studies.run(study, only=["fast"], fresh=True)
+    assert taken == [0, 1, 2, 3] and calls == ["fast"]
+    assert "diverged" not in results.load("two")["measured"]["rows"][0]
+
+
+def test_a_copy_of_a_shorter_study_s_training_goes_on_as_if_it_had_been_its_own(monkeypatch):
+    """What latent_size says of the trainings that architecture has begun for it."""
+    for pair in (("base", "latent_100"), ("latent_10", "latent_10"), ("latent_1000", "latent_1000")):
+        begun, own = (
+            replace(studies.config_of(study, variant, 1), out="own", steps=1)
+            for study, name in zip((STUDIES["architecture"], STUDIES["latent_size"]), pair, strict=True)
+            for variant in study.variants
+            if variant.name == name
+        )
+        assert begun == own
+    calls = []
+    longer = two(counted(calls))
+    longer = replace(longer, name="longer", base=replace(longer.base, out="runs/longer", steps=7))
+    studies.run(longer, only=["fast"])
+    alone = results.load("longer")["measured"]["rows"]
+    weights = Path("runs/longer/fast", checkpoints.FILE).read_bytes()
+    shutil.rmtree("runs/longer")
+    studies.run(two(counted(calls)), only=["fast"])
+    shutil.copytree("runs/two/fast", "runs/longer/fast")
+    taken = steps_taken(monkeypatch)
+    studies.run(longer, only=["fast"])
+    assert taken == [4, 5, 6] and len(calls) == 3
+    assert Path("runs/longer/fast", checkpoints.FILE).read_bytes() == weights
+    assert results.load("longer")["measured"]["rows"] == alone
 
 
 def test_stages_are_kept_and_a_later_start_counts_pictures_seen_before():
@@ -639,8 +698,12 @@ def test_nearest_digits_are_those_of_scikit_learn(monkeypatch, tmp_path):
     assert asked(replace(run, generator=other), real, np.random.default_rng(0))["nearest"] != found
     halved = asked.set(precision="bfloat16")(run, real, np.random.default_rng(0))["nearest"]
     assert (found["drawn_in"], halved["drawn_in"]) == ("float32", "bfloat16") and halved["test"]["generated"] != []
-    # Other digits are asked: the file of a row belongs to those that it was counted with.
-    np.savez("data/mnist.npz", **{k: v[::-1] for k, v in np.load("data/mnist.npz").items()})
+    # Other digits are asked, or called otherwise: the file of a row belongs to those that it was counted with.
+    parts = dict(np.load("data/mnist.npz"))
+    np.savez("data/mnist.npz", **parts | {"y_test": (parts["y_test"] + 1) % 10})
+    renamed = asked(run, real, np.random.default_rng(0))["nearest"]
+    assert renamed["test"]["generated"] != found["test"]["generated"] and renamed["held_out"] == found["held_out"]
+    np.savez("data/mnist.npz", **{k: v[::-1] for k, v in parts.items()})
     others = asked(run, real, np.random.default_rng(0))["nearest"]
     assert others["held_out"]["generated"] != found["held_out"]["generated"]
 

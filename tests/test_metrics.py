@@ -540,6 +540,8 @@ def test_copied_against_plain_loops():
     assert metrics.copied(known, known) == 1 and metrics.copied(known + 100, known) == 0
     repeats = np.concatenate([known, known[:12]])  # exact repeats in the set are no scale
     assert metrics.copied(new, repeats) == pytest.approx(metrics.copied(new, known), abs=0.1)
+    away = [min(apart(a, b) for b in known) for a in new]  # of others there is no fellow to leave out
+    assert metrics.usual_distances(np.concatenate([new, known[:3]]), known, fellows=False) == pytest.approx(away)
     with pytest.raises(ValueError, match="at least two known vectors, got 1"):
         metrics.copied(new, known[:1])
     with pytest.raises(ValueError, match="every one that was asked has an exact repeat"):

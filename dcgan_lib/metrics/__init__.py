@@ -10,7 +10,7 @@ from .distances import frechet_distance, kernel_distance, kernel_distances
 from .extractors import EXTRACTORS, efficientnet, efficientnet_features, face_attribute_features, inception_fid
 from .faults import blurred, noisy, repeated
 from .intervals import samples_needed, with_interval
-from .neighbours import copied, coverage, density, nearest, precision, recall
+from .neighbours import copied, coverage, density, nearest, precision, recall, usual_distances
 from .pictures import checkerboard, class_report, colour_spread, head_turn, spread
 
 MEASURES = {
@@ -43,5 +43,6 @@ __all__ = [
     "repeated",
     "samples_needed",
     "spread",
+    "usual_distances",
     "with_interval",
 ]

@@ -34,21 +34,31 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
     return indices.numpy(), distances.numpy()
 
 
+def usual_distances(asked: np.ndarray, known: np.ndarray, fellows: bool) -> np.ndarray:
+    """How far vectors (A, F) lie from their nearest known one (N, F), as a scale: (A,), or fewer.
+
+    `fellows`: they are known ones themselves, each asked for its nearest other. Exact repeats, no scale, are left out.
+    Raises ValueError for fewer than two known fellows, or where all that are asked are repeats.
+    """
+    if fellows and len(known) < 2:
+        raise ValueError(f"expected at least two known vectors, got {len(known)}")
+    away = nearest(asked, known, 2 if fellows else 1)[1][:, -1]  # of fellows the nearest is itself
+    away = away[away > 0]
+    if not len(away):
+        raise ValueError("expected known vectors that differ: every one that was asked has an exact repeat")
+    return away
+
+
 def copied(generated: np.ndarray, known: np.ndarray, within: float = 0.5) -> float:
     """The part of the generated vectors (M, F) that lie nearer to a known one (N, F) than `within` of the usual.
 
-    The usual is the median distance of a known vector to its nearest fellow, asked of at most 1,000 of them; exact
-    repeats are no scale and left out of it. The vectors may be features, or the pixels of training pictures
-    (`images.tensor().flatten(1)`): pixels find copies in place, not shifted or mirrored ones.
-    Raises ValueError for fewer than two known vectors, or where all that were asked are repeats.
+    The usual is the median of `usual_distances` of fellows, asked of at most 1,000 of them. The vectors may be
+    features, or the pixels of training pictures (`images.tensor().flatten(1)`): pixels find copies in place, not
+    shifted or mirrored ones. Errors as `usual_distances`.
     """
-    if len(known) < 2:
-        raise ValueError(f"expected at least two known vectors, got {len(known)}")
-    fellows = nearest(known[:: -(-len(known) // 1000)], known, 2)[1][:, 1]  # the nearest is itself
-    fellows = fellows[fellows > 0]
-    if not len(fellows):
-        raise ValueError("expected known vectors that differ: every one that was asked has an exact repeat")
-    return float((nearest(generated, known)[1][:, 0] < within * np.median(fellows)).mean())
+    asked = known[:: max(1, -(-len(known) // 1000))]
+    usual = np.median(usual_distances(asked, known, fellows=True))
+    return float((nearest(generated, known)[1][:, 0] < within * usual).mean())
 
 
 def precision(real: np.ndarray, generated: np.ndarray, k: int = 3) -> float:

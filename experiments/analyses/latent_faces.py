@@ -207,7 +207,7 @@ def memorised(faces: Callable[[], Faces], weights: str | Path = SHIPPED, name: s
 def near_duplicates() -> dict:
     """Among all faces, whatever the generator: kept apart, so that every training asks for the same ones."""
     out = scale.runs("latent_faces")
-    key = {"pictures": real_faces().fingerprint, "steps": AUTOENCODER, "methods": list(memorisation.METHODS)}
+    key = {"pictures": real_faces().fingerprint, "steps": AUTOENCODER, "methods": list(memorisation.COUNTED)}
     return once(
         out / "near_duplicates.json",
         key,

@@ -31,26 +31,14 @@ from PIL import Image, ImageDraw
 from dcgan_lib import data, deduplication, device, features, results
 
 from .. import verdicts
-from ..memorisation import perceptual
+from ..memorisation import METHODS, found_by, hashed
 
 SEED = 17
 PLANTED = 1_000  # copies of each kind
 COST = (50_000, 100_000, 200_000)  # pictures
 SAMPLE = 100
 STEPS = 2_000  # of the autoencoder
-NO_CHECK = float("inf")
 LABELS = Path(deduplication.__file__).parent / "weights" / "labels" / "near_duplicates.json"
-METHODS = {  # name → hash, radius in bits, tolerance
-    "code, equal (the paper)": ("code", 0, NO_CHECK),
-    "code, up to 7 bits": ("code", 7, NO_CHECK),
-    "code, up to 7 bits, compared": ("code", 7, 0.5),
-    "mirrored code, up to 7 bits, compared": ("mirrored code", 7, 0.5),
-    "phash, equal": ("phash", 0, NO_CHECK),
-    "phash, up to 4 bits": ("phash", 4, NO_CHECK),
-    "phash, up to 4 bits, compared": ("phash", 4, 0.5),
-    "dhash, equal": ("dhash", 0, NO_CHECK),
-    "dhash, up to 4 bits": ("dhash", 4, NO_CHECK),
-}
 
 
 def with_copies(images: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -182,21 +170,14 @@ def measure(images: np.ndarray, labels: dict[str, bool], sheets: Path | None = N
     rng = np.random.default_rng(SEED)
     pictures, planted = with_copies(images, PLANTED, rng)
     hashes, seconds = {}, {}
-    for name in ("code", "mirrored code", "phash", "dhash"):
+    for kind in dict.fromkeys(kind for kind, *_ in METHODS.values()):
         start = time.process_time()
-        if name.endswith("code"):
-            mirrored = name.startswith("mirrored")
-            network = deduplication.fit(pictures, steps=STEPS, seed=SEED, mirrored=mirrored)
-            hashes[name] = deduplication.encode(network, pictures, mirrored=mirrored)
-        else:
-            hashes[name] = perceptual(pictures, name)
-        seconds[name] = round(time.process_time() - start, 2)
+        hashes[kind] = hashed(pictures, kind, STEPS, SEED)
+        seconds[kind] = round(time.process_time() - start, 2)
     found = {}
-    for method, (name, radius, tolerance) in METHODS.items():
+    for method, (kind, *_) in METHODS.items():
         start = time.process_time()
-        found[method] = deduplication.compare(
-            pictures, hashes[name], radius=radius, tolerance=tolerance, mirrored=name.startswith("mirrored")
-        )
+        found[method] = found_by(method, pictures, hashes[kind])
         seconds[method] = round(time.process_time() - start, 2)
     own = found["code, up to 7 bits, compared"].pairs
     same = deduplication.clusters(own[own[:, 1] < len(images)], len(images))

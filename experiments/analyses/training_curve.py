@@ -12,9 +12,9 @@ What would a training as long as the paper's buy? Of the authors' ImageNet discr
 be had (12,288 of the 28,672 features; see `experiments.authors`): they are a line too, beside the first four of ours.
 
 A training of many hours may lie on several machines, and its early weights are gone when its late ones are made: a row
-that was measured under the same protocol stays in results/training_curve.json. (Its first rows are from before the
-protocol named the architecture and the authors' weights; they are of these, and stay.) Two to four minutes a stage on
-two CPU cores. Writes results/training_curve.json.
+that was measured under the same protocol stays in results/training_curve.json. (The authors' line there is from before
+lines named their weights; it is of these, and stays.) Two to four minutes a stage on two CPU cores. Writes
+results/training_curve.json.
 """
 
 import json
@@ -112,14 +112,9 @@ def meets(line: dict, gain: dict | None, seen_now: int) -> float | None:
     return seen_now * 2.0 ** max(0.0, (line["accuracy"] - gain["at_the_end"]) / gain["gain"])
 
 
-def main() -> dict[str, str]:
-    """Returns {line: why it was left out}."""
-    OUT.mkdir(parents=True, exist_ok=True)
-    train = data.load("cifar10")
-    order = np.random.default_rng(SEED).permutation(len(train))  # as `features.evaluate`: the same validation part
-    order = np.concatenate([order[:LABELLED], order[-VALIDATION:]])
-    x, y = train.images[order], train.labels[order]
-    protocol = {
+def protocol_of(pictures: dict) -> dict:
+    """All that a row depends on besides its weights; `pictures` are the fingerprints of the labelled set."""
+    return {
         "version": VERSION,
         "labelled": LABELLED,
         "validation": VALIDATION,
@@ -128,11 +123,22 @@ def main() -> dict[str, str]:
         "grid": GRID,
         "svm": {k: v for k, v in SVM.items() if k != "progress"},
         "seed": SEED,
-        "pictures": fingerprints(train),
+        "pictures": pictures,
+        "architecture": first_config(imagenet32.STUDY).arch.to_dict(),
     }
-    arch = first_config(imagenet32.STUDY).arch
+
+
+def main() -> dict[str, str]:
+    """Returns {line: why it was left out}."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    train = data.load("cifar10")
+    order = np.random.default_rng(SEED).permutation(len(train))  # as `features.evaluate`: the same validation part
+    order = np.concatenate([order[:LABELLED], order[-VALIDATION:]])
+    x, y = train.images[order], train.labels[order]
+    shown = json.loads(json.dumps(protocol_of(fingerprints(train))))
     # A stage is known by its weights, so that the network is not in its key.
-    shown = json.loads(json.dumps(protocol | {"architecture": arch.to_dict()}))
+    protocol = {k: v for k, v in shown.items() if k != "architecture"}
+    arch = first_config(imagenet32.STUDY).arch
     if not stages():
         raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
     before, left_out = earlier(shown), {}
@@ -187,13 +193,12 @@ def main() -> dict[str, str]:
 
 
 def earlier(protocol: dict) -> dict:
-    """Rows and lines that results/training_curve.json holds under this very protocol, or before it had the network."""
+    """Rows and lines that results/training_curve.json holds under this very protocol."""
     try:
         found = results.load("training_curve")["measured"]
     except ValueError:  # no such file
         found = {"protocol": {}}
-    same = {"architecture": protocol["architecture"]} | found["protocol"] == protocol
-    return found if same else {"rows": [], "lines": {}}
+    return found if found["protocol"] == protocol else {"rows": [], "lines": {}}
 
 
 if __name__ == "__main__":

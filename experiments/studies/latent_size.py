@@ -4,7 +4,11 @@ Peintner et al. interpolate in ten steps, with z of 20 and 500, and ask for a me
 largest step in an eye's features, beside those of a cross-fade.
 
 Cost: 5 variants x 3 seeds = 15 trainings x 256,000 pictures (28 epochs) = 3.8 million; at 1,400 pictures a second on
-two quiet cores 46 minutes, and 15 minutes for what is measured.
+two quiet cores 46 minutes, and 15 minutes for what is measured. The study `architecture` trains three of them for half
+as long; a copy goes on from there and ends the same, which saves a quarter of an hour (other seeds are in …_seed1 and
+…_seed2, latent_10 and latent_1000 have one name in both):
+
+    mkdir -p runs/latent_size && cp -r runs/architecture/base runs/latent_size/latent_100
 """
 
 from dataclasses import replace
