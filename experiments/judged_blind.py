@@ -253,7 +253,9 @@ def contact_sheet(pictures: np.ndarray, first: int) -> np.ndarray:
     side, font = pictures.shape[1], ImageFont.load_default(16)
     large = MAGNIFY * side
     cell = large + MARGIN
-    sheet = Image.new("RGB", (COLUMNS * cell + MARGIN, -(-len(pictures) // COLUMNS) * (cell + MARGIN)), "white")
+    sheet = Image.new(
+        "RGB", (COLUMNS * cell + MARGIN, -(-len(pictures) // COLUMNS) * (cell + MARGIN) + MARGIN), "white"
+    )
     pen = ImageDraw.Draw(sheet)
     for i, picture in enumerate(pictures):
         left, top = MARGIN + cell * (i % COLUMNS), 2 * MARGIN + (cell + MARGIN) * (i // COLUMNS)
@@ -424,10 +426,11 @@ def claims(labelling: Labelling, measured: dict) -> dict:
     by = ("twice by " if len(who) < what.passes else "by ") + " and by ".join(who)
     every, found, loud, chance = (measured["ways"][way] for way in WAYS)
     last = labelling.layer == inspection.generator_layers(labelling.generator.arch)[-1]
+    where = "next to the picture" if last else f"of {what.side}x{what.side} positions"
     ours = (
         f"{subject}, judged blind {by}: gone from {found['gone']:.0%} of {measured['tested']} samples "
         f"({found['interval'][0]:.0%} to {found['interval'][1]:.0%}) without the {measured['dropped']} maps of "
-        f"positive weight, of {measured['maps']} {'next to the picture' if last else f'{what.side}x{what.side}'}; "
+        f"positive weight, of {measured['maps']} {where}; "
         f"{chance['gone']:.0%} without as many random ones, {loud['gone']:.0%} without the most active, "
         f"{every['gone']:.0%} with all."
     )

@@ -341,7 +341,8 @@ def c7_judged(gone: Sequence[int], only_chosen: int, only_random: int) -> Verdic
     result, and called the same labels "holds".
     """
     p, (low, high) = mcnemar(only_chosen, only_random), share_interval(*gone)
-    why = f"gone from {gone[0]} of {gone[1]}; discordant pairs {only_chosen} : {only_random}, p = {p:.3f}"
+    why = f"gone from {gone[0]} of {gone[1]}; discordant pairs {only_chosen} : {only_random}, "
+    why += f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
     if p < 0.05 and only_chosen > only_random and high >= 0.5:
         return Verdict(Outcome.HOLDS if low > 0.5 else Outcome.IN_PART, why)
     return Verdict(Outcome.NOT if p < 0.05 or high < 0.5 else Outcome.UNDECIDED, why)
