@@ -15,7 +15,8 @@ Rounds of labelling, a file each in weights/labels (or in the folder of --labels
 2. there: which of other samples show the object; a box over the whole picture means yes.
 3. blind, or blind_1 and blind_2 where it is judged twice: the first samples that show it, each drawn from the same z in
    the four WAYS, all shuffled, for each pass anew. Whoever labels is not told which picture is which, but may guess: a
-   whole way of dropping shifts colours alike.
+   whole way of dropping shifts colours alike. That an eye agrees with itself says that it is steady, not that it is
+   right.
 
 A file says who labelled it and, by a digest, which pictures: labels of another generator, or a blind round drawn by
 boxes that were changed since, are refused. The rules are `verdicts.c7_judged` and `verdicts.c7_judged_twice`. The
@@ -57,7 +58,7 @@ class Forgetting:
 
     `generator` is the study that ships it; `side` that of the layer whose maps are dropped. `boxed` and `candidates`
     are the samples of the first two rounds; of the candidates that show the object the first `most` are judged (None:
-    all), in so many `passes`, and fewer than `least` are not worth judging.
+    all), in one or two `passes`, and fewer than `least` are not worth judging.
     """
 
     name: str
@@ -193,7 +194,9 @@ class Labelling:
         def without(maps, z: torch.Tensor) -> torch.Tensor:
             return models.sample(inspection.without_maps(self.generator, maps, layer), z)
 
-        random = [without(rng.choice(len(weights), n, replace=False), one[None]) for one in tqdm(z, "random", delay=2)]
+        random = [
+            without(rng.choice(len(weights), n, replace=False), one[None]) for one in tqdm(z, "random maps", delay=2)
+        ]
         every = models.sample(self.generator, z)
         return [every, without(positive, z), without(loudest[:n], z), torch.cat(random)], n
 
@@ -232,7 +235,12 @@ class Labelling:
         return files
 
     def enter(self, stage: str, answers: str | Path, by: str) -> Path:
-        """Write a round's labels from a table (`read_answers`) of all its pictures."""
+        """Write a round's labels from a table (`read_answers`) of all its pictures.
+
+        Raises ValueError where the box tool has begun the round: its labels are not written over.
+        """
+        if self.file(stage).exists():
+            raise ValueError(f"{self.file(stage)} has labels already: go on with the box tool, or delete it first")
         boxes = read_answers(answers, self.asked(stage), self.size)
         text = json.dumps({"label": self.what.label, **self.about(stage, by), "boxes": boxes})
         return checkpoints.write_bytes(self.file(stage), text.encode())
@@ -473,6 +481,8 @@ def main(what: Forgetting, arguments: Sequence[str] = ()) -> dict[str, str]:
     asked = parser.parse_args(list(arguments))
     if (asked.enter or asked.unrecognised) and not asked.by:
         parser.error("--by says who labelled")
+    if asked.enter and not asked.enter.is_file():
+        parser.error(f"there is no file {asked.enter}")
     labelling = Labelling(what, asked.labels)
     stage = labelling.next()
     if asked.unrecognised:

@@ -168,7 +168,11 @@ def test_a_blind_round_does_not_outlive_the_boxes_that_it_was_drawn_by(labelled)
 def test_too_few_samples_with_the_object_are_not_judged(place):
     labelling = Labelling(WHAT)
     answer(place, labelling, "boxes")
-    labelling.enter("there", table(place / "a.csv", [(i, "yes" if i < 9 else "no") for i in range(40)]), "made up")
+    answers = table(place / "a.csv", [(i, "yes" if i < 9 else "no") for i in range(40)])
+    for wrong in (["--enter", str(answers)], ["--enter", str(place / "b.csv"), "--by", "made up"]):
+        with pytest.raises(SystemExit):  # by whom? and no such file
+            judged_blind.main(WHAT, wrong)
+    assert judged_blind.main(WHAT, ["--enter", str(answers), "--by", "made up"])
     with pytest.raises(data.NotAvailable, match=r"9 of 40 samples show windows, at least 10 are needed"):
         judged_blind.main(WHAT, ["--sheets", str(place / "sheets")])
 
@@ -250,6 +254,8 @@ def test_the_box_tool_goes_on_with_a_round(place):
     assert labelling.next() == "boxes"
     for _ in range(WHAT.boxed):
         tool.next.click()
+    with pytest.raises(ValueError, match=r"windows_boxes.json has labels already: go on with the box tool"):
+        answer(place, labelling, "boxes")
     by, masks = labelling.labels("boxes", 4)
     assert by == "one person" and masks.shape == (12, 4, 4) and masks.any((1, 2)).tolist() == [True] + [False] * 11
     assert labelling.next() == "there"
