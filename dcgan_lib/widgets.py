@@ -19,7 +19,7 @@ from filelock import FileLock
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from . import checkpoints, models, plots, sheets
+from . import checkpoints, checks, models, plots, sheets
 from . import latent as latents
 
 SIDE = 256  # pixels on the screen of the large picture
@@ -245,16 +245,17 @@ class BoxLabeller(_Widget):
 
     `images` are (N, C, H, W) in [-1, 1] or uint8 (N, H, W, C). The file, which may be there already, holds
     {"label": …, "boxes": {"0": [[top, bottom, left, right], …], …}} in pixels, ends not counted; a picture that was
-    looked at and does not show the object has an empty list. `inspection.box_masks` reads it.
+    looked at and does not show the object has an empty list. `inspection.box_masks` reads it. `about` is what the file
+    says besides, such as who labelled and which pictures, {"by": …}; an entry that is there already must be the same.
 
     Several may label one file at once: for each change the file is read again and written under a lock. A save that
     fails is said until one succeeds; what it should have written goes with the next one.
     Raises ValueError for a file that holds something else.
     """
 
-    def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str):
-        self.images, self.path, self.label = sheets.pixels(images), Path(path), label
-        self._text = json.dumps({"label": label, "boxes": {}})  # of the file, as last seen
+    def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str, about: dict | None = None):
+        self.images, self.path, self.label, self.about = sheets.pixels(images), Path(path), label, dict(about or {})
+        self._text = json.dumps({"label": label, **self.about, "boxes": {}})  # of the file, as last seen
         self.boxes = self._read()
         self.unsaved: list[tuple[str, Callable[[list], object]]] = []  # picture, what to do to its boxes in the file
         self._problem = ""
@@ -303,6 +304,12 @@ class BoxLabeller(_Widget):
             raise ValueError(f"{self.path} is no file of boxes ({error!r}): choose another file") from error
         if label != self.label:
             raise ValueError(f"{self.path} holds boxes of {label!r}, expected {self.label!r}: choose another file")
+        said = {k: v for k, v in there.items() if k not in ("label", "boxes")}
+        for key in self.about.keys() & said.keys():
+            if said[key] != self.about[key]:
+                was, now = checks.shortened(said[key]), checks.shortened(self.about[key])
+                raise ValueError(f"{self.path} says {key!r}: {was}, expected {now}: choose another file")
+        self.about |= said
         self._text = text
         return boxes
 
@@ -329,7 +336,7 @@ class BoxLabeller(_Widget):
                 for picture, todo in self.unsaved:
                     todo(boxes.setdefault(picture, []))
                 boxes = {k: boxes[k] for k in sorted(boxes, key=int)}
-                text = json.dumps({"label": self.label, "boxes": boxes})
+                text = json.dumps({"label": self.label, **self.about, "boxes": boxes})
                 checkpoints.write_bytes(self.path, text.encode())
             self.boxes, self._text, self.unsaved, self._problem = boxes, text, [], ""
         except (OSError, ValueError) as error:  # a lock that is never free is an OSError, too

@@ -19,7 +19,7 @@ from .studies import STUDIES
 from .study import Study, first_line, run
 
 ORDER = (  # of a run of everything: what others read comes first
-    *("imagenet32", "cifar10", "svhn", "mnist", "face_attributes", "faces", "scenes"),
+    *("imagenet32", "cifar10", "svhn", "mnist", "face_attributes", "faces", "scenes", "streets"),
     *ANALYSES,
     *STUDIES,
 )
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     for what, why in left_out.items():
         print(f"left out: {what}: {why}")
     path = results.folder() / f"{file_of(asked.name)}.json"
-    print(path if path.exists() else f"{path} waits for the other trainings")
+    print(path if path.exists() else f"no results file yet: {path}")
     return 0
 
 

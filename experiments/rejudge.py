@@ -13,18 +13,13 @@ from collections.abc import Callable
 
 from dcgan_lib import checkpoints, results
 
-from . import rules, verdicts
+from . import judged_blind, rules, verdicts
 from .analyses import inspection_forgetting, latent_faces, near_duplicates
 from .studies import STUDIES
 
 
 def _trainings(rows: list[dict]) -> verdicts.Verdict:
     return rules.stable()([row | {"variant": ""} for row in rows])
-
-
-def _scenes(m: dict) -> verdicts.Verdict:
-    gone = round(m["ways"]["positive weight"]["gone"] * m["tested"])
-    return verdicts.c7_judged([gone, m["tested"]], *m["discordant"]["random"])
 
 
 RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → claim → its verdict, from what was measured
@@ -38,7 +33,8 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     },
     "inspection_filters": {"C6": lambda m: verdicts.c6(m["trained"], m["random"])},
     "inspection_forgetting": {"C7": lambda m: inspection_forgetting.claims(m)["C7"]["verdict"]},
-    "inspection_forgetting_scenes": {"C7": _scenes},
+    "inspection_forgetting_scenes": {"C7": judged_blind.verdict},
+    "inspection_forgetting_streets": {"C7": judged_blind.verdict},
     "near_duplicates": {"C5": lambda m: near_duplicates.claims(m)["C5"]["verdict"]},
     "latent_faces": {c: lambda m, c=c: latent_faces.claims(m)[c]["verdict"] for c in ("C5", "C8", "C9")},
 }

@@ -341,10 +341,47 @@ def c7_judged(gone: Sequence[int], only_chosen: int, only_random: int) -> Verdic
     result, and called the same labels "holds".
     """
     p, (low, high) = mcnemar(only_chosen, only_random), share_interval(*gone)
-    why = f"gone from {gone[0]} of {gone[1]}; discordant pairs {only_chosen} : {only_random}, p = {p:.3f}"
+    why = f"gone from {gone[0]} of {gone[1]}; discordant pairs {only_chosen} : {only_random}, "
+    why += f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
     if p < 0.05 and only_chosen > only_random and high >= 0.5:
         return Verdict(Outcome.HOLDS if low > 0.5 else Outcome.IN_PART, why)
     return Verdict(Outcome.NOT if p < 0.05 or high < 0.5 else Outcome.UNDECIDED, why)
+
+
+JUDGED = 100  # samples, at least, that are judged twice
+KAPPA = 0.4  # below it, agreement is "fair" at best (Landis and Koch, 1977)
+
+
+def c7_judged_twice(passes: Sequence[Sequence], difference: Sequence[float], kappa: float | None) -> Verdict:
+    """C7 judged blind in two passes: labels that do not agree with themselves decide nothing.
+
+    `passes` are the arguments of `c7_judged`, a row a pass: [[gone, n], only_chosen, only_random]. `difference` is the
+    bootstrap interval over samples of how much more often the object is gone without the chosen maps than without the
+    random ones, the passes' mean. `kappa` is Cohen's, of the two passes' labels of all pictures; None where it is not
+    defined, since both passes say the same of every picture.
+
+    Holds: by `c7_judged` in both passes, and the interval lies above 0. In part: in both it holds at least in part, and
+    the interval lies above 0. Does not hold: in neither. Undecided: else, or fewer than two passes, fewer than JUDGED
+    samples, or kappa not defined or below KAPPA. (Fixed before there was a generator of windows to label.)
+    """
+    if len(passes) < 2:
+        return Verdict(Outcome.UNDECIDED, f"{len(passes)} of 2 passes of labelling")
+    n = min(row[0][1] for row in passes)
+    if n < JUDGED:
+        return Verdict(Outcome.UNDECIDED, f"{n} of at least {JUDGED} samples are judged")
+    if kappa is None:
+        return Verdict(Outcome.UNDECIDED, "both passes say the same of every picture, so that kappa is not defined")
+    if kappa < KAPPA:
+        return Verdict(Outcome.UNDECIDED, f"the passes agree too little: kappa {kappa:.2f}, at least {KAPPA} is asked")
+    found, (low, high) = [c7_judged(*row) for row in passes], difference
+    why = "; ".join(f"pass {i}: {verdict.words}" for i, verdict in enumerate(found, 1))
+    why += f"; {low:.0%} to {high:.0%} of the samples more than without random maps; kappa {kappa:.2f}"
+    outcomes = {verdict.outcome for verdict in found}
+    if outcomes == {Outcome.NOT}:
+        return Verdict(Outcome.NOT, why)
+    if low > 0 and outcomes <= {Outcome.HOLDS, Outcome.IN_PART}:
+        return Verdict(Outcome.IN_PART if Outcome.IN_PART in outcomes else Outcome.HOLDS, why)
+    return Verdict(Outcome.UNDECIDED, why)
 
 
 def c8(seeds: Sequence[Mapping]) -> Verdict:

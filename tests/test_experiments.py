@@ -579,6 +579,21 @@ def test_a_report_on_faces_has_every_training_and_ships_the_best_stage_of_the_fi
     assert rejudge.judged("training_faces", measured)["C1"].startswith("holds in part: 2 of 3")
 
 
+def test_a_report_on_streets_ships_the_generator_of_its_best_stage(monkeypatch):
+    from experiments.studies import scenes
+
+    shipped = []
+    monkeypatch.setattr(scenes, "film", lambda *asked: [0])
+    monkeypatch.setattr(scenes, "pictures", lambda *asked: data.load("digits"))
+    monkeypatch.setattr(scenes, "ship", lambda name, *asked, **more: shipped.append((name, more)))
+    row = {"variant": "streets", "seed": 0, "finite": True, "epochs": 1.0, "spread": 1.0, "real_spread": 1.0}
+    row |= {"stages": [{"step": s, "frechet": d, "spread": 0.5} for s, d in ((2_000, 3.0), (4_000, 1.0), (6_000, 2.0))]}
+    measured, _ = scenes.report(scenes.STREETS, [row])
+    assert measured["chosen"]["step"] == 4_000 and measured["spread"] == 0.5
+    [(name, more)] = shipped
+    assert name == "streets" and more["parts"] == ("generator",) and more["source"].name == "step_0004000.safetensors"
+
+
 def test_d_worth_without_its_set_is_left_out(trained):
     found = of(measures.d_worth.set(labelled_set="celeba", attribute="Smiling"), trained)
     assert list(found) == ["left out: d_worth celeba"] and "could not be had" in found["left out: d_worth celeba"]

@@ -192,6 +192,20 @@ CASES = [
     (NOT, "c7_judged", [3, 32], 3, 1),
     (NOT, "c7_judged", [5, 100], 5, 0),
     (NOT, "c7_judged", [10, 100], 10, 0),  # surely more than random maps, and surely not most of the samples
+    # C7, judged by eye in two passes
+    (HOLDS, "c7_judged_twice", [[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.2, 0.5], 0.8),
+    (IN_PART, "c7_judged_twice", [[[75, 100], 45, 5], [[55, 100], 30, 8]], [0.2, 0.5], 0.8),  # lower end 45 %
+    (NOT, "c7_judged_twice", [[[10, 100], 10, 0], [[12, 100], 12, 0]], [0.05, 0.2], 0.8),
+    (NOT, "c7_judged_twice", [[[75, 100], 5, 40], [[70, 100], 8, 40]], [-0.5, -0.2], 0.8),
+    (UNDECIDED, "c7_judged_twice", [[[75, 100], 45, 5], [[10, 100], 10, 0]], [0.1, 0.4], 0.8),  # not of one mind
+    (UNDECIDED, "c7_judged_twice", [[[75, 100], 45, 5], [[70, 100], 20, 12]], [0.05, 0.4], 0.8),  # p = 0.22
+    (UNDECIDED, "c7_judged_twice", [[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.0, 0.5], 0.8),
+    (UNDECIDED, "c7_judged_twice", [[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.2, 0.5], 0.39),
+    (HOLDS, "c7_judged_twice", [[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.2, 0.5], 0.4),
+    (UNDECIDED, "c7_judged_twice", [[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.2, 0.5], None),
+    (UNDECIDED, "c7_judged_twice", [[[75, 99], 45, 5], [[70, 99], 40, 8]], [0.2, 0.5], 0.8),
+    (UNDECIDED, "c7_judged_twice", [[[75, 100], 45, 5]], [0.2, 0.5], 0.8),
+    (UNDECIDED, "c7_judged_twice", [[[10, 100], 10, 0], [[12, 100], 12, 0]], [0.05, 0.2], 0.1),
     # C8
     (HOLDS, "c8", [sums(25, 20), sums(28, 22), sums(30, 30)]),
     (IN_PART, "c8", [sums(25, 1), sums(20, 2), sums(20, 2)]),
@@ -345,6 +359,9 @@ def test_words_name_the_numbers():
     words = verdicts.c2(KMEANS | {"tinyimagenet": accuracy(0.733)}).words
     assert all(part in words for part in ("73.3%", "80.0%", "80.6%", "82.0%", "82.8%"))
     assert "9 : 2" in verdicts.c7_judged([20, 32], 9, 2).words and "0.065" in verdicts.c7_judged([20, 32], 9, 2).words
+    words = verdicts.c7_judged_twice([[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.2, 0.5], 0.83).words
+    assert all(part in words for part in ("75 of 100", "40 : 8", "p < 0.001", "20% to 50%", "kappa 0.83")), words
+    assert "kappa 0.20" in verdicts.c7_judged_twice([[[75, 100], 45, 5]] * 2, [0.2, 0.5], 0.2).words
     words = verdicts.c8([sums(25, 1), sums(15, 2), sums(20, 3)]).words
     assert "50 to 83.3 %" in words and "3.33 to 10 %" in words and "3 seeds" in words
     words = verdicts.c7({"smile": dropped(0.54)}).words

@@ -153,6 +153,21 @@ def test_labelling_saves_each_box(tmp_path):
     assert base64.b64decode(bundle["image/png"]) == again.picture.value
 
 
+def test_a_file_of_boxes_says_who_labelled(tmp_path):
+    """What a file says besides its boxes stays, whoever goes on; another's labels are not gone on with."""
+    images, path = np.zeros((3, 32, 32, 3), np.uint8), tmp_path / "windows.json"
+    widgets.BoxLabeller(images, path, "window", {"by": "one person", "pictures": "a1"}).next.click()
+    assert json.loads(path.read_text()) == {
+        "label": "window", "by": "one person", "pictures": "a1", "boxes": {"0": []}
+    }  # fmt: skip
+    widgets.BoxLabeller(images, path, "window").add.click()
+    assert json.loads(path.read_text()) == {
+        "label": "window", "by": "one person", "pictures": "a1", "boxes": {"0": [], "1": [[8, 24, 8, 24]]}
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="says 'by': 'one person', expected 'another': choose another file"):
+        widgets.BoxLabeller(images, path, "window", {"by": "another"})
+
+
 def labeller(path, n=4):
     return widgets.BoxLabeller(np.zeros((n, 32, 32, 3), np.uint8), path, "window")
 

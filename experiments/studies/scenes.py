@@ -5,7 +5,8 @@ the work: about 20 minutes on two CPU cores; its weights ship. LSUN's bedrooms a
 width, a GPU's work.
 
 `streets` is for C7: the 5,512 labelled buildings and streets of all Intel scenes, many of which have windows, as the
-paper's bedrooms. Full width, STAGES by their distance in the features of a classifier that never saw them.
+paper's bedrooms. Full width; of STAGES the one ships, G alone, whose samples are nearest in the features of a
+classifier that never saw them. Then `python -m experiments inspection_forgetting_streets` says what is to be labelled.
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
 from ..study import Study, Variant, film, first_config, measured_of, pictures, ship
+from .faces import best_stage
 
 STAGES = (2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 14_000, 16_000)
 WITH_WINDOWS = ("buildings", "street")
@@ -32,6 +34,9 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     config = first_config(study)
     real: data.ImageSet = pictures(study, config)
     measured = measured_of(rows[0])
+    if "stages" in measured:
+        best = best_stage(measured)
+        measured |= {"chosen": best, "spread": best["spread"]}
     frames = (0, 1, 2, 4, 8, 16, -1)
     measured["film_steps"] = film(config.out, study.file, config.arch.image_size, frames)
     share = measured["spread"] / measured["real_spread"]
@@ -45,6 +50,9 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     }
     if study is STUDY:
         ship("scenes", config, study.file)
+    if study is STREETS:
+        kept = training.RunFolder(config.out).kept(measured["chosen"]["step"])
+        ship("streets", config, study.file, parts=("generator",), source=kept)
     return measured, claims
 
 
@@ -97,5 +105,5 @@ STREETS = Study(
     stages=STAGES,
     report=report,
     result="training_streets",
-    not_run="its training has not been run yet: 16,000 steps at full width",
+    not_run="16,000 steps at full width have not been trained yet; inspection_forgetting_streets waits for them",
 )
