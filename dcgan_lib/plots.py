@@ -220,7 +220,7 @@ def curves(
         ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
-        ax.annotate(fill(name, 18), (1, level), (4, 0), xycoords=("axes fraction", "data"),
+        ax.annotate(fill(name, 26), (1, level), (4, 0), xycoords=("axes fraction", "data"),
                     textcoords="offset points", va="center", fontsize=SMALL, color=QUIET)  # fmt: skip
     if not log:
         pass
