@@ -471,7 +471,9 @@ def test_a_recorded_training_beside_the_papers():
     record = book_answers.results()["training_faces"]
     ours = book_compute.of_ours(record)
     steps, batch = record["measured"]["steps"], record["settings"]["batch_size"]
-    assert ours["parameters"] == 3_576_704 + 2_765_568  # tutorial64, as released ports have it
+    assert ours["network"] == "tutorial64" and ours["parameters"] == 3_576_704 + 2_765_568  # as released ports have it
+    scenes = book_compute.of_ours(book_answers.results()["training_scenes"])
+    assert scenes["network"] == "widths 32, 64, 128, 256"  # of no architecture that has a name
     assert ours["multiplications"] == steps * batch * book_compute.multiplications(ARCHITECTURES["tutorial64"])
     assert ours["hours"] == pytest.approx(steps * batch / record["measured"]["images_per_second_median"] / 3600)
     paper = book_compute.of_paper({"data": "x", "batch": 128, "arch": "paper64"})
@@ -521,7 +523,11 @@ def test_summary_and_compute_pages():
     for name, record in book_answers.results().items():
         command = record["command"]
         assert (command if len(command) < 60 else command.split()[0] + " …") in summary, name
-        assert f"{record['data']['name']}, {record['data']['images']:,}" in summary, name
+        of = " (test)" if record["data"]["split"] == "test" else ""
+        assert f"{record['data']['name']}{of}, {record['data']['images']:,}" in summary, name
+        if "variants" in record["measured"]:
+            assert ", ".join(map(str, sorted({row["seed"] for row in record["measured"]["rows"]}))) in summary, name
+    assert re.search(r"Ours took \d+ to \d+ times fewer multiplications", compute)
     for entry in book_answers.read("compute.yml"):
         ours = book_compute.of_ours(book_answers.results()[entry["ours"]])
         assert entry["data"] in compute and ours["data"] in compute

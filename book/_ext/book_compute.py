@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from dcgan_lib import models
-from dcgan_lib.architecture import Architecture, architecture
+from dcgan_lib.architecture import ARCHITECTURES, Architecture, architecture
 
 BATCH = 2  # of the counted step: batch norm needs two
 
@@ -62,7 +62,9 @@ def of_ours(record: dict) -> dict:
         "data": f"{record['data']['images']:,} pictures of {record['data']['name']}",
         "seen": f"{measured['steps']:,} steps, {seen / record['data']['images']:.3g} passes",
         "batch": settings["batch_size"],
-        "network": f"widths {', '.join(map(str, arch.widths))}",
+        "network": next(
+            (n for n, a in ARCHITECTURES.items() if a == arch), f"widths {', '.join(map(str, arch.widths))}"
+        ),
         "parameters": parameters(arch),
         "multiplications": seen * multiplications(arch),
         "hours": seen / measured["images_per_second_median"] / 3600,

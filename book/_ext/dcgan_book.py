@@ -204,7 +204,7 @@ class ComputeTable(_Generated):
     depends = ("book/compute.yml", *ClaimsStrip.depends)
 
     def text(self) -> str:
-        measured, rows = results(), []
+        measured, rows, fewer = results(), [], []
         claims = {row.id: row for row in book_answers.claims(measured)}
         for entry in book_answers.read("compute.yml"):
             row = claims[entry["claim"]]
@@ -215,6 +215,7 @@ class ComputeTable(_Generated):
                 if file == entry["ours"]:  # the training's own file: in its own words
                     row = dataclasses.replace(row, ours=measured[file]["claims"][row.id]["ours"])
             results_said = (row.theirs, f"{row.ours}\n\n{_badges(row)}")
+            fewer += [theirs["multiplications"] / ours["multiplications"]] if theirs["multiplications"] else []
             for name, side, said in zip(names, (theirs, ours), results_said, strict=True):
                 count = side["multiplications"]
                 rows.append(
@@ -228,7 +229,9 @@ class ComputeTable(_Generated):
                     ]
                 )
         header = ["Training", "Data", "Steps", "Networks", "Multiplications", "Result"]
-        return _strip(header, rows, "strip-compute", "16 17 14 16 16 21")
+        least, most = (f"{times:.1g}" if times < 10 else f"{times:.0f}" for times in (min(fewer), max(fewer)))
+        lead = f"Ours took {least} to {most} times fewer multiplications than one pass through the paper's pictures."
+        return f"{lead}\n\n{_strip(header, rows, 'strip-compute', '16 17 14 16 16 21')}"
 
 
 class RunsTable(_Generated):
@@ -242,8 +245,11 @@ class RunsTable(_Generated):
             measured, settings = record["measured"], record["settings"]
             seeds = measured.get("seeds") or [record["seed"]]
             seeds = [seed["seed"] if isinstance(seed, dict) else seed for seed in seeds]
+            if "variants" in measured:  # a study of many trainings
+                seeds = sorted({row["seed"] for row in measured["rows"]})
             steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
-            data = f"{record['data']['name']}, {record['data']['images']:,}"
+            name, split = record["data"]["name"], record["data"]["split"]
+            data = f"{name}{' (test)' * (split == 'test')}, {record['data']['images']:,}"
             command = record["command"] if len(record["command"]) < 60 else record["command"].split()[0] + " …"
             rows.append([f"`{command}`", data, ", ".join(map(str, seeds)), steps or "\N{EN DASH}", record["device"]])
         return _strip(["Command", "Data", "Seeds", "Training", "Machine"], rows, "strip-runs", "32 24 12 14 18")
