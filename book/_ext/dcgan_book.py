@@ -229,8 +229,8 @@ class ComputeTable(_Generated):
                     ]
                 )
         header = ["Training", "Data", "Steps", "Networks", "Multiplications", "Result"]
-        least, most = (f"{times:.1g}" if times < 10 else f"{times:.0f}" for times in (min(fewer), max(fewer)))
-        lead = f"Ours took {least} to {most} times fewer multiplications than one pass through the paper's pictures."
+        lead = f"Ours took {min(fewer):.0f} to {max(fewer):.0f} times fewer multiplications than one pass through the "
+        lead += "paper's pictures."
         return f"{lead}\n\n{_strip(header, rows, 'strip-compute', '16 17 14 16 16 21')}"
 
 
@@ -243,10 +243,8 @@ class RunsTable(_Generated):
         rows = []
         for record in results().values():
             measured, settings = record["measured"], record["settings"]
-            seeds = measured.get("seeds") or [record["seed"]]
-            seeds = [seed["seed"] if isinstance(seed, dict) else seed for seed in seeds]
-            if "variants" in measured:  # a study of many trainings
-                seeds = sorted({row["seed"] for row in measured["rows"]})
+            each = measured["rows"] if "variants" in measured else measured.get("seeds") or [record]
+            seeds = dict.fromkeys(one["seed"] if isinstance(one, dict) else one for one in each)
             steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
             name, split = record["data"]["name"], record["data"]["split"]
             data = f"{name}{' (test)' * (split == 'test')}, {record['data']['images']:,}"
