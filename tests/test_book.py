@@ -29,6 +29,7 @@ import book_compute  # noqa: E402
 import book_formulas  # noqa: E402
 import book_layout  # noqa: E402
 import book_search  # noqa: E402
+import dcgan_book  # noqa: E402
 
 built = pytest.mark.skipif(not HTML.is_dir(), reason="build the book first: make book")
 
@@ -88,6 +89,17 @@ def test_a_changed_result_changes_the_row():
     record["claims"]["C2"]["verdict"] = "wonderful: made up"
     with pytest.raises(ValueError, match="unknown outcome 'wonderful'"):
         book_answers.claim_row(claim, measured)
+
+
+def test_long_sentences_become_lists():
+    text = "Of one. First (a; b): x; second, y; third. Two; parts."
+    assert [line for line in dcgan_book._clauses(text) if line] == [
+        "Of one.",
+        "- First (a; b): x",
+        "- second, y",
+        "- third.",
+        "Two; parts.",
+    ]
 
 
 def test_outcomes_are_those_of_the_rules():
@@ -354,6 +366,9 @@ def test_search_finds_numbers_either_way():
             page.wait_for_selector("#search-results li")
             page.wait_for_timeout(500)
             assert "What is a DCGAN, exactly?" in page.inner_text("#search-results")
+            excerpts = page.locator("#search-results p.context").all_inner_texts()
+            assert any("28,672" in text for text in excerpts)
+            assert not any(button in text for text in excerpts for button in ("Repository", "Open issue", "Colab"))
         browser.close()
         server.shutdown()
 

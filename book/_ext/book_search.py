@@ -1,7 +1,8 @@
 """Search finds numbers: 28,672 and 28672 are one word.
 
 Sphinx cuts '28,672' in two and leaves out of a query what is all digits. Here a number becomes one word that begins
-with letters, in the index and in the query alike.
+with letters, in the index and in the query alike. Excerpts begin where the number stands as the page writes it, and
+leave the page's buttons out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,22 @@ var splitQuery = (query) => query
            (found) => "number" + found.replace(/[,_]/g, ""))
   .split(/[^\p{Letter}\p{Number}_\p{Emoji_Presentation}]+/gu)
   .filter(term => term);
+
+if (typeof Search !== "undefined") {  // on the search page, whose script is there before this one
+  const { htmlToText, makeSearchSummary } = Search;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    page.querySelectorAll(".bd-header-article, #jb-print-docs-body, .prev-next-footer").forEach((part) => part.remove());
+    return htmlToText(page.documentElement.outerHTML, anchor);
+  };
+  Search.makeSearchSummary = (html, keywords, anchor) => {
+    const written = [...keywords].flatMap((word) => {
+      const digits = word.match(/^number(\d+)$/)?.[1];
+      return digits ? [digits, Number(digits).toLocaleString("en-US")] : [word];
+    });
+    return makeSearchSummary(html, new Set(written), anchor);
+  };
+}
 """
 
     def split(self, input: str) -> list[str]:

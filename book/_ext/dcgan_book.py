@@ -161,9 +161,18 @@ class ClaimsCards(_Generated):
                 outcome, words = book_answers.split(entry["verdict"])
                 about = f"*{measured[part.file]['data']['name']}*" if len(row.parts) > 1 else ""
                 lines += [f"{{verdict}}`{outcome}`" + (f": {words}" if words else ""), ""]
-                lines += [f"{about} {entry['ours']}", "", f"`{measured[part.file]['command']}`", ""]
+                lines += [*_clauses(f"{about} {entry['ours']}"), "", f"`{measured[part.file]['command']}`", ""]
             lines += [f"{{doc}}`/notebooks/{row.page}`" if row.page else "", "::::", ""]
         return _set("\n".join(lines))
+
+
+def _clauses(text: str) -> list[str]:
+    """A sentence of three parts or more, which semicolons divide, as a list; those in brackets divide nothing."""
+    lines = []
+    for sentence in re.split(r"(?<=\.) (?=[A-Z\d])", text):
+        parts = re.split(r"; (?![^(]*\))", sentence)
+        lines += ["", *(f"- {part}" for part in parts)] if len(parts) > 2 else ["", sentence]
+    return lines
 
 
 class LiveOverlap(SphinxDirective):
