@@ -7,9 +7,9 @@ Reads the runs of the studies imagenet32 and cifar10. Every row takes the same w
 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look at the test set. Then accuracy against the
 number of labels, and what a test set of 1,000 pictures would have said (accuracy against the length of D's training:
 `training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see `experiments.authors`).
-About three hours on two CPU cores; goes on where it was stopped (runs/features_cifar10). `--rows` measures some: rows do
-not depend on each other. The others stay as the results file has them, where it was measured by the same protocol; where
-not, rows with D's own among them begin a new file, which names the others as left out.
+About three hours on two CPU cores; goes on where it was stopped (runs/features_cifar10). `--rows` measures some: rows
+do not depend on each other. The others stay as the results file has them, where it was measured by the same protocol;
+where not, rows with D's own among them begin a new file, which names the others as left out.
 Writes results/features_cifar10.json.
 """
 
