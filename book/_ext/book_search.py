@@ -32,7 +32,8 @@ if (typeof Search !== "undefined") {  // on the search page, whose script is the
   const { htmlToText, makeSearchSummary } = Search;
   Search.htmlToText = (html, anchor) => {
     const page = new DOMParser().parseFromString(html, "text/html");
-    for (const part of page.querySelectorAll(".bd-header-article, #jb-print-docs-body, .prev-next-footer")) part.remove();
+    const around = ".bd-header-article, #jb-print-docs-body, .prev-next-footer";
+    page.querySelectorAll(around).forEach((part) => part.remove());
     return htmlToText(page.documentElement.outerHTML, anchor);
   };
   Search.makeSearchSummary = (html, keywords, anchor) => {
