@@ -7,6 +7,7 @@ of them (NCCL). Counts the bytes that a step exchanges, by looking at every mess
 them. Minutes. Writes results/bench_scaling_cpu.json or results/bench_scaling_cuda.json.
 """
 
+import argparse
 import hashlib
 import os
 import socket
@@ -111,4 +112,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -8,6 +8,7 @@ narrow problem, 1,797 digits x 1,792 features, over a grid of C in turn with sci
 Writes results/bench_svm_cpu.json or results/bench_svm_cuda.json.
 """
 
+import argparse
 import resource
 import time
 import warnings
@@ -84,4 +85,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

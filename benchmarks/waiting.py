@@ -6,6 +6,7 @@ The JPEGs are those of benchmarks/speed.py; they are decoded into an empty cache
 results/bench_waiting_cpu.json or results/bench_waiting_cuda.json.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -100,4 +101,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -159,7 +159,7 @@ class ClaimsCards(_Generated):
                     continue
                 entry = measured[part.file]["claims"][row.id]
                 outcome, words = book_answers.split(entry["verdict"])
-                about = f"*{measured[part.file]['data']['name']}*" if len(row.parts) > 1 else ""
+                about = f"On *{measured[part.file]['data']['name']}*." if len(row.parts) > 1 else ""
                 lines += [f"{{verdict}}`{outcome}`" + (f": {words}" if words else ""), ""]
                 lines += [*_clauses(f"{about} {entry['ours']}"), "", f"`{measured[part.file]['command']}`", ""]
             lines += [f"{{doc}}`/notebooks/{row.page}`" if row.page else "", "::::", ""]
