@@ -90,14 +90,15 @@ def one(name: str, done: set[str] | None = None, own: Sequence[str] = (), **part
     """Run a study or an analysis, with the studies whose runs it reads first; what it left out and why.
 
     A study that is complete trains nothing again. `done` names those that need no second look; `own` are arguments of
-    an analysis, `part` says which trainings of a study.
+    an analysis, which ask for a part of it: that trains nothing before it, and says what it lacks. `part` says which
+    trainings of a study.
     """
     done = set() if done is None else done
     if name in STUDIES:
         study: Study = STUDIES[name]
         left_out = run(study, **part)
     else:
-        for needed in ANALYSES[name].needs:
+        for needed in () if own else ANALYSES[name].needs:
             if needed not in done:
                 print(f"{name} reads the run of {needed}")
                 one(needed, done)

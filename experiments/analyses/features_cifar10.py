@@ -25,7 +25,7 @@ from dcgan_lib import checkpoints, data, device, features, models, results
 from .. import authors, scale, verdicts
 from ..measures import fingerprints
 from ..studies import cifar10, imagenet32
-from ..study import first_config, first_line, once
+from ..study import Study, first_config, first_line, once, rows_there
 
 VERSION = 4  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_cifar10")
@@ -87,6 +87,14 @@ def candidates_of(name) -> tuple[float, ...]:
     return CANDIDATES.get(name, KMEANS if name.startswith("kmeans") else USUAL)
 
 
+def trained(study: Study) -> models.Discriminator:
+    """D of a study's first training. Raises NotAvailable where it has not come to its end."""
+    _, _, row = next(rows_there(study))
+    if row is None:
+        raise data.NotAvailable(f"no finished training of it: run `python -m experiments {study.name}` first")
+    return checkpoints.load(first_config(study).out)[1]
+
+
 def rows() -> dict:
     """Name → (what the row depends on besides the pictures, what turns training and test pictures into features).
 
@@ -96,8 +104,8 @@ def rows() -> dict:
     """
     networks = {
         "random": lambda: models.build(first_config(imagenet32.STUDY).arch, seed=SEED)[1],
-        "cifar10": lambda: checkpoints.load(first_config(cifar10.STUDY).out)[1],
-        MAIN: lambda: checkpoints.load(first_config(imagenet32.STUDY).out)[1],
+        "cifar10": lambda: trained(cifar10.STUDY),
+        MAIN: lambda: trained(imagenet32.STUDY),
     }
     out = {"pixels": (str, lambda: pixels)}
     for n in CENTROIDS:
@@ -193,14 +201,17 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     }
     measured, left_out = {"rows": {}}, {}
     if only:
-        there = results.load("features_cifar10")["measured"]
+        try:
+            there = results.load("features_cifar10")["measured"]
+        except ValueError:  # no such file
+            there = {}
         if there.get("protocol") == json.loads(json.dumps(about)):
             measured, left_out = there, {name: why for name, why in there["left_out"].items() if name not in only}
         elif MAIN in only:
             left_out = {name: "not measured yet by this protocol" for name in todo if name not in only}
         else:
             raise ValueError(
-                "results/features_cifar10.json was measured by another protocol (settings, pictures or version): "
+                "results/features_cifar10.json is not there, or of another protocol (settings, pictures or version): "
                 f"run python -m experiments features_cifar10 without --rows, or with {MAIN} among them"
             )
     for name in only or todo:
@@ -208,13 +219,15 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         try:
             key = about | {"network": network(), "candidates": candidates_of(name)}
         except data.NotAvailable as error:
+            if name == MAIN:
+                raise
             left_out[name] = first_line(error)
             continue
         measured["rows"][name] = once(
             OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), train, (x_test, y_test))
         )
     if not only or MAIN in only:
-        discriminator = checkpoints.load(first_config(imagenet32.STUDY).out)[1].to(DEVICE)
+        discriminator = trained(imagenet32.STUDY).to(DEVICE)
         key = about | {"network": todo[MAIN][0](), "short": SHORT}
         measured["ways"] = once(OUT / "ways.json", key, lambda: ways(discriminator, x, y))
         measured["epochs"] = results.load("training_imagenet32")["measured"]["epochs"]

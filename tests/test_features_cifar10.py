@@ -1,0 +1,75 @@
+"""The rows of C2: some may be measured before others, and what is missing is said."""
+
+import json
+
+import pytest
+
+from dcgan_lib import data, models, results
+from experiments import scale
+from experiments.analyses import ANALYSES
+from experiments.analyses import features_cifar10 as cifar
+from experiments.studies import imagenet32
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_SCALE", "fast")
+    for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
+        monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
+    monkeypatch.delenv("DCGAN_RESULTS")
+    monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
+    scale.prepare()
+    for name, value in ANALYSES["features_cifar10"].fast.items():
+        monkeypatch.setattr(cifar, name, value)
+    monkeypatch.setattr(cifar, "OUT", tmp_path / "notes")
+    return tmp_path
+
+
+def train(monkeypatch):
+    """A network that stands for the finished training of Tiny ImageNet, and the result that says how long it was."""
+    _, discriminator = models.build("imagenet32", seed=1, widths=(4, 4, 8, 8, 16, 16))
+
+    def trained(study):
+        if study is imagenet32.STUDY:
+            return discriminator
+        raise data.NotAvailable(f"no finished training of it: run `python -m experiments {study.name}` first")
+
+    monkeypatch.setattr(cifar, "trained", trained)
+    about = {"command": "python -m experiments imagenet32", "settings": {}, "seed": 0, "device": ""}
+    results.record("training_imagenet32", {"epochs": 1.5}, images=data.load("cifar10"), **about)
+
+
+def measured() -> dict:
+    return results.load("features_cifar10")["measured"]
+
+
+def test_rows_begin_a_file_and_join_it(small, monkeypatch):
+    train(monkeypatch)
+    with pytest.raises(ValueError, match="without --rows, or with tinyimagenet among them"):
+        cifar.main(["--rows", "kmeans_16"])
+    left_out = cifar.main(["--rows", "tinyimagenet"])
+    assert set(measured()["rows"]) == {"tinyimagenet"} and measured()["left_out"] == left_out
+    assert left_out["kmeans_16"] == "not measured yet by this protocol"
+    assert results.load("features_cifar10")["claims"]["C2"]["verdict"].startswith("undecided")
+    first = measured()["rows"]["tinyimagenet"]
+
+    left_out = cifar.main(["--rows", "kmeans_16", "cifar10"])
+    assert set(measured()["rows"]) == {"tinyimagenet", "kmeans_16"} and measured()["rows"]["tinyimagenet"] == first
+    assert "kmeans_16" not in left_out and left_out["kmeans_32"] == "not measured yet by this protocol"
+    assert "python -m experiments cifar10" in left_out["cifar10"]
+    assert "K-means (16)" in results.load("features_cifar10")["claims"]["C2"]["ours"]
+
+    path = results.folder() / "features_cifar10.json"
+    record = json.loads(path.read_text())
+    record["measured"]["protocol"]["version"] -= 1
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="another protocol"):
+        cifar.main(["--rows", "kmeans_16"])
+    cifar.main(["--rows", "tinyimagenet"])
+    assert set(measured()["rows"]) == {"tinyimagenet"}
+
+
+def test_without_the_training_it_says_what_to_run(small):
+    with pytest.raises(data.NotAvailable, match="python -m experiments imagenet32"):
+        cifar.main(["--rows", "tinyimagenet"])
