@@ -1,18 +1,17 @@
 """C2, first part: the paper's network for 32x32 ImageNet, trained on Tiny ImageNet's 100,000 pictures at 32x32.
 
 CIFAR-10 is never seen. The paper trained on 1.28 million pictures of ImageNet-1k, in batches of 128; batches of 64 give
-twice the steps in the same time. The recorded run had 2,400 steps, an hour on two CPU cores; STAGES are ten points
-on a logarithmic axis to 20,000, for the curve of accuracy against training, BEYOND what a longer run adds. A run that
-starts from earlier weights says so in `start`, and its rows count the pictures that those had seen. Ships the
-discriminator (9 MB).
+twice the steps in the same time. The recorded run has 20,000 steps in bfloat16: as many pictures as ImageNet-1k has,
+but 100,000 of them 12.8 times. STAGES are ten points on a logarithmic axis, for the curve of accuracy against training,
+BEYOND what a longer run adds. A run that starts from earlier weights says so in `start`, and its rows count the
+pictures that those had seen. Ships the discriminator (9 MB).
 
-Where the long training stands: step 10,000 of 20,000, 640,000 pictures, in bfloat16. Where runs/imagenet32 is gone,
-both networks of that step come from the history,
+Where runs/imagenet32 is gone, a longer run goes on from both networks of step 10,000, which the history has:
 
     git show 4bfa0f5:experiments/imagenet32_step10000.safetensors > runs/imagenet32_step10000.safetensors
 
-and the run goes on with start="runs/imagenet32_step10000.safetensors", 10,000 steps and the one stage 10,000:
-fresh moments of Adam, the pictures of both counted. `training_curve` keeps the stages that were judged.
+with start="runs/imagenet32_step10000.safetensors", fresh moments of Adam, and the pictures of both counted.
+`training_curve` keeps the stages that were judged.
 """
 
 from dcgan_lib import checkpoints, data, models, training
