@@ -542,7 +542,7 @@ def test_summary_and_compute_pages():
         assert f"{record['data']['name']}{of}, {record['data']['images']:,}" in summary, name
         if "variants" in record["measured"]:
             assert ", ".join(map(str, sorted({row["seed"] for row in record["measured"]["rows"]}))) in summary, name
-    assert re.search(r"Ours took \d+ to \d+ times fewer multiplications", compute)
+    assert re.search(r"Ours took .* \d+ times fewer", compute)
     for entry in book_answers.read("compute.yml"):
         ours = book_compute.of_ours(book_answers.results()[entry["ours"]])
         assert entry["data"] in compute and ours["data"] in compute

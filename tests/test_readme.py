@@ -175,6 +175,7 @@ def test_numbers_are_those_of_the_results():
     text = re.sub(r"\s+", " ", README)
     for number in (
         f"features: {rows['tinyimagenet']['test_accuracy']:.1%} (paper".replace("%", " %"),
+        f"after {results.load('training_imagenet32')['measured']['epochs']:.1f} passes over Tiny ImageNet",
         f"error {house['ours']:.1%}, authors' weights {house['authors']:.1%} (paper".replace("%", " %"),
         f"K-means: {rows['kmeans_1600']['test_accuracy']:.1%} |".replace("%", " %"),
         f"gone from {gone['positive weight']} of {scenes['tested']} samples, with random maps from {gone['random']}:",

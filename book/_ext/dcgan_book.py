@@ -238,8 +238,10 @@ class ComputeTable(_Generated):
                     ]
                 )
         header = ["Training", "Data", "Steps", "Networks", "Multiplications", "Result"]
-        lead = f"Ours took {min(fewer):.0f} to {max(fewer):.0f} times fewer multiplications than one pass through the "
-        lead += "paper's pictures."
+        one_pass = "one pass through the paper's pictures"
+        lead = f"Ours took {min(fewer):.0f} to {max(fewer):.0f} times fewer multiplications than {one_pass}."
+        if 0.9 < min(fewer) < 1.5:
+            lead = f"Ours took from about as many multiplications as {one_pass} to {max(fewer):.0f} times fewer."
         return f"{lead}\n\n{_strip(header, rows, 'strip-compute', '16 17 14 16 16 21')}"
 
 

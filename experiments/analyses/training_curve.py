@@ -12,9 +12,8 @@ What would a training as long as the paper's buy? Of the authors' ImageNet discr
 be had (12,288 of the 28,672 features; see `experiments.authors`): they are a line too, beside the first four of ours.
 
 A training of many hours may lie on several machines, and its early weights are gone when its late ones are made: a row
-that was measured under the same protocol stays in results/training_curve.json. (The authors' line there is from before
-lines named their weights; it is of these, and stays.) Two to four minutes a stage on two CPU cores. Writes
-results/training_curve.json.
+that was measured under the same protocol stays in results/training_curve.json. Two to four minutes a stage on two CPU
+cores. Writes results/training_curve.json.
 """
 
 import json
@@ -156,7 +155,7 @@ def main() -> dict[str, str]:
         if "authors_four" not in lines:
             left_out["authors_four"] = first_line(error)
     for name, (key, way) in ways.items():  # only what is there of other weights, or not at all
-        if lines.get(name, {"weights": ""}).get("weights") not in (None, key.get("weights")):
+        if lines.get(name, {"weights": ""}).get("weights") != key.get("weights"):
             lines[name] = once(OUT / f"{name}.json", key, way)
     rows = {row["pictures_seen"]: row for row in before["rows"]}
     for path in stages():
