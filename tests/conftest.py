@@ -17,3 +17,18 @@ def own_folders(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def same_threads():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def fast_scale(monkeypatch, tmp_path):
+    """An empty folder in which experiments run at scale 'fast', without the authors' weights."""
+    from experiments import scale
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_SCALE", "fast")
+    for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
+        monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
+    monkeypatch.delenv("DCGAN_RESULTS")
+    monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
+    scale.prepare()
+    return tmp_path

@@ -5,25 +5,17 @@ import json
 import pytest
 
 from dcgan_lib import data, models, results
-from experiments import scale
 from experiments.analyses import ANALYSES
 from experiments.analyses import features_cifar10 as cifar
 from experiments.studies import imagenet32
 
 
 @pytest.fixture
-def small(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DCGAN_SCALE", "fast")
-    for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
-        monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
-    monkeypatch.delenv("DCGAN_RESULTS")
-    monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
-    scale.prepare()
+def small(fast_scale, monkeypatch):
     for name, value in ANALYSES["features_cifar10"].fast.items():
         monkeypatch.setattr(cifar, name, value)
-    monkeypatch.setattr(cifar, "OUT", tmp_path / "notes")
-    return tmp_path
+    monkeypatch.setattr(cifar, "OUT", fast_scale / "notes")
+    return fast_scale
 
 
 def train(monkeypatch):

@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from dcgan_lib import data, models, results
-from experiments import scale
 from experiments.analyses import training_curve as curve
 
 
@@ -41,18 +40,11 @@ def test_where_the_curve_would_meet_a_line():
 
 
 @pytest.fixture
-def small(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DCGAN_SCALE", "fast")
-    for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
-        monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
-    monkeypatch.delenv("DCGAN_RESULTS")
-    monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
-    scale.prepare()
+def small(fast_scale, monkeypatch):
     for name, value in {"LABELLED": 60, "VALIDATION": 60, "CALIBRATION": 60, "CENTROIDS": 16}.items():
         monkeypatch.setattr(curve, name, value)
-    monkeypatch.setattr(curve, "OUT", tmp_path / "notes")
-    return tmp_path
+    monkeypatch.setattr(curve, "OUT", fast_scale / "notes")
+    return fast_scale
 
 
 def stage(folder, step, seed):

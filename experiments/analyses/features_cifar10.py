@@ -201,10 +201,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     }
     measured, left_out = {"rows": {}}, {}
     if only:
-        try:
-            there = results.load("features_cifar10")["measured"]
-        except ValueError:  # no such file
-            there = {}
+        there = results.load("features_cifar10")["measured"] if results.there("features_cifar10") else {}
         if there.get("protocol") == json.loads(json.dumps(about)):
             measured, left_out = there, {name: why for name, why in there["left_out"].items() if name not in only}
         elif MAIN in only:
