@@ -52,3 +52,28 @@ class Reproduced(NamedTuple):
 BOMBAY_CIFAR10 = Reproduced(0.84, 1_000)  # validation pictures
 BOMBAY_SVHN = Reproduced(0.57, 2_000)  # by a D of Tiny ImageNet
 MCGILL_CIFAR10 = Reproduced(0.6527, 10_000)
+
+
+class Losses(NamedTuple):
+    """What Dai et al. (McGill) report of one change: the losses of a training, as their table 2 has them."""
+
+    mean_d: float
+    mean_g: float
+    lowest_d: float
+    lowest_g: float
+
+
+MCGILL_LOSSES = {  # by the change's name in the study `architecture`; they have no row of the unchanged network
+    "learning_rate_1e-4": Losses(0.4288, 2.9485, 0.1112, 0.0010),
+    "learning_rate_1e-5": Losses(0.0901, 3.9478, 0.0225, 2.3076),
+    "beta1_0.9": Losses(0.0604, 9.3882, 3.9020, 0.7723),  # a lowest loss above the mean: as printed
+    "latent_10": Losses(0.0034, 51.3121, 1.8072e-27, 12.9624),
+    "latent_1000": Losses(1.4002e-11, 69.5420, 2.0620e-31, 69.1848),
+    "pooling_in_d": Losses(0.9232, 1.5402, 0.0855, 0.6468),
+    "dense_hidden": Losses(0.6347, 3.1991, 0.0123, 0.0101),
+    "relu_in_d": Losses(0.7094, 2.9053, 0.1499, 0.0055),
+    "sigmoid_output": Losses(3.1770e-12, 62.1561, 9.9577e-28, 62.1007),
+    "relu_output": Losses(1.8046e-8, 44.9723, 1.3315e-22, 36.7360),
+    "output_16": Losses(0.8215, 1.8039, 0.0743, 0.0549),  # theirs: 32 of 64 pixels; ours: 16 of 32
+    "output_64": Losses(0.0666, 5.0097, 0.0026, 1.3692),  # theirs: 128; ours: 64
+}

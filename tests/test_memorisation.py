@@ -1,5 +1,6 @@
 """What `experiments.memorisation` tells apart: copies from new pictures, and blur from what is rare left out."""
 
+import json
 import sys
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_phash_is_left_out_where_it_cannot_be_had(pictures, monkeypatch):
 # ---- which trainings are judged --------------------------------------------------------------------------------------
 
 
-def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatch):
+def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatch, tmp_path):
     from experiments.analyses import latent_faces
     from experiments.study import config_of
 
@@ -164,11 +165,13 @@ def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatc
     stages = [{"step": step, "frechet": distance} for step, distance in ((1_000, 3.0), (2_000, 1.0), (3_000, 2.0))]
     rows = {0: {"stages": stages}, 1: {"stages": stages}, 2: None, 3: {"diverged": "at step 7"}}
     monkeypatch.setattr(latent_faces, "rows_there", lambda study: [(study.variants[0], *row) for row in rows.items()])
-    monkeypatch.setattr(latent_faces.checkpoints, "info", lambda name: {"about": {"config": {"steps": steps}}})
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
+    recorded = tmp_path / "training_faces.json"
+    recorded.write_text(json.dumps({"measured": {"steps": steps}}))
     found, left_out = latent_faces.other_trainings()
     kept = config_of(study, study.variants[0], 1).out / "kept" / "step_0002000.safetensors"
     assert found == {1: (2_000, kept)}
     assert left_out == {"seed 2": "not trained yet", "seed 3": "it diverged"}
-    monkeypatch.setattr(latent_faces.checkpoints, "info", lambda name: {"about": {"config": {"steps": 6_000}}})
+    recorded.write_text(json.dumps({"measured": {"steps": 6_000}}))
     found, left_out = latent_faces.other_trainings()
     assert not found and "what ships had 6,000 steps, not 15,000" in left_out["seed 1"]

@@ -11,7 +11,7 @@ it EfficientNet's, 26 ms of one core a picture. A distance at another side is on
 enlarged or reduced for the eye.
 """
 
-from dcgan_lib import training
+from dcgan_lib import paper, training
 from dcgan_lib.architecture import architecture
 
 from .. import measures, rules
@@ -57,7 +57,7 @@ LEAVE = (
     Variant("relu_output", arch={"output_activation": "relu"}, note="Dai et al.; pictures below grey cannot be drawn"),
 )
 TOO_HIGH = Variant("learning_rate_1e-3", {"learning_rate": 1e-3}, note="Adam's default: too high, says section 4")
-DAI = ("dense_hidden", "relu_in_d", "sigmoid_output", *(v.name for v in (*KEEP, *LEAVE)))  # their twelve rows
+DAI = tuple(paper.MCGILL_LOSSES)  # their twelve rows
 
 BASE = Variant("base", note="the paper's guidelines, all of them", seeds=(0, 1, 2, 3, 4))
 
