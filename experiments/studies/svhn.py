@@ -15,7 +15,7 @@ from dcgan_lib import checkpoints, data, features, models, training
 from .. import measures
 from ..study import Study, Variant, film, first_config, measured_of, rows_there, ship
 
-STAGES = (250, 500, 1_000, 2_000, 4_000)
+STAGES = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 
 
 def parts():
@@ -53,7 +53,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
 
 STUDY = Study(
     "svhn",
-    "the released network for SVHN, without labels, for the features of C3; a quarter of an hour on two CPU cores",
+    "the released network for SVHN, without labels, for the features of C3; an hour on two CPU cores",
     training.TrainConfig(
         data="svhn_pictures", out="runs/svhn", arch="svhn32", batch_size=64, learning_rate=5e-4, steps=STAGES[-1]
     ),
