@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import checkpoints
@@ -71,6 +72,18 @@ def record(
 def load(name: str) -> dict:
     """What `record` wrote. Raises ValueError, naming the near ones, when there is no such file."""
     return json.loads(_file(name).read_text())
+
+
+def values(rows: Sequence[Mapping], variant: str, name: str) -> list[float]:
+    """A number of each training of a study's variant, "walks.length" for one in a group; who lacks it is left out."""
+    found = []
+    for row in rows:
+        here = row if row["variant"] == variant else {}
+        for part in name.split("."):
+            here = here.get(part, {}) if isinstance(here, Mapping) else {}
+        if isinstance(here, (int, float)):
+            found.append(here)
+    return found
 
 
 def there(name: str) -> bool:

@@ -12,22 +12,12 @@ from statistics import median
 
 from scipy.stats import spearmanr
 
+from dcgan_lib.results import values
+
 from .verdicts import PAPER_SAMPLES, SEEDS, Outcome, Verdict, c1, c10
 
 Rows = Sequence[Mapping]
 Rule = Callable[[Rows], Verdict]
-
-
-def values(rows: Rows, variant: str, name: str) -> list[float]:
-    """A number of each of a variant's trainings, "walks.length" for one in a group; those that lack it are left out."""
-    found = []
-    for row in rows:
-        here = row if row["variant"] == variant else {}
-        for part in name.split("."):
-            here = here.get(part, {}) if isinstance(here, Mapping) else {}
-        if isinstance(here, (int, float)):
-            found.append(here)
-    return found
 
 
 def distances(rows: Rows, variant: str) -> list[float]:
