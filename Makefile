@@ -37,7 +37,8 @@ test: $(STAMP)  ## ruff, every unit test, every notebook at scale 'fast', the bo
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(MAKE) --no-print-directory book
 	@echo "Running the tests and the notebooks at scale 'fast' …"
-	@DCGAN_SCALE=fast $(BIN)/python -m pytest --nbval-lax tests notebooks $(if $(filter none,$(BROWSER)),-m "not browser")
+	@DCGAN_SCALE=fast OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
+		--nbval-lax tests notebooks $(if $(filter none,$(BROWSER)),-m "not browser")
 
 .venv-colab/.installed: tests/colab.txt pyproject.toml
 	@echo "Installing Colab's versions into .venv-colab (6 GB) …"
