@@ -10,8 +10,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
-from . import checkpoints
+import numpy as np
+
+from . import checkpoints, sheets
 from .checks import choose
 from .data import ImageSet
 from .device import versions
@@ -84,6 +87,22 @@ def values(rows: Sequence[Mapping], variant: str, name: str) -> list[float]:
         if isinstance(here, (int, float)):
             found.append(here)
     return found
+
+
+def ranges(rows: Sequence[Mapping], variants: Sequence[str], name: str) -> dict[str, tuple[float, float, float]]:
+    """Variant → (median, lowest, highest) of a number over its trainings, as `plots.dots` draws them.
+
+    Variants whose trainings all lack it are left out.
+    """
+    found = {variant: values(rows, variant, name) for variant in variants}
+    return {variant: (median(own), min(own), max(own)) for variant, own in found.items() if own}
+
+
+def samples(name: str, size: int = 64) -> dict[str, np.ndarray]:
+    """Variant → the last pictures (N, size, size, 3) of a study's first seed: its results/<name>_samples.png."""
+    variants = load(name)["measured"]["sheet"]
+    pictures = sheets.untile(folder() / f"{name}_samples.png", size)  # (variants * N, size, size, 3)
+    return dict(zip(variants, np.split(pictures, len(variants)), strict=True))
 
 
 def there(name: str) -> bool:

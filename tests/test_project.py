@@ -11,11 +11,13 @@ import zipfile
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from PIL import Image
 
 from dcgan_lib import notebook, paper, results
 from experiments.analyses import ANALYSES
@@ -297,6 +299,30 @@ def test_record_and_load(tmp_path, monkeypatch):
     assert results.there("a") and not results.there("b")
     with pytest.raises(ValueError, match=r"unknown results file .b.: known are a"):
         results.load("b")
+
+
+def test_rows_of_a_study():
+    """Medians and ranges over seeds; a training that diverged has no number."""
+    rows = [
+        {"variant": "a", "seed": 0, "frechet": 3.0, "walks": {"length": 7}},
+        {"variant": "a", "seed": 1, "frechet": 1.0, "walks": {"length": 5}},
+        {"variant": "a", "seed": 2, "diverged": "at step 3"},
+        {"variant": "b", "seed": 0, "frechet": 2.0},
+        {"variant": "c", "seed": 0, "diverged": "at step 4"},
+    ]
+    assert results.values(rows, "a", "frechet") == [3.0, 1.0] and results.values(rows, "a", "walks.length") == [7, 5]
+    assert results.values(rows, "b", "walks.length") == [] and results.values(rows, "b", "frechet.x") == []
+    assert results.ranges(rows, "bca", "frechet") == {"b": (2.0, 2.0, 2.0), "a": (2.0, 1.0, 3.0)}
+
+
+def test_samples_of_a_study():
+    """Each variant's row of results/symptoms_samples.png, cut out by hand."""
+    with Image.open(ROOT / "results" / "symptoms_samples.png") as picture:
+        sheet = np.asarray(picture.convert("RGB"))
+    found = results.samples("symptoms")
+    assert list(found) == results.load("symptoms")["measured"]["sheet"]
+    for row, pictures in enumerate(found.values()):
+        assert (np.concatenate(pictures, axis=1) == sheet[64 * row : 64 * (row + 1)]).all()
 
 
 def test_a_folder_for_results_of_ones_own(tmp_path, monkeypatch):
