@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from filelock import FileLock
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
@@ -27,7 +30,15 @@ def candidates() -> list[str | None]:
 
 
 def launch(playwright):
-    """A headless browser; installs one when none starts. Raises RuntimeError that says how to go on without."""
+    """A headless browser; installs one when none starts, one process at a time (tests run side by side).
+
+    Raises RuntimeError that says how to go on without.
+    """
+    with FileLock(Path(tempfile.gettempdir()) / "dcgan_lib_browser.lock"):
+        return _launched(playwright)
+
+
+def _launched(playwright):
     said = []
 
     def first():
