@@ -67,7 +67,7 @@ _LISTED = (
     ),
     Analysis(
         "features_svhn",
-        "C3 and C4: SVHN with 1,000 labels, and the same network on the labels only; a quarter of an hour",
+        "C3 and C4: SVHN with 1,000 labels, and the same network on the labels only; an hour",
         needs=("imagenet32", "svhn"),
         fast={
             "PER_CLASS": 8,

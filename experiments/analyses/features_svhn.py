@@ -9,7 +9,7 @@ SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run
 `features.svhn_parts`), and its errors are not the paper's. For the two D of ours also the validation error at each
 step that was kept: what longer training gives, and what other pictures do, one at a time.
 
-Half an hour on two CPU cores, most of it the random search of the control; goes on where it was stopped. Writes
+An hour on two CPU cores, a third of it the random search of the control; goes on where it was stopped. Writes
 results/features_svhn.json.
 """
 

@@ -45,7 +45,7 @@ def chosen() -> models.Discriminator:
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_svhn.json has it; ships the best stage."""
     config, stage = first_config(study), best(rows[0])
-    frames = film(config.out, study.file, config.arch.image_size, (0, 1, 2, 4, 8, -1))
+    frames = film(config.out, study.file, config.arch.image_size, (0, 8, 38, 64, 77, 90, -1))
     source = training.RunFolder(config.out).kept(stage["step"])
     ship("svhn", config, study.file, parts=("discriminator",), source=source)
     return {"part": parts()[1]} | measured_of(rows[0]) | {"chosen": stage, "film_steps": frames}, {}
