@@ -230,7 +230,7 @@ def curves(
         ax.set_xscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:
-        ax.legend(frameon=False, fontsize=SMALL)
+        ax.legend(facecolor="white", edgecolor="none", fontsize=SMALL)  # over dotted levels
     ax.spines[["top", "right"]].set_visible(False)
     return fig
 
