@@ -186,6 +186,11 @@ def info(name_or_path: str | Path) -> dict:
     return _header(locate(name_or_path))[0]
 
 
+def trained_on(about: dict) -> str | None:
+    """The name of the training pictures in what a file says of itself: older ones have it in their configuration."""
+    return about.get("data") or about.get("config", {}).get("data")
+
+
 def locate(name_or_path: str | Path) -> Path:
     """The file that `load` would read for a name, a file, a run's folder or a Hugging Face id (hf:owner/name).
 

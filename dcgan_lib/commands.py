@@ -293,7 +293,7 @@ def models(args: argparse.Namespace) -> None:
                 "holds": [kind for kind, network in (("G", generator), ("D", discriminator)) if network is not None],
                 "architecture": arch,
                 "changed": changed,
-                "trained_on": about.get("data") or about.get("config", {}).get("data"),  # older files: there
+                "trained_on": checkpoints.trained_on(about),
                 "pictures": about.get("pictures", {}).get("images"),
                 "steps": about.get("step"),
                 "bytes": file.stat().st_size,

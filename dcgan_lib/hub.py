@@ -75,7 +75,7 @@ class DCGAN(
         """The card, from what the weights say of themselves; keyword arguments replace a part of it."""
         config, every = self.about.get("config", {}), (self.generator, self.discriminator)
         networks = [network for network in every if network is not None]
-        arch, name = networks[0].arch, config.get("data") or self.about.get("data")
+        arch, name = networks[0].arch, checkpoints.trained_on(self.about)
         steps, batch = self.about.get("step"), config.get("batch_size")
         parts = {
             "title": "DCGAN",

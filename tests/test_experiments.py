@@ -14,7 +14,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from dcgan_lib import checkpoints, data, features, metrics, models, results, training
+from dcgan_lib import checkpoints, data, features, metrics, models, paper, results, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
 from experiments import measures, nearest, rejudge, rules, scale
@@ -64,6 +64,11 @@ def steps_taken(monkeypatch) -> list[int]:
 
 
 # ---- a study from nothing to its results file ------------------------------------------------------------------------
+
+
+def test_mcgill_s_changes_are_variants():
+    """By a slip in a name of `paper.MCGILL_LOSSES` the rule over them would wait for rows that never come."""
+    assert set(paper.MCGILL_LOSSES) == {v.name for v in STUDIES["architecture"].variants if "Dai et al." in v.note}
 
 
 def test_a_study_ends_in_one_file_that_names_the_machines():

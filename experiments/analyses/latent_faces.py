@@ -380,7 +380,7 @@ def other_trainings() -> tuple[dict[int, tuple[int, Path]], dict[str, str]]:
     They count beside what ships only where that is of a training as long: the recorded one had 6,000 steps.
     """
     found, left_out = {}, {}
-    shipped = results.load(STUDY.file)["measured"]["steps"] if results.there(STUDY.file) else 0
+    shipped = results.load(STUDY.file)["measured"]["steps"]
     for variant, seed, row in rows_there(STUDY):
         config = config_of(STUDY, variant, seed)
         if seed == 0:
