@@ -115,10 +115,16 @@ def some(real: data.ImageSet, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(real.images[np.sort(rng.choice(len(real), min(n, len(real)), replace=False))])
 
 
+def placed(network):
+    """A network on the GPU, where there is one: what is drawn and seen comes back to the CPU."""
+    where = device.pick_device()
+    return network.to(where, memory_format=torch.channels_last) if where.type == "cuda" else network
+
+
 @functools.lru_cache(maxsize=4)
 def classifier(eye: str) -> models.Discriminator:
     """The network that looks: a name of weights/classifiers or a file."""
-    return checkpoints.load_classifier(eye)[0]
+    return placed(checkpoints.load_classifier(eye)[0])
 
 
 def seen_by(eye: str, images) -> np.ndarray:
@@ -436,7 +442,8 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
     of = f"{checkpoints.digest(generator)}_{digest_of(queries)}_{digest_of(labels)}"
     state = f"nearest_{NEAREST}_{of}_{seed}_{precision}.npz"
     for kind, (stream, most) in streams.items():
-        model = neighbours.NearestNeighbour(queries, where)
+        block = neighbours.BLOCK * (16 if where.type == "cuda" else 1)  # of equal results; a GPU waits for each
+        model = neighbours.NearestNeighbour(queries, where, block)
         sizes = (*(n for n in SAMPLES if n < most), most)
         told = nearest.wrong(stream, model, labels, sizes, Path(run.out) / state if kind == "generated" else None)
         start = 0
@@ -526,7 +533,7 @@ def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
     for step, path in kept_weights(run.out).items():
-        images = models.sample(checkpoints.load(path)[0], z)
+        images = models.sample(placed(checkpoints.load(path)[0]), z)
         distance = metrics.frechet_distance(seen_by(eye, images), vectors)
         rows.append({"step": step, "frechet": distance, "spread": metrics.spread(images)})
     return {"stages": rows}
@@ -575,7 +582,7 @@ def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict
     rows = [
         {
             "step": step,
-            "frechet": metrics.frechet_distance(seen_by(eye, models.sample(checkpoints.load(path)[0], z)), vectors),
+            "frechet": metrics.frechet_distance(seen_by(eye, models.sample(placed(checkpoints.load(path)[0]), z)), vectors),
         }
         for step, path in kept_weights(run.out).items()
     ]

@@ -25,7 +25,7 @@ from dcgan_lib.checks import choose
 from dcgan_lib.config import OPERATIONAL
 
 from . import scale
-from .measures import Measure, fingerprints, first_line, thinned
+from .measures import Measure, fingerprints, first_line, placed, thinned
 from .rules import Rule
 
 CURVE = 30  # lines of a training's statistics in the file of a study of many
@@ -232,6 +232,8 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
         if finished is None:
             return about | {"finite": False, "diverged": message}
         about |= origin(config, finished.out)
+        for network in (finished.generator, finished.discriminator):
+            placed(network)
         for m in measures_of(study, variant):
             rng = np.random.default_rng((seed, zlib.crc32(m.name.encode())))
             about |= m(finished, images, rng)

@@ -22,7 +22,7 @@ STUDY = Study(
     "domains",
     "digits, LFW, scenes, drawn faces, fused Pokemon: one architecture; 2.7 hours on two CPU cores",
     training.TrainConfig(
-        data="scenes",
+        data="scenes_all",
         out="runs/domains",
         arch=NARROW,
         batch_size=64,
