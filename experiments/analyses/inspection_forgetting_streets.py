@@ -8,7 +8,7 @@ the rounds of labelling of `judged_blind`, a pair of commands each, until none i
     python -m experiments inspection_forgetting_streets --sheets FOLDER
     python -m experiments inspection_forgetting_streets --enter FILE.csv --by WHO
 
-boxes around windows in 150 samples; which of 400 others show windows; the first 120 of these in the four ways, 480
+boxes around windows in 150 samples; which of 600 others show windows; the first 120 of these in the four ways, 480
 pictures, twice, in another order each time. The layer is the one of 8x8 positions, the second from z; the reasons are
 `inspection_forgetting`'s. The rule is `verdicts.c7_judged_twice`, fixed before there was a generator: by it at least
 100 samples are judged, and labels decide nothing where the two passes agree too little (Cohen's kappa).
@@ -30,7 +30,7 @@ WINDOWS = judged_blind.Forgetting(
     "streets",
     side=8,
     seed=41,
-    candidates=400,
+    candidates=600,
     least=verdicts.JUDGED,
     most=120,
     passes=2,
