@@ -327,6 +327,19 @@ def _parameters(r: Results):
     )
 
 
+def _schedules(r: Results):
+    measured = r["training_mnist"]["measured"]
+    both = measured["schedules"]
+    sure = {name: percent(row["confident"], 0) for name, row in both.items()}
+    words = (
+        f"a classifier of digits is sure of {sure['simultaneous']} of the samples where both networks learn from each "
+        f"minibatch, of {sure['alternate']} where one does; of real digits {percent(measured['real']['confident'], 0)}"
+    )
+    if not all(row["finite"] and row["classes"] == 10 for row in both.values()):
+        return words, "one of the two ways of training failed"
+    return words, "both ways train on to all ten digits; with one seed each, which of them is better is not said"
+
+
 def _authors(r: Results):
     measured = r["features_svhn"]["measured"]
     row = measured["rows"]["authors"]
@@ -381,6 +394,7 @@ FOUND: dict[str, Callable] = {
     "time_28_and_5": _predicted("output_size", "Their ratios"),
     "smoother_with_500": _predicted("latent_size", "A longer z walks smoother"),
     "architecture": _parameters,
+    "schedules": _schedules,
     "authors": _authors,
     "scaling": _scaling,
     "judging_samples": _judging,
