@@ -579,13 +579,10 @@ def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict
     n = len(found) // 2
     vectors, others = (seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
     z = models.sample_latent(n, run.generator.arch, seed_of(rng))
-    rows = [
-        {
-            "step": step,
-            "frechet": metrics.frechet_distance(seen_by(eye, models.sample(placed(checkpoints.load(path)[0]), z)), vectors),
-        }
-        for step, path in kept_weights(run.out).items()
-    ]
+    rows = []
+    for step, path in kept_weights(run.out).items():
+        images = models.sample(placed(checkpoints.load(path)[0]), z)
+        rows.append({"step": step, "frechet": metrics.frechet_distance(seen_by(eye, images), vectors)})
     return {f"stages_by_{eye}": {"samples": n, "rows": rows, "real": metrics.frechet_distance(others, vectors)}}
 
 

@@ -84,14 +84,16 @@ def labelled(place):
 # ---- the recorded result ---------------------------------------------------------------------------------------------
 
 
-def test_the_recorded_result_of_trunks_comes_out_again():
-    labelling, record = Labelling(TRUNKS), results.load("inspection_forgetting_scenes")
+@pytest.mark.parametrize("what", [TRUNKS, WINDOWS], ids=lambda what: what.label)
+def test_the_recorded_result_comes_out_again(what, monkeypatch):
+    monkeypatch.setattr(judged_blind, "DRAWS", 1_000)  # as recorded
+    labelling, record = Labelling(what), results.load(what.name)
     measured = json.loads(json.dumps(judged_blind.measure(labelling)))
     for rows in (measured, record["measured"]):
         rows["moves"] = [rows["ways"][way].pop("layout_moves") for way in WAYS]
     assert measured.pop("moves") == pytest.approx(record["measured"].pop("moves"), rel=1e-4)
     assert measured == record["measured"]
-    again = judged_blind.claims(labelling, results.load("inspection_forgetting_scenes")["measured"])
+    again = judged_blind.claims(labelling, results.load(what.name)["measured"])
     assert again == record["claims"]
 
 

@@ -131,7 +131,6 @@ _LISTED = (
     Analysis(
         "inspection_forgetting_streets",
         "C7 as in the paper: maps of windows dropped, judged blind in two passes; seconds, and the labelling",
-        not_run="the study `streets` has not been run, so that there is nothing to label",
     ),
 )
 ANALYSES: dict[str, Analysis] = {analysis.name: analysis for analysis in _LISTED}

@@ -106,7 +106,6 @@ def rows() -> dict:
         "random": lambda: models.build(first_config(imagenet32.STUDY).arch, seed=SEED)[1],
         "cifar10": lambda: trained(cifar10.STUDY),
         MAIN: lambda: trained(imagenet32.STUDY),
-        "natural32": lambda: trained(imagenet32.NATURAL),
     }
     out = {"pixels": (str, lambda: pixels)}
     for n in CENTROIDS:

@@ -11,7 +11,8 @@ the rounds of labelling of `judged_blind`, a pair of commands each, until none i
 boxes around windows in 150 samples; which of 600 others show windows; the first 120 of these in the four ways, 480
 pictures, twice, in another order each time. The layer is the one of 8x8 positions, the second from z; the reasons are
 `inspection_forgetting`'s. The rule is `verdicts.c7_judged_twice`, fixed before there was a generator: by it at least
-100 samples are judged, and labels decide nothing where the two passes agree too little (Cohen's kappa).
+100 samples are judged, and labels decide nothing where the two passes agree too little (Cohen's kappa). (Asked at
+first were 400 others, of which 89 showed windows; 200 more were asked before any picture was judged.)
 
 Where windows cannot be recognised in samples of 64 pixels, that is the record:
 

@@ -7,9 +7,7 @@ soumith's port, give twice the steps in the same time. Three seeds, so that C5, 
 one of them. Each counts, and seed 0 ships, as G's moving average at the stage with the lowest Fréchet distance to the
 training faces, in the features of the attribute classifier (`face_attributes` runs first); EfficientNet, which shares
 no pictures with that eye, says beside it which stage it would take. 960,000 pictures seen a training: two hours on two
-CPU cores with bfloat16, minutes on a GPU.
-
-The recorded run, and what ships until this one is recorded, is seed 0 of 6,000 steps with the same settings.
+CPU cores with bfloat16; an H200 took five minutes for all three side by side, with what is measured.
 """
 
 import numpy as np

@@ -6,7 +6,8 @@ width, a GPU's work.
 
 `streets` is for C7: the 5,512 labelled buildings and streets of all Intel scenes, many of which have windows, as the
 paper's bedrooms. Full width; of STAGES the one ships, G alone, whose samples are nearest in the features of a
-classifier that never saw them. Then `python -m experiments inspection_forgetting_streets` says what is to be labelled.
+classifier that never saw them: two hours on two CPU cores, and on an H200 four minutes, beside other trainings. Then
+`python -m experiments inspection_forgetting_streets` says what is to be labelled.
 """
 
 import numpy as np
@@ -105,5 +106,4 @@ STREETS = Study(
     stages=STAGES,
     report=report,
     result="training_streets",
-    not_run="16,000 steps at full width have not been trained yet; inspection_forgetting_streets waits for them",
 )
