@@ -203,20 +203,20 @@ def confusion(matrix, names: Sequence[str], width: float = 5.6) -> Figure:
 
 
 def curves(
-    series: dict[str, tuple[Sequence[float], Sequence[float], Sequence[tuple[float, float]]]],
+    series: dict[str, tuple],
     xlabel: str,
     ylabel: str,
     levels: dict[str, float] | None = None,
     log: bool = True,
 ) -> Figure:
-    """A line a series of (x, y, intervals of y), shaded between them, with dotted `levels` named beside them.
+    """A line a series of (x, y), or of (x, y, intervals of y), shaded; with dotted `levels` named beside them.
 
     x runs logarithmically unless `log` is False."""
     fig = _Figure(COLUMN if levels else 6.5, 3)
     ax = fig.subplots()
-    for (name, (x, y, spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
-        low, high = np.array(spread).T
-        ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    for (name, (x, y, *spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
+        for intervals in spread:
+            ax.fill_between(x, *np.array(intervals).T, color=colour, alpha=0.2, linewidth=0)
         ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
@@ -224,7 +224,7 @@ def curves(
                     textcoords="offset points", va="center", fontsize=SMALL, color=QUIET)  # fmt: skip
     if not log:
         pass
-    elif any(min(x) <= 0 for x, _, _ in series.values()):  # a logarithm that has room for 0
+    elif any(min(x) <= 0 for x, *_ in series.values()):  # a logarithm that has room for 0
         ax.set_xscale("symlog", linthresh=50)
     else:
         ax.set_xscale("log")

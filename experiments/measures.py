@@ -12,7 +12,7 @@ import copy
 import functools
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -442,8 +442,7 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
     of = f"{checkpoints.digest(generator)}_{digest_of(queries)}_{digest_of(labels)}"
     state = f"nearest_{NEAREST}_{of}_{seed}_{precision}.npz"
     for kind, (stream, most) in streams.items():
-        block = neighbours.BLOCK * (16 if where.type == "cuda" else 1)  # of equal results; a GPU waits for each
-        model = neighbours.NearestNeighbour(queries, where, block)
+        model = neighbours.NearestNeighbour(queries, where)
         sizes = (*(n for n in SAMPLES if n < most), most)
         told = nearest.wrong(stream, model, labels, sizes, Path(run.out) / state if kind == "generated" else None)
         start = 0
@@ -526,14 +525,19 @@ def kept_weights(out: str | Path) -> dict[int, Path]:
     return {int(path.stem.split("_")[1]): path for path in sorted((Path(out) / "kept").glob("step_*.safetensors"))}
 
 
+def drawn_at_stages(run: training.Run, z: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Every step whose weights were kept, and the pictures (n, C, H, W) of the same latents (n, latent_dim) there."""
+    for step, path in kept_weights(run.out).items():
+        yield step, models.sample(placed(checkpoints.load(path)[0]), z)
+
+
 @measure(version=1, depends=_eye)
 def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     """The distance and the spread at every step whose weights were kept, from the same latents."""
     vectors = seen_once(eye, real.images)
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
-    for step, path in kept_weights(run.out).items():
-        images = models.sample(placed(checkpoints.load(path)[0]), z)
+    for step, images in drawn_at_stages(run, z):
         distance = metrics.frechet_distance(seen_by(eye, images), vectors)
         rows.append({"step": step, "frechet": distance, "spread": metrics.spread(images)})
     return {"stages": rows}
@@ -579,10 +583,10 @@ def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict
     n = len(found) // 2
     vectors, others = (seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
     z = models.sample_latent(n, run.generator.arch, seed_of(rng))
-    rows = []
-    for step, path in kept_weights(run.out).items():
-        images = models.sample(placed(checkpoints.load(path)[0]), z)
-        rows.append({"step": step, "frechet": metrics.frechet_distance(seen_by(eye, images), vectors)})
+    rows = [
+        {"step": step, "frechet": metrics.frechet_distance(seen_by(eye, images), vectors)}
+        for step, images in drawn_at_stages(run, z)
+    ]
     return {f"stages_by_{eye}": {"samples": n, "rows": rows, "real": metrics.frechet_distance(others, vectors)}}
 
 

@@ -322,6 +322,11 @@ def test_curves_have_room_for_zero():
     assert plots.curves({"D": ([1, 10], [0, 1], [(0, 1)] * 2)}, "x", "y").axes[0].get_xscale() == "log"
 
 
+def test_curves_shade_what_has_intervals():
+    axes = plots.curves({"D": ([1, 10], [0, 1], [(0, 1)] * 2), "G": ([1, 10], [2, 3])}, "x", "y").axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[0, 1], [2, 3]] and len(axes.collections) == 1
+
+
 def test_labelled_pictures():
     figure = plots.labelled(pictures(3), ["one", "two", "three"], columns=2)
     assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", ""]

@@ -377,7 +377,7 @@ def counted(summed: dict, turned: dict, seed: int) -> dict:
 def other_trainings() -> tuple[dict[int, tuple[int, Path]], dict[str, str]]:
     """{seed: (step, weights)} of the study's other trainings that are there, by their best stages; why others are not.
 
-    They count beside what ships only where that is of a training as long: the recorded one had 6,000 steps.
+    They count beside what ships only where that is of a training as long.
     """
     found, left_out = {}, {}
     shipped = results.load(STUDY.file)["measured"]["steps"]
