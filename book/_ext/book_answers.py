@@ -23,7 +23,7 @@ from dcgan_lib import paper  # noqa: E402
 from dcgan_lib.architecture import ARCHITECTURES  # noqa: E402
 from experiments import rules, verdicts  # noqa: E402
 from experiments.studies import conditional  # noqa: E402
-from experiments.studies.architecture import DAI  # noqa: E402
+from experiments.studies.architecture import DAI, OTHER_SIZE  # noqa: E402
 
 OPEN = "not tried yet"
 OUTCOMES = {  # words of a verdict → the class that colours them
@@ -316,7 +316,9 @@ def _every_worse(r: Results):
     _, verdict = _predicted("architecture", "Every change of Dai")(r)
     base = rules.distances(rows, "base")
     worse = [v for v in DAI if base and rules.distances(rows, v) and rules.larger(rules.distances(rows, v), base)]
-    return f"{len(worse)} of {len(DAI)} worse in every seed", verdict
+    at_one_size = [v for v in worse if v not in OTHER_SIZE]
+    words = f"{len(worse)} of {len(DAI)} worse in every seed"
+    return f"{words}; at one size {len(at_one_size)} of {len(DAI) - len(OTHER_SIZE)}", verdict
 
 
 def _parameters(r: Results):

@@ -54,7 +54,7 @@ def of_paper(entry: dict) -> dict:
 
 
 def of_ours(record: dict) -> dict:
-    """All of one recorded training. `hours` by the median rate of the steps, without measuring and checkpoints."""
+    """All of one recorded training. `time` by the median rate of the steps, without measuring and checkpoints."""
     settings, measured = record["settings"], record["measured"]
     arch = Architecture.from_dict(settings["architecture"])
     seen = measured["steps"] * settings["batch_size"]
@@ -67,9 +67,13 @@ def of_ours(record: dict) -> dict:
         ),
         "parameters": parameters(arch),
         "multiplications": seen * multiplications(arch),
-        "hours": seen / measured["images_per_second_median"] / 3600,
+        "time": duration(seen / measured["images_per_second_median"]),
         "device": record["device"],
     }
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
 
 
 def in_words(count: float) -> str:

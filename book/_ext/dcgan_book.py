@@ -218,7 +218,7 @@ class ComputeTable(_Generated):
         for entry in book_answers.read("compute.yml"):
             row = claims[entry["claim"]]
             theirs, ours = book_compute.of_paper(entry), book_compute.of_ours(measured[entry["ours"]])
-            names = (f"**{entry['experiment']}**\n\nthe paper", f"ours, {ours['hours']:.1f} hours on {ours['device']}")
+            names = (f"**{entry['experiment']}**\n\nthe paper", f"ours, {ours['time']} on {ours['device']}")
             if file := entry.get("file"):  # of a claim with several files this one's part
                 row = dataclasses.replace(row, parts=[p for p in row.parts if p.file == file])
                 if file == entry["ours"]:  # the training's own file: in its own words

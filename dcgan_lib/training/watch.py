@@ -16,7 +16,8 @@ FEW = 1_000  # pictures, up to which samples are compared with all of them
 class Watch:
     """Looks at logged statistics and at the fixed pictures.
 
-    The page 'Will it work on my pictures?' shows each symptom; its thresholds are those of the study `symptoms`.
+    The page 'Will it work on my pictures?' shows each symptom. For D's accuracy and the spread a warning wants more
+    than the bounds of the study `symptoms`.
     """
 
     def __init__(self, images: data.ImageSet):

@@ -7,7 +7,7 @@ Newmu/dcgan_code; without it that row is left out, and the results file says so.
 the pool, C by the mean validation error of 10 draws, test error over 100 draws (the baselines: 5 and 30). With all of
 SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run had 8,219 of the 99,289 pictures (see
 `features.svhn_parts`), and its errors are not the paper's. For the two D of ours also the validation error at each
-step that was kept: what longer training gives, and what other pictures do, one at a time.
+step that was kept: what longer training gives, along two of them.
 
 An hour on two CPU cores, a third of it the random search of the control; goes on where it was stopped. Writes
 results/features_svhn.json.

@@ -1,4 +1,4 @@
-"""C10's measure: the error of a nearest neighbour among n digits on the 10,000 real test digits (section 5.1's table).
+"""C10's measure: the error of a nearest neighbour among n digits on the 10,000 test digits (the supplement's table).
 
     python -m experiments nearest_digits
 

@@ -2,12 +2,13 @@
 
 CelebA comes from torchvision or the Hugging Face hub, or from celeba.npz in DCGAN_DATA (see the data page). Of its
 first 10,000 faces the last 1,000 are held out, so that "is it new?" (C5) can be asked. The paper trained on 350,000
-face boxes that were never released, for 25 epochs, with twice the widths and batches of 128; here batches of 64, as in
-soumith's port, give twice the steps in the same time. Three seeds, so that C5, C8 and C9 are about DCGANs and not about
-one of them. Each counts, and seed 0 ships, as G's moving average at the stage with the lowest Fréchet distance to the
-training faces, in the features of the attribute classifier (`face_attributes` runs first); EfficientNet, which shares
-no pictures with that eye, says beside it which stage it would take. 960,000 pictures seen a training: two hours on two
-CPU cores with bfloat16; an H200 took five minutes for all three side by side, with what is measured.
+face boxes that were never released, for 25 epochs by the released script, with twice the widths and batches of 128;
+here batches of 64, as in soumith's port, give twice the steps in the same time. Three seeds, so that C5, C8 and C9 are
+about DCGANs and not about one of them. Each counts, and seed 0 ships, as G's moving average at the stage with the
+lowest Fréchet distance to the training faces, in the features of the attribute classifier (`face_attributes` runs
+first); EfficientNet, which shares no pictures with that eye, says beside it which stage it would take. 960,000 pictures
+seen a training: two hours on two CPU cores with bfloat16; an H200 took five minutes for all three side by side, with
+what is measured.
 """
 
 import numpy as np
