@@ -170,6 +170,9 @@ def load_classifier(
     header, tensors = _read(path, "classifier")
     arch, outputs = _architecture(header, path), tensors.get("head.1.bias", torch.empty(0)).numel()
     names = header["about"].get("names")
+    listed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if names is not None and not listed:
+        raise CheckpointError(f"{path}: expected a list of names for its outputs, got {names!r:.80}")
     if not outputs or (names is not None and len(names) != outputs):
         raise CheckpointError(f"{path} has {outputs} outputs and {len(names or ())} names for them")
 
@@ -354,6 +357,11 @@ def load_state(path: str | Path) -> tuple[dict, dict[str, Tensor]]:
     """What `save_state` wrote: (about, tensors). Raises CheckpointError for a cut file and for another kind."""
     header, tensors = _read(_path(path), "state")
     return header["about"], tensors
+
+
+def state_about(path: str | Path) -> dict:
+    """What a checkpoint says of itself; no tensor is read. Errors as `load_state`."""
+    return _header(_path(path), "state")[0]["about"]
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

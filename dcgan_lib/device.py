@@ -32,6 +32,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device.type, lambda: True)
     if not there():
         raise ValueError(f"this machine has no {device.type} device: take device='cpu' or 'auto'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"this machine has no {device}: it has {torch.cuda.device_count()} CUDA devices, from cuda:0")
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:  # one GPU a process
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device

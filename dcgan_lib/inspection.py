@@ -278,16 +278,19 @@ def _generator_layer(generator: models.Generator, layer: int) -> tuple[Layer, nn
 
 
 @torch.no_grad()
-def generator_maps(generator: models.Generator, latent: Tensor, layer: int, batch_size: int = 128) -> Tensor:
+def generator_maps(
+    generator: models.Generator, latent: Tensor, layer: int, batch_size: int = 128, labels: Tensor | None = None
+) -> Tensor:
     """Activations of one of a generator's layers (N, width, side, side), after its ReLU, on the CPU.
 
-    `layer` is an index of `generator_layers`. Raises ValueError for one that is not there, else as `models.sample`.
+    `layer` is an index of `generator_layers`; `labels` (N,) belong to a generator with classes. Raises ValueError for a
+    layer that is not there, else as `models.sample`.
     """
     _, module = _generator_layer(generator, layer)
     caught = []
     handle = module.register_forward_hook(lambda _, __, output: caught.append(output.float().cpu()))
     try:
-        models.sample(generator, latent, batch_size=batch_size)
+        models.sample(generator, latent, batch_size=batch_size, labels=labels)
     finally:
         handle.remove()
     return torch.cat(caught)

@@ -202,6 +202,14 @@ def confusion(matrix, names: Sequence[str], width: float = 5.6) -> Figure:
     return fig
 
 
+def _colours(series: dict, *first: str) -> list[str]:
+    """One for each series: those that can be told apart are few."""
+    known = list(dict.fromkeys((*first, BLUE, ORANGE, GREY, "#2c8f5a")))
+    if len(series) > len(known):
+        raise ValueError(f"expected at most {len(known)} series in one figure, got {len(series)}: {', '.join(series)}")
+    return known[: len(series)]
+
+
 def curves(
     series: dict[str, tuple],
     xlabel: str,
@@ -211,10 +219,10 @@ def curves(
 ) -> Figure:
     """A line a series of (x, y), or of (x, y, intervals of y), shaded; with dotted `levels` named beside them.
 
-    x runs logarithmically unless `log` is False."""
+    x runs logarithmically unless `log` is False. Raises ValueError for more than four series."""
     fig = _Figure(COLUMN if levels else 6.5, 3)
     ax = fig.subplots()
-    for (name, (x, y, *spread)), colour in zip(series.items(), (BLUE, ORANGE, GREY, "#2c8f5a"), strict=False):
+    for (name, (x, y, *spread)), colour in zip(series.items(), _colours(series), strict=True):
         for intervals in spread:
             ax.fill_between(x, *np.array(intervals).T, color=colour, alpha=0.2, linewidth=0)
         ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
@@ -254,10 +262,13 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 8, width: flo
 def histograms(
     edges: Sequence[float], shares: dict[str, Sequence[float]], xlabel: str, line: float | None = None
 ) -> Figure:
-    """Overlaid histograms of the same bins: edges (B + 1,), shares (B,) by name (up to four); dotted at `line`."""
+    """Overlaid histograms of the same bins: edges (B + 1,), shares (B,) by name; dotted at `line`.
+
+    Raises ValueError for more than four of them.
+    """
     fig = _Figure(6.5, 2.6)
     ax = fig.subplots()
-    for (name, values), colour in zip(shares.items(), (ORANGE, BLUE, GREY, "#2c8f5a"), strict=False):
+    for (name, values), colour in zip(shares.items(), _colours(shares, ORANGE, BLUE), strict=True):
         ax.stairs(values, edges, color=colour, fill=True, alpha=0.35)
         ax.stairs(values, edges, color=colour, label=name, linewidth=1.5)
     if line is not None:

@@ -101,7 +101,7 @@ def ranges(rows: Sequence[Mapping], variants: Sequence[str], name: str) -> dict[
 def samples(name: str, size: int = 64) -> dict[str, np.ndarray]:
     """Variant → the last pictures (N, size, size, 3) of a study's first seed: its results/<name>_samples.png."""
     variants = load(name)["measured"]["sheet"]
-    pictures = sheets.untile(folder() / f"{name}_samples.png", size)  # (variants * N, size, size, 3)
+    pictures = sheets.untile(_file(name).with_name(f"{name}_samples.png"), size)  # (variants * N, size, size, 3)
     return dict(zip(variants, np.split(pictures, len(variants)), strict=True))
 
 

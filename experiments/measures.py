@@ -176,7 +176,9 @@ def digest_of(array) -> str | None:
     if array is None:
         return None
     array = np.ascontiguousarray(array)
-    return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+    digest.update(array)  # without a copy of the set
+    return digest.hexdigest()[:16]
 
 
 def fingerprints(images: data.ImageSet) -> dict:
@@ -244,7 +246,10 @@ def thinned(rows: list[dict], lines: int = LINES) -> list[dict]:
     """At most so many means of neighbouring lines, so that no peak is picked or lost by chance."""
     size = -(-len(rows) // lines)
     blocks = [rows[i : i + size] for i in range(0, len(rows), size)]
-    names = [n for n in rows[0] | rows[-1] if n.startswith(("loss", "d_", "accuracy", "gradient"))]
+    # Of all lines: under the schedule "alternate" each is of one network.
+    names = [
+        n for n in dict.fromkeys(n for row in rows for n in row) if n.startswith(("loss", "d_", "accuracy", "gradient"))
+    ]
     return [
         {"step": block[-1]["step"]}
         | {n: float(f"{np.mean([r[n] for r in block if n in r]):.4g}") for n in names if any(n in r for r in block)}

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from dcgan_lib import checkpoints, data
 from dcgan_lib.notebook import scale
@@ -61,9 +62,14 @@ def stand_ins(folder: Path) -> Path:
     The names of the attributes are CelebA's; their values are made from the digit's class, so that something can be
     learnt of them.
     """
-    if (folder / "celeba.npz").exists():  # the last to be written
-        return folder
     folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # several processes may start at once
+        if not (folder / "celeba.npz").exists():  # the last to be written
+            _write_stand_ins(folder)
+    return folder
+
+
+def _write_stand_ins(folder: Path) -> None:
     last = PICTURES + LABELLED_TEST
     labels = np.asarray(data.load("digits").labels)[:last]
 
@@ -81,4 +87,3 @@ def stand_ins(folder: Path) -> Path:
     part = folder / ".celeba.part.npz"
     np.savez(part, images=faces, attributes=attributes, attribute_names=np.array(names))
     part.replace(folder / "celeba.npz")
-    return folder

@@ -266,7 +266,7 @@ def keep(source: Path, kept: Path) -> None:
 
 def steps_done(folder: training.RunFolder) -> int:
     """The checkpoint's step, 0 without one."""
-    return checkpoints.load_state(folder.state)[0]["step"] if folder.state.exists() else 0
+    return checkpoints.state_about(folder.state)["step"] if folder.state.exists() else 0
 
 
 def origin(config: training.TrainConfig, out: Path) -> dict:
@@ -367,6 +367,11 @@ def collect(study: Study, left_out: dict[str, str]) -> Path | None:
     missing = [[variant.name, seed] for variant, seed, r in found if r is None]
     if not rows or (study.report and missing):
         print(f"{study.name}: {len(rows)} of {len(found)} rows are there, no results file yet")
+        return None
+    path = results.folder() / f"{study.file}.json"
+    before = json.loads(path.read_text())["measured"].get("rows", []) if path.exists() else []
+    if missing and len(before) > len(rows):
+        print(f"{path} stays as it is: it has {len(before)} rows, here are {len(rows)} of {len(found)}")
         return None
     if study.report:
         measured, claims = study.report(study, rows)

@@ -182,6 +182,10 @@ FILES = [
      lambda s: checkpoints.load_classifier(checkpoints.save_classifier(s.file, s.classifier, {"names": ["a"]})),
      BAD_FILE,
      "3 outputs and 1 names"),
+    ("classifier with a number for names",
+     lambda s: checkpoints.load_classifier(checkpoints.save_classifier(s.file, s.classifier, {"names": 5})),
+     BAD_FILE,
+     "a list of names"),
 ]  # fmt: skip
 
 PLACES = [

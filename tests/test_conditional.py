@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, cli, data, export, features, latent, models, sheets, training, widgets
+from dcgan_lib import checkpoints, cli, data, export, features, inspection, latent, models, sheets, training, widgets
 from dcgan_lib.training import TrainConfig
 
 # mnist/train_cond_dcgan.py: dense (inputs, outputs), G's convolutions (in, out, 5, 5), D's (out, in, 5, 5).
@@ -36,6 +36,16 @@ def calibrated(arch, seed=0):
     batches = [(models.sample_latent(32, generator.arch, s), labelled(generator.arch, 32, s)) for s in range(3)]
     models.calibrate(generator, batches)
     return generator.eval(), discriminator
+
+
+def test_maps_of_a_generator_with_classes():
+    generator, _ = calibrated(TINY)
+    z, labels = models.sample_latent(5, TINY, 1), labelled(TINY, 5)
+    maps = inspection.generator_maps(generator, z, 1, labels=labels)
+    assert maps.shape == (5, 8, 8, 8)
+    assert not torch.equal(maps, inspection.generator_maps(generator, z, 1, labels=(labels + 1) % 3))
+    with pytest.raises(ValueError, match="got none"):
+        inspection.generator_maps(generator, z, 1)
 
 
 # ---- the networks ------------------------------------------------------------------------------------------------

@@ -223,7 +223,10 @@ def test_other_settings_in_two_processes(tmp_path, more):
 
 def test_a_process_takes_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setenv("LOCAL_RANK", "3")
+    with pytest.raises(ValueError, match="no cuda:7: it has 4 CUDA devices"):
+        device.pick_device("cuda:7")
     assert [str(device.pick_device(n)) for n in ("auto", "cuda", "cuda:1")] == ["cuda:3", "cuda:3", "cuda:1"]
 
 

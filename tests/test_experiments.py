@@ -85,6 +85,19 @@ def test_a_study_ends_in_one_file_that_names_the_machines():
     assert found["measured"]["sheet"] == ["fast", "wide"] and (results.folder() / "two_samples.png").exists()
 
 
+def test_a_part_of_a_study_does_not_replace_its_file():
+    """On a machine without the other runs `--only` would write a file of one row over the recorded one."""
+    study = two(counted([]))
+    studies.run(study)
+    whole = (results.folder() / "two.json").read_bytes(), (results.folder() / "two_samples.png").read_bytes()
+    shutil.rmtree("runs")
+    studies.run(study, only=["wide"])
+    assert ((results.folder() / "two.json").read_bytes(), (results.folder() / "two_samples.png").read_bytes()) == whole
+    written = (results.folder() / "two.json").stat().st_mtime_ns
+    studies.run(study)  # the other row again: all are here, so the file is written
+    assert (results.folder() / "two.json").stat().st_mtime_ns > written
+
+
 def test_a_file_of_many_trainings_has_short_curves():
     """The tree has to stay small: a row's curve is thinned in the results file, and whole beside the run."""
     lines = [{"step": i + 1, "loss_d": float(i)} for i in range(200)]
@@ -444,6 +457,8 @@ def test_statistics_are_those_of_the_log(trained):
     thin = measures.thinned(many)
     assert len(measures.thinned(many, 30)) == 30
     assert len(thin) == 300 and thin[0] == {"step": 3, "loss_d": 1.0} and thin[-1]["step"] == 900
+    in_turns = [{"step": 1, "loss_g": 4.0}, {"step": 2, "loss_d": 1.0}, {"step": 3, "loss_g": 2.0}]  # "alternate"
+    assert measures.thinned(in_turns, 1) == [{"step": 3, "loss_g": 3.0, "loss_d": 1.0}]
 
 
 def test_frechet_tells_digits_from_what_is_none(trained):

@@ -286,6 +286,21 @@ def test_kernel_and_menu_of_classes(name, open_lab, tmp_path):
     assert [canvas(page, part) for part in parts] == before and not page.errors
 
 
+@pytest.mark.browser
+def test_a_generator_keeps_its_class(open_lab, tmp_path):
+    """Choose a class, another generator and the first one again: menu and picture are of the class that was chosen."""
+    name = next(iter(CONDITIONAL))
+    page = open_lab(export.lab(calibrated(name, **CONDITIONAL[name]), tmp_path, also={"two": calibrated("tiny32")}))
+    classes, generators = (page.get_by_role("combobox", name=menu) for menu in ("class", "generator"))
+    zero = canvas(page, "Sliders")
+    classes.select_option("2")
+    chosen = canvas(page, "Sliders")
+    for number, there in (("1", 0), ("0", 1)):
+        generators.select_option(number)
+        page.wait_for_function("n => document.querySelectorAll('select').length == n + 1", arg=there)
+    assert classes.input_value() == "2" and canvas(page, "Sliders") == chosen != zero and not page.errors
+
+
 def in_torch(page, generator, number):
     """What torch draws for the page's picture of this number."""
     z = torch.tensor([page.evaluate("n => Array.from(window.DCGAN_LAB.latentOf(n))", number)])

@@ -172,6 +172,12 @@ def test_nearest_against_a_plain_loop():
         every = np.linalg.norm(references - query, axis=1)
         assert found.tolist() == np.argsort(every)[:3].tolist()
         np.testing.assert_allclose(away, np.sort(every)[:3], rtol=1e-5)
+    twins = np.repeat(references + 50, 2, axis=0)  # far from 0, where a difference of squares rounds
+    twins[1::2] += 1e-3 / np.sqrt(40)
+    indices, distances = metrics.nearest(twins, twins, k=2)
+    assert (indices[:, 0] == np.arange(140)).all() and (distances[:, 0] == 0).all(), "each is its own nearest"
+    np.testing.assert_allclose(distances[:, 1], 1e-3, rtol=0.02)
+    assert len(metrics.neighbours.usual_distances(twins, twins, fellows=True)) == 140, "none is an exact repeat"
     _, zero = metrics.nearest(references[:5], references)
     assert (zero == 0).all()  # a copy is at 0, not near it
     with pytest.raises(ValueError, match="k must be from 1 to the 70 references"):

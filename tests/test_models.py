@@ -203,6 +203,18 @@ def test_initial_weights_as_released():
     assert not any(m.bias is not None for m in discriminator.modules() if isinstance(m, (nn.Conv2d, nn.Linear)))
 
 
+def test_weights_without_a_seed_follow_torchs_own():
+    """`torch.manual_seed` makes a whole script repeat, `build` in it included, and `build` leaves the rest to it."""
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        weights = models.build("tiny32")[0].project.weight
+        head = models.classifier("tiny32", 3).head[1].weight
+        drawn.append((weights, head, torch.rand(3)))
+    assert all(torch.equal(a, b) for a, b in zip(*drawn, strict=True))
+    assert not torch.equal(models.build("tiny32")[0].project.weight, weights)
+
+
 def test_seed_fixes_weights_and_latents():
     a, b, c = (models.build("tiny32", seed=s)[0].project.weight for s in (5, 5, 6))
     assert torch.equal(a, b) and not torch.equal(a, c)

@@ -63,6 +63,16 @@ def test_figures_draw_what_they_get():
         plots.film_strip([x, x, x], ["1", "2"])
 
 
+def test_no_series_is_left_out_in_silence():
+    four = {name: ([1, 2], [1, 2]) for name in "abcd"}
+    assert len(plots.curves(four, "x", "y").axes[0].lines) == 4
+    assert len(plots.histograms([0, 1, 2], {name: [1, 2] for name in "abcd"}, "x").axes[0].patches) == 8
+    with pytest.raises(ValueError, match="at most 4 series in one figure, got 5: a, b, c, d, e"):
+        plots.curves(four | {"e": ([1], [1])}, "x", "y")
+    with pytest.raises(ValueError, match="at most 4 series"):
+        plots.histograms([0, 1], {name: [1] for name in "abcde"}, "x")
+
+
 def test_loss_curves_show_the_statistics():
     stats = [{"step": s, "loss_d": 1 + s % 2, "loss_g": 2.0, "d_real": 0.8, "d_fake": 0.1} for s in range(1, 41)] + [
         {"step": 41, "loss_g": 3.0}

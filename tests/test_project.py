@@ -315,8 +315,9 @@ def test_rows_of_a_study():
     assert results.ranges(rows, "bca", "frechet") == {"b": (2.0, 2.0, 2.0), "a": (2.0, 1.0, 3.0)}
 
 
-def test_samples_of_a_study():
-    """Each variant's row of results/symptoms_samples.png, cut out by hand."""
+def test_samples_of_a_study(tmp_path, monkeypatch):
+    """Each variant's row of results/symptoms_samples.png, cut out by hand, wherever one's own results lie."""
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
     with Image.open(ROOT / "results" / "symptoms_samples.png") as picture:
         sheet = np.asarray(picture.convert("RGB"))
     found = results.samples("symptoms")

@@ -187,7 +187,9 @@ def test_the_supervised_control_learns_and_its_search_is_recorded():
     images = data.load("digits", image_size=32)
     train, rest = (images.images[:300], images.labels[:300]), (images.images[300:700], images.labels[300:700])
     few = supervised.Settings(epochs=12, batch_size=32)
+    own = torch.get_rng_state()
     network = supervised.train_classifier("tiny32", *train, few, seed=0, device="cpu", precision="float32")
+    assert torch.equal(torch.get_rng_state(), own), "dropout's seed is no business of the caller's"
     assert (supervised.predict(network, train[0]) == train[1]).mean() > 0.99
     assert (supervised.predict(network, rest[0]) == rest[1]).mean() > 0.75  # other writers; chance is 0.1
     again = supervised.train_classifier("tiny32", *train, few, seed=0, device="cpu", precision="float32")

@@ -552,6 +552,82 @@ def test_one_process_a_folder(tmp_path):
     training.train(config(tmp_path / "run"))
 
 
+def test_one_process_a_folder_where_folders_have_no_lock(tmp_path, monkeypatch):
+    """Windows: a file in the folder is locked instead."""
+    monkeypatch.setattr("dcgan_lib.training.folder.fcntl", None)
+    with training.RunFolder(tmp_path / "run").locked(), pytest.raises(ValueError, match="another process is training"):
+        training.train(config(tmp_path / "run"))
+    training.train(config(tmp_path / "run"))
+
+
+def test_half_written_files_of_a_killed_run_go(tmp_path):
+    for place in (".", "kept", "samples"):
+        (tmp_path / "run" / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / place / ".abc.part").write_bytes(b"half")
+    training.train(config(tmp_path / "run"))
+    assert not list((tmp_path / "run").rglob(".*.part"))
+
+
+def test_a_run_of_given_pictures_is_finished_with_them(tmp_path):
+    """An array has no name to be found by, a part of a set has another's."""
+    pictures = data.load("digits").images[:300]
+    for name, given in (("array", pictures), ("part", data.load("digits").take(300, seed=5))):
+        out = tmp_path / name
+        training.train(
+            given, **{f: getattr(config(out), f) for f in ("arch", "batch_size", "progress", "out")}, steps=4
+        )
+        run = json.loads((out / "run.json").read_text())
+        (out / "run.json").write_text(json.dumps(run | {"steps": 9}))  # as if it had been stopped at 4 of 9
+        refused = (FileNotFoundError, "images=pictures") if name == "array" else (ValueError, "other settings")
+        with pytest.raises(refused[0], match=refused[1]):
+            training.finish(out, progress=False)
+        assert training.finish(out, progress=False, images=given).stats[-1]["step"] == 4
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_divergence_at_a_kept_step_is_divergence(tmp_path, monkeypatch, norm):
+    """Not an error of the file that was to be written: a study takes TrainingDiverged for a result."""
+    step = training.Trainer.step
+
+    def poisoned(self, k, log=False):
+        values = step(self, k, log)
+        if k == 4:
+            self.generator.project.weight.data[0, 0] = float("nan")
+        return values
+
+    monkeypatch.setattr(training.Trainer, "step", poisoned)
+    arch = models.architecture(SMALL, norm=norm)
+    with pytest.raises(training.TrainingDiverged, match="NaN or infinite by step 5"):
+        training.train(config(tmp_path / "run", arch=arch, keep_every=5, log_every=10, sample_every=100))
+    assert not (tmp_path / "run" / "kept").exists()
+
+
+def test_finished_leaves_the_trainer_as_it_was(tmp_path):
+    """Also where it fails: in a group of processes the next step would see another process's pictures."""
+    trainer = training.Trainer(config(tmp_path), models.architecture(SMALL, channels=1), data.load("digits"))
+    trainer.batches.part = part = slice(0, None, 2)
+    trainer.generator.project.weight.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="NaN"):
+        trainer.finished()
+    assert trainer.batches.part == part
+
+
+def test_only_cuda_copies_while_python_goes_on(monkeypatch):
+    """MPS reads memory late that Python has given back by then (pytorch issue 189690)."""
+    asked = []
+
+    class Noted(torch.Tensor):
+        def to(self, device, non_blocking=False):
+            asked.append((torch.device(device).type, non_blocking))
+            return self
+
+    batches = training.Minibatches(np.zeros((8, 32, 32, 1), np.uint8), 4, 0)
+    for name in ("mps", "cuda", "cpu"):
+        batches.device = torch.device(name)
+        batches.sent(torch.zeros(1).as_subclass(Noted))
+    assert asked == [("mps", False), ("cuda", True), ("cpu", False)]
+
+
 def test_divergence_is_said_and_spares_the_checkpoint(tmp_path, monkeypatch):
     step = training.Trainer.step
 
@@ -640,6 +716,8 @@ def test_copies_are_said_in_words():
     half = torch.cat([known[:31] + noise[:31], faces(33, seed=1)])
     assert said(half, 200, known) == [], "not more than half"
     assert "64 of" not in said(known[:64] + noise, 200, torch.cat([known, known[:50]]))[0], "repeats are no scale"
+    watch = training.Watch(data.load(data.to_uint8(torch.cat([known, known[:50]]))))
+    assert len(watch.different) == 100
     many = faces(1_001)
     assert said(many[:64] + noise, 200, many) == [], "asked of small sets, which alone are learnt by heart"
 

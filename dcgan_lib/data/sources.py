@@ -466,7 +466,7 @@ def hub(name: str, card: Card, split: str) -> Source:
     def read() -> Contents:
         extras, notes = {}, {}
         if about.label:
-            labels = extras["labels"] = np.asarray(rows[about.label])
+            labels = extras["labels"] = np.asarray(rows[about.label][:])
             if labels.dtype.kind not in "iu":
                 raise ValueError(
                     f"Hugging Face {about.repository}: {about.label} holds {labels.dtype}, not class numbers"
@@ -475,7 +475,7 @@ def hub(name: str, card: Card, split: str) -> Source:
             notes = {"class_names": feature.names} if hasattr(feature, "names") else {}
         if about.attributes:
             names = [n for n, f in rows.features.items() if getattr(f, "dtype", "") == "bool"]
-            extras["attributes"] = np.stack([np.asarray(rows[n]) for n in names], 1).astype(np.uint8)
+            extras["attributes"] = np.stack([np.asarray(rows[n][:]) for n in names], 1).astype(np.uint8)
             notes["attribute_names"] = names
         undecoded = rows.cast_column(about.image, datasets.Image(decode=False)).select_columns([about.image])
         return Contents(_Encoded(undecoded, about.image), extras=extras, notes=notes)

@@ -155,7 +155,9 @@ def _bar(batches, n: int, size: int, what: str, progress: bool) -> tqdm:
 def _vectors(network: models.Discriminator, batch: Tensor) -> Tensor:
     """(n, C, H, W) → float32 (n, arch.feature_count)."""
     maps = [m for m in network.feature_maps(batch) if m.ndim == 4]  # of convolutions only
-    pooled = [F.adaptive_max_pool2d(m, 4).flatten(1) for m in maps]  # (n, 16 * width) each
+    if batch.device.type == "mps":  # whose pooling is wrong where 4 does not divide the side
+        maps = [m if m.shape[-1] % 4 == 0 else m.cpu() for m in maps]
+    pooled = [F.adaptive_max_pool2d(m, 4).flatten(1).to(batch.device) for m in maps]  # (n, 16 * width) each
     return torch.cat(pooled, 1).float()
 
 

@@ -45,6 +45,7 @@ def random_settings(rng: np.random.Generator) -> Settings:
     )
 
 
+@torch.random.fork_rng()  # the caller's own random numbers stay as they are
 def train_classifier(
     arch, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int = 0, device="auto", precision="auto",
     progress: bool = False,

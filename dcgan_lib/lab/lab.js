@@ -359,6 +359,7 @@
       parts.forEach((part) => part.redraw());
       say(`class ${menu.value}`);
     } }, ...options);
+    menu.value = net.label || 0;  // also where the reader comes back to this generator
     return [make("label", {}, "class ", menu)];
   }
 

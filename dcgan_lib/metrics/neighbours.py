@@ -15,6 +15,7 @@ from torch import Tensor
 from ..checks import whole
 from .pairs import feature_pair
 
+SPARE = 4  # candidates beside the k nearest
 BLOCK = 512  # rows compared at a time: memory is BLOCK times the other set
 
 
@@ -27,11 +28,13 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
     queries, references = (torch.as_tensor(np.asarray(v, np.float32)) for v in (queries, references))
     if not 1 <= k <= len(references):
         raise ValueError(f"k must be from 1 to the {len(references)} references, got {k}")
-    rows = [torch.cdist(part, references).topk(k, largest=False) for part in queries.split(chunk)]
+    # cdist takes the difference of squares for long vectors, which rounds: exact distances decide among a few more.
+    few = min(k + SPARE, len(references))
+    rows = [torch.cdist(part, references).topk(few, largest=False) for part in queries.split(chunk)]
     indices = torch.cat([r.indices for r in rows])
-    # cdist takes the difference of squares for long vectors; the distances of the few that matter are exact.
-    distances = torch.stack([(queries - references[indices[:, j]]).norm(dim=1) for j in range(k)], 1)
-    return indices.numpy(), distances.numpy()
+    distances = torch.stack([(queries - references[indices[:, j]]).norm(dim=1) for j in range(few)], 1)
+    distances, order = distances.sort(dim=1, stable=True)
+    return indices.gather(1, order)[:, :k].numpy(), distances[:, :k].numpy()
 
 
 def usual_distances(asked: np.ndarray, known: np.ndarray, fellows: bool) -> np.ndarray:

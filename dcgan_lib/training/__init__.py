@@ -210,6 +210,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                     raise _diverged(step, folder.path)
                 watch.samples(draw(step), step)
             if writer and config.keep_every and step % config.keep_every == 0:
+                if not checkpoints.parameters_finite(trainer.generator, trainer.discriminator):
+                    raise _diverged(step, folder.path)
                 folder.save_weights(trainer.finished(), _origin(about, step, finished=True), kept=True)
 
             # A checkpoint by the clock. Processes must stop at the same step, so they ask each other, where they wait
@@ -233,27 +235,35 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     return Run(*(networks if writer else checkpoints.load(folder.weights)), stats, folder.path)
 
 
-def finish(out: str | Path, progress: bool = True) -> Run:
+def finish(out: str | Path, progress: bool = True, images: data.ImageSet | None = None) -> Run:
     """End a stopped run where its checkpoint stands: the weights of a run that was started with that many steps.
 
     (Not so in the fall of `decay_after`, which is cut there; the run may still go on to its former end by `extend`.)
-    Raises FileNotFoundError where there is no checkpoint or the pictures' file is gone, data.NotAvailable for a named
-    set that is, ValueError for an old checkpoint that does not say which pictures it was trained on.
+    A run that was given its pictures (`train(…, images=faces)`, `train(faces, …)`) wants them again as `images`.
+    Raises FileNotFoundError where there is no checkpoint or the pictures cannot be found, data.NotAvailable for a named
+    set that is gone, ValueError for other pictures or an old checkpoint that does not say which it was trained on.
     """
     folder = RunFolder(out)
     there = folder.recorded()
     if there is None or not folder.state.exists():
         raise FileNotFoundError(f"no checkpoint in {folder.path}: nothing to finish")
-    step = checkpoints.load_state(folder.state)[0]["step"]
+    step = checkpoints.state_about(folder.state)["step"]
     known = {f.name for f in fields(TrainConfig)}
     call = {k: v for k, v in (there["config"] | there.get("call", {})).items() if k in known}
     if "data" not in call:
         raise ValueError(f"{folder.path} does not say what it was trained on: call train again with steps={step}")
     arch = Architecture.from_dict(there["architecture"])
+    if images is None and call["data"] not in data.CARDS and not Path(call["data"]).exists():
+        raise FileNotFoundError(
+            f"the pictures of {folder.path} ({call['data']}) are no set of the library's and not on the disk: put them "
+            "back, or where train was given them, training.finish(out, images=pictures)"
+        )
+    if images is not None:
+        images = data.load(images, image_size=arch.image_size)
     config = TrainConfig(
         **call | {"arch": arch, "out": folder.path, "steps": step, "epochs": None, "progress": progress}
     )
-    return _train(config, ending=True)
+    return _train(config, images, ending=True)
 
 
 def _from_short(given, images, settings: dict) -> tuple[TrainConfig, data.ImageSet | None]:
@@ -289,7 +299,7 @@ def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: in
                 f"choose another folder and start=… from {folder.weights.name}"
             )
         return steps if finished == steps else 0
-    about = checkpoints.load_state(folder.state)[0]
+    about = checkpoints.state_about(folder.state)
     done = about["step"]
     if about.get("settings"):  # a checkpoint of another run that lies here by mistake
         folder.refuse_other(about["settings"], settings)

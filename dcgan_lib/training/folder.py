@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from .. import checkpoints, data, sheets
@@ -68,23 +69,26 @@ class RunFolder:
         """Make the folder and hold it until the end. Raises ValueError when another process trains there.
 
         The lock lies on the folder itself, not on a file in it: a copy of the folder is not locked, and a folder that
-        was moved still is.
+        was moved still is. (Windows locks a file in it.)
         """
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file: a run's `out` is a folder")
+        busy = f"another process is training in {self.path}: wait for it or choose another folder"
         made = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         if fcntl is None:
-            yield
+            try:
+                with FileLock(self.path / ".lock", timeout=0):
+                    yield
+            except Timeout:
+                raise ValueError(busy) from None
             return
         handle = os.open(self.path, os.O_RDONLY)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ValueError(
-                    f"another process is training in {self.path}: wait for it or choose another folder"
-                ) from None
+                raise ValueError(busy) from None
             self.inode = os.fstat(handle).st_ino
             yield
         finally:
@@ -112,7 +116,7 @@ class RunFolder:
         if not self.run.exists():
             if not self.state.exists():
                 return None
-            about = checkpoints.load_state(self.state)[0]
+            about = checkpoints.state_about(self.state)
             if not about.get("settings"):
                 raise ValueError(
                     f"{self.run} is missing beside {self.state.name}: put it back, or choose another folder"
@@ -157,7 +161,7 @@ class RunFolder:
     def begin(self, about: dict) -> None:
         """run.json, and no half-written file of a process that was killed."""
         self.still_here()
-        for stale in self.path.glob(".*.part"):
+        for stale in self.path.rglob(".*.part"):
             stale.unlink()
         checkpoints.write_bytes(self.run, json.dumps(about, indent=1).encode())
 

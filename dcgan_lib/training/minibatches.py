@@ -70,13 +70,13 @@ class Minibatches:
     def __getitem__(self, k: int) -> Tensor:
         """float32 (batch_size / processes, C, H, W) in [-1, 1] on the device."""
         if self.resident is not None:
-            pixels = self.resident[self.indices(k).to(self.device, non_blocking=True)]
+            pixels = self.resident[self.sent(self.indices(k))]
         elif self.reader is not None:
             pixels = self.ahead[1].result() if self.ahead[0] == k else self._read(k)
             self.ahead = (k + self.stride, self.reader.submit(self._read, k + self.stride))
         else:
             pixels = self._read(k)
-        return data.to_float(pixels.to(self.device, non_blocking=True))  # a quarter of the bytes travels
+        return data.to_float(self.sent(pixels))  # a quarter of the bytes travels
 
     def labels(self, k: int) -> Tensor:
         """int64 (batch_size / processes,) on the device: the labels of minibatch k's pictures.
@@ -85,7 +85,11 @@ class Minibatches:
         """
         if self._labels is None:
             raise ValueError("these pictures have no labels: take a labelled set, or a folder with a subfolder a class")
-        return self._labels[self.indices(k)].to(self.device, non_blocking=True)
+        return self.sent(self._labels[self.indices(k)])
+
+    def sent(self, x: Tensor) -> Tensor:
+        """x on the device. Only CUDA may go on meanwhile: MPS would read memory that Python has given back."""
+        return x.to(self.device, non_blocking=self.device.type == "cuda")
 
     def indices(self, k: int) -> Tensor:
         """Which pictures this process sees in minibatch k."""

@@ -94,7 +94,7 @@ class Trainer:
     def latent(self, k: int, stream: int = streams.LATENT) -> Tensor:
         """This process's part of minibatch k's latents, (batch_size / processes, latent_dim)."""
         z = models.sample_latent(self.config.batch_size, self.arch, streams.generator(self.config.seed, stream, k))
-        return z[self.batches.part].to(self.device, non_blocking=True)
+        return self.batches.sent(z[self.batches.part])
 
     def labels(self, k: int) -> Tensor | None:
         """This process's part of minibatch k's labels, (batch_size / processes,); None without classes.
@@ -236,11 +236,13 @@ class Trainer:
         generator, discriminator = self.local(self.average or self.generator), self.local(self.discriminator)
         part, ahead = self.batches.part, self.batches.ahead
         self.batches.whole()
-        with self.autocast():
-            batches = range(CALIBRATION_BATCHES)
-            models.calibrate(generator, ((self.latent(i, streams.CALIBRATION), self.labels(i)) for i in batches))
-            models.calibrate(discriminator, ((self.batches[i], self.labels(i)) for i in batches))
-        self.batches.part, self.batches.ahead = part, ahead
+        try:
+            with self.autocast():
+                batches = range(CALIBRATION_BATCHES)
+                models.calibrate(generator, ((self.latent(i, streams.CALIBRATION), self.labels(i)) for i in batches))
+                models.calibrate(discriminator, ((self.batches[i], self.labels(i)) for i in batches))
+        finally:
+            self.batches.part, self.batches.ahead = part, ahead
         return generator.cpu().eval(), discriminator.cpu().eval()
 
 

@@ -5,10 +5,10 @@
 The paper's windows, in faces: the object is one that the attribute classifier sees, and it stands at a known place,
 since the faces are aligned by their eyes. Up to 150 samples that show it are labelled by a box there (the paper drew 52
 boxes by hand in 150 samples); a logistic regression on the activations tells positions inside the box from positions
-outside, and all maps with positive weight are dropped at every position. Then other samples that show the object are drawn
-without these maps. Beside the paper's way: labels of whole pictures instead of boxes, and only the maps of largest
-weight. Controls: as many random maps, and the maps with the largest activations. Effect: from how many samples the
-object is gone; price: how many of the classifier's other 39 opinions change, and how far the pictures go from real
+outside, and all maps with positive weight are dropped at every position. Then other samples that show the object are
+drawn without these maps. Beside the paper's way: labels of whole pictures instead of boxes, and only the maps of
+largest weight. Controls: as many random maps, and the maps with the largest activations. Effect: from how many samples
+the object is gone; price: how many of the classifier's other 39 opinions change, and how far the pictures go from real
 faces (Fréchet distance).
 
 Which layer? The paper says the second highest convolution layer, and that 200 maps were dropped. Its figure 1 has grids

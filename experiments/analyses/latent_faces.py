@@ -12,6 +12,7 @@ Writes results/latent_faces.json.
 """
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from experiments.memorisation import SHIFTED
 from experiments.studies.faces import FACES, HELD_OUT, STUDY, best_stage
 from experiments.study import config_of, once, rows_there
 
+VERSION = 1  # of the code below: what an earlier one found is found anew
 SEED, POOL = 11, 10_000  # the seed that chose the checkpoint is 1
 SEEDS = (SEED, 111, 211, 311, 411)  # of C8 and C9: pool, exemplars, random directions; a seed uses its successors too
 DIRECTIONS = {  # attribute → the slider's name
@@ -208,6 +210,7 @@ def near_duplicates() -> dict:
     """Among all faces, whatever the generator: kept apart, so that every training asks for the same ones."""
     out = scale.runs("latent_faces")
     key = {"pictures": real_faces().fingerprint, "steps": AUTOENCODER, "methods": list(memorisation.COUNTED)}
+    key |= {"seed": SEED, "imagehash": importlib.util.find_spec("imagehash") is not None}  # one method needs it
     return once(
         out / "near_duplicates.json",
         key,
@@ -336,7 +339,8 @@ def pose(faces: Faces, averaged: int = 4) -> dict:
 
 def kept(name: str, measure, weights: str | Path = SHIPPED, **settings) -> dict:
     """What `measure()` returns, kept under all that it depends on, so that a stopped command goes on."""
-    key = {"pool": POOL, "repetitions": REPETITIONS} | settings
+    key = {"version": VERSION, "pool": POOL, "repetitions": REPETITIONS, "sums": SUMS, "directions": DIRECTIONS}
+    key |= {"moved": MOVED, "turned": TURNED} | settings
     key |= {"generator": checkpoints.digest(checkpoints.load(weights)[0])}
     key |= {"classifier": checkpoints.digest(checkpoints.load_classifier("face_attributes")[0])}
     return once(scale.runs("latent_faces") / f"{name}.json", key, measure)
