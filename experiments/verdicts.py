@@ -443,8 +443,8 @@ def c9(seeds: Sequence[Mapping]) -> Verdict:
     return Verdict(Outcome.IN_PART if further and low > 0.5 else Outcome.NOT, why)
 
 
-PAPER_GAN_MNIST = 0.0628  # the plain GAN of the paper's table 3, 50,000 samples
-PAPER_SAMPLES = 50_000
+PAPER_SAMPLES = paper.MNIST_FEW
+PAPER_GAN_MNIST = paper.MNIST["plain GAN"][PAPER_SAMPLES]
 
 
 def c10(trainings: Sequence[Mapping]) -> Verdict:

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import torch
 
-from dcgan_lib import data, device, neighbours, results
+from dcgan_lib import data, device, neighbours, paper, results
 
 from .. import nearest
 
@@ -24,7 +24,11 @@ SEED = nearest.SEED
 BATCH = nearest.BATCH
 REAL = (1_000, 10_000, 50_000, 60_000)
 DEFORMED = (1_000, 10_000, 50_000, 100_000)
-PAPER = {"real, 50,000": 0.031, "DCGAN, 50,000": 0.0298, "DCGAN, 10 million": 0.0148}  # its table
+PAPER = {
+    "real, 50,000": paper.MNIST["real digits"][paper.MNIST_FEW],
+    "DCGAN, 50,000": paper.MNIST["DCGAN"][paper.MNIST_FEW],
+    "DCGAN, 10 million": paper.MNIST["DCGAN"][paper.MNIST_MANY],
+}
 
 
 def main() -> None:

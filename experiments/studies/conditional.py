@@ -21,14 +21,14 @@ All six trainings with their rows: 4.5 hours of two cores. A GPU was not measure
 hour on a good one.
 """
 
-from dcgan_lib import data, training
+from dcgan_lib import data, paper, training
 
 from .. import measures, nearest, rules
 from ..study import Prediction, Study, Variant
 
-PAPER, MANY = 50_000, 10_000_000  # samples of the paper's table
+PAPER, MANY = paper.MNIST_FEW, paper.MNIST_MANY
 ALWAYS = (measures.statistics, measures.spread)
-GOAL = {PAPER: 0.0298, MANY: 0.0148}  # what it has for them
+GOAL = paper.MNIST["DCGAN"]
 
 
 def trained_digits(config: training.TrainConfig) -> data.ImageSet:
