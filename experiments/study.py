@@ -38,7 +38,7 @@ WHERE = ("out", "device", *OPERATIONAL)  # of a configuration: what changes no n
 class Variant:
     """One way to train: what differs from the study's base, in the configuration and in the architecture.
 
-    `seeds` and `measures` are the study's unless it has its own.
+    `seeds` and `measures` are the study's unless it has its own. `on_sheet`: its samples are worth a row of pictures.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Variant:
     note: str = ""
     seeds: tuple[int, ...] | None = None
     measures: tuple[Measure, ...] | None = None
+    on_sheet: bool = True
 
 
 @dataclass(frozen=True)
@@ -455,7 +456,7 @@ def film(out: Path, name: str, image_size: int, frames: tuple[int, ...], columns
 def sheet(study: Study, rows: list[dict], side: int = 64) -> list[str]:
     """Write results/<file>_samples.png: the last pictures of each variant's first seed, a row a variant; its names."""
     names, tiles = [], []
-    for variant in study.variants:
+    for variant in (v for v in study.variants if v.on_sheet):
         seed = next((r["seed"] for r in rows if r["variant"] == variant.name and "diverged" not in r), None)
         if seed is None:
             continue

@@ -85,6 +85,12 @@ def test_a_study_ends_in_one_file_that_names_the_machines():
     assert found["measured"]["sheet"] == ["fast", "wide"] and (results.folder() / "two_samples.png").exists()
 
 
+def test_a_variant_that_is_only_timed_has_no_row_of_pictures():
+    study = two(counted([]))
+    studies.run(replace(study, variants=(study.variants[0], replace(study.variants[1], on_sheet=False))))
+    assert results.load("two")["measured"]["sheet"] == ["fast"] and list(results.samples("two", 32)) == ["fast"]
+
+
 def test_a_part_of_a_study_does_not_replace_its_file():
     """On a machine without the other runs `--only` would write a file of one row over the recorded one."""
     study = two(counted([]))
