@@ -80,7 +80,7 @@ def test_odd_quadrants():
     near = torch.arange(9.0).reshape(1, 3, 3, 1)
     from dcgan_lib.features.kmeans import _quadrants
 
-    assert _quadrants(near).tolist() == [[0 + 1 + 3 + 4, 2 + 5, 6 + 7, 8]]
+    assert [part.flatten().tolist() for part in _quadrants(near)] == [[0, 1, 3, 4], [2, 5], [6, 7], [8]]
 
 
 def test_choose_c_takes_the_best_of_what_it_tried(digits):

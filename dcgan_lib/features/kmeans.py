@@ -90,12 +90,15 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
             pixels = images[start : start + self.batch_size]
             x = torch.from_numpy(np.array(pixels)).to(self.device).permute(0, 3, 1, 2).float()
             x = _normalised(F.unfold(x, self.patch), 1).transpose(1, 2) - mean  # (n, positions, D)
-            squares = (x @ whitening).square().sum(2, keepdim=True)
-            distances = torch.baddbmm(norms.expand(1, 1, -1), x, kernel.expand(len(x), -1, -1), alpha=-2)
-            distances = distances.add_(squares).clamp_min_(0).sqrt_()  # (n, positions, K)
-            near = distances.sub_(distances.mean(2, keepdim=True)).neg_().clamp_min_(0)
-            side = images.shape[1] - self.patch + 1
-            out[start : start + len(x)] = _quadrants(near.unflatten(1, (side, -1))).cpu().numpy()
+            x = x.unflatten(1, (images.shape[1] - self.patch + 1, -1))  # (n, rows, columns, D)
+            sums = []
+            for part in _quadrants(x):  # one at a time: what it takes stays in a CPU's cache
+                squares = (part @ whitening).square().sum(2, keepdim=True)
+                distances = torch.baddbmm(norms.expand(1, 1, -1), part, kernel.expand(len(x), -1, -1), alpha=-2)
+                distances = distances.add_(squares).clamp_min_(0).sqrt_()  # (n, positions, K)
+                near = distances.sub_(distances.mean(2, keepdim=True)).neg_().clamp_min_(0)
+                sums.append(near.sum(1))
+            out[start : start + len(x)] = torch.cat(sums, 1).cpu().numpy()
             bar.update(len(x))
         bar.close()
         return out
@@ -127,10 +130,9 @@ def _normalised(patches: Tensor, dim: int) -> Tensor:
     return (patches - patches.mean(dim, keepdim=True)) / (patches.var(dim, keepdim=True) + 10).sqrt()
 
 
-def _quadrants(near: Tensor) -> Tensor:
-    """(n, rows, columns, K) → sums over the four quadrants (n, 4 K); an odd middle goes to the first half."""
-    h, w = (near.shape[1] + 1) // 2, (near.shape[2] + 1) // 2
-    parts = [
-        near[:, a, b].sum((1, 2)) for a in (slice(None, h), slice(h, None)) for b in (slice(None, w), slice(w, None))
+def _quadrants(x: Tensor) -> list[Tensor]:
+    """(n, rows, columns, D) → the four quadrants, (n, positions, D) each; an odd middle goes to the first half."""
+    h, w = (x.shape[1] + 1) // 2, (x.shape[2] + 1) // 2
+    return [
+        x[:, a, b].flatten(1, 2) for a in (slice(None, h), slice(h, None)) for b in (slice(None, w), slice(w, None))
     ]
-    return torch.cat(parts, 1)
