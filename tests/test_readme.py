@@ -179,8 +179,10 @@ def test_numbers_are_those_of_the_results():
         f"after {results.load('training_imagenet32')['measured']['epochs']:.1f} passes over Tiny ImageNet",
         f"error {house['ours']:.1%}, authors' weights {house['authors']:.1%}, the same".replace("%", " %"),
         f"network on labels alone {house['labels']:.1%} (paper".replace("%", " %"),
-        f"K-means: {rows['kmeans_1600']['test_accuracy']:.1%} |".replace("%", " %"),
-        f"gone from {gone['positive weight']} of {streets['tested']} samples, with random maps from {gone['random']}:",
+        f"K-means: {rows['kmeans_1600']['test_accuracy']:.1%} with 1,600 centroids".replace("%", " %"),
+        f"{rows['kmeans_4800']['test_accuracy']:.1%} with 4,800 |".replace("%", " %"),
+        f"gone from {gone['positive weight']} of {streets['tested']} samples, with random maps from {gone['random']}, "
+        f"with all maps kept from {gone['all maps']}:",
         f"about {5 * round(speed / 5)} pictures a second (the steps alone)",
         f"after {epochs:.0f} passes over 9,000 faces",
         f"decoding {waiting['files']:,} JPEGs takes {waiting['first']:.0f} seconds",
