@@ -50,15 +50,15 @@ def build(name: str | Architecture = "paper64", *, seed: int | None = None, **ch
     """
     arch = architecture(name, **changes)
     generator, discriminator = Generator(arch), Discriminator(arch)
-    rng = torch.Generator().manual_seed(_any_seed() if seed is None else seed)
+    rng = _weights_rng(seed)
     for network in (generator, discriminator):
         initialise(network, rng)
     return generator, discriminator
 
 
-def _any_seed() -> int:
-    """Drawn from torch's own generator, so that `torch.manual_seed` decides it."""
-    return int(torch.randint(2**63 - 1, ()))
+def _weights_rng(seed: int | None) -> torch.Generator:
+    """Without a seed one is drawn from torch's own generator, so that `torch.manual_seed` decides it."""
+    return torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())) if seed is None else seed)
 
 
 def initialise(network: nn.Module, rng: torch.Generator) -> None:
@@ -280,7 +280,7 @@ def classifier(arch: str | Architecture, outputs: int, dropout: float = 0.0, see
         raise ValueError("a classifier cannot be told the class: take an architecture with classes=0")
     _, network = build(arch, seed=seed)
     network.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(network.head.in_features, outputs))
-    initialise(network.head, torch.Generator().manual_seed(_any_seed() if seed is None else seed))
+    initialise(network.head, _weights_rng(seed))
     nn.init.zeros_(network.head[1].bias)
     return network
 

@@ -58,7 +58,7 @@ LEAVE = (
 )
 TOO_HIGH = Variant("learning_rate_1e-3", {"learning_rate": 1e-3}, note="Adam's default: too high, says section 4")
 DAI = tuple(paper.MCGILL_LOSSES)  # their twelve rows
-OTHER_SIZE = ("output_16", "output_64")  # whose distances are on another scale than the base line's
+OTHER_SIZE = tuple(v.name for v in KEEP if "image_size" in v.arch)  # their distances are on another scale
 
 BASE = Variant("base", note="the paper's guidelines, all of them", seeds=(0, 1, 2, 3, 4))
 
