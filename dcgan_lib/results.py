@@ -13,11 +13,14 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from PIL import Image
 
 from . import checkpoints, sheets
 from .checks import choose
 from .data import ImageSet
 from .device import versions
+
+SHEETS = (".png", ".jpg")
 
 
 def folder() -> Path:
@@ -48,28 +51,39 @@ def record(
     `claims` maps a claim's number ("C1") to {"ours": text, "verdict": text} for the claims table.
     `machines` lists every device and precision that took part, where there may be several.
     """
-    text = json.dumps(
-        {
-            "name": name,
-            "command": command,
-            "settings": settings,
-            "seed": seed,
-            "data": {
-                "name": images.name,
-                "split": images.split,
-                "images": len(images),
-                "image_size": images.image_size,
-                "fingerprint": images.fingerprint,
-            },
-            "versions": versions(),
-            "device": device,
-            **({"machines": machines} if machines else {}),
-            "measured": measured,
-            "claims": claims or {},
+    about = {
+        "name": name,
+        "command": command,
+        "settings": settings,
+        "seed": seed,
+        "data": {
+            "name": images.name,
+            "split": images.split,
+            "images": len(images),
+            "image_size": images.image_size,
+            "fingerprint": images.fingerprint,
         },
-        indent=1,
-    )
+        "versions": versions(),
+        "device": device,
+        **({"machines": machines} if machines else {}),
+        "measured": measured,
+        "claims": claims or {},
+    }
+    text = _lines(json.loads(json.dumps(about)))
     return checkpoints.write_bytes(folder() / f"{name}.json", (text + "\n").encode())
+
+
+def _lines(value, depth: int = 0) -> str:
+    """JSON with a line for each list or object that holds no other: shorter than json's own, and readable in a diff."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(v, (dict, list)) for v in inner):
+        return json.dumps(value)
+    start, end = "\n" + " " * (depth + 1), "\n" + " " * depth
+    parts = [_lines(v, depth + 1) for v in inner]
+    if isinstance(value, list):
+        return f"[{start}{f',{start}'.join(parts)}{end}]"
+    named = [f"{json.dumps(k)}: {part}" for k, part in zip(value, parts, strict=True)]
+    return f"{{{start}{f',{start}'.join(named)}{end}}}"
 
 
 def load(name: str) -> dict:
@@ -98,11 +112,24 @@ def ranges(rows: Sequence[Mapping], variants: Sequence[str], name: str) -> dict[
     return {variant: (median(own), min(own), max(own)) for variant, own in found.items() if own}
 
 
-def samples(name: str, size: int = 64) -> dict[str, np.ndarray]:
-    """Variant → the last pictures (N, size, size, 3) of a study's first seed: its results/<name>_samples.png."""
+def pictures(name: str, rows: int) -> np.ndarray:
+    """A sheet of square pictures, results/<name>.jpg or .png, by its rows: uint8 (rows, N, side, side, 3).
+
+    Raises ValueError, naming the near ones, when there is no such sheet, and for a sheet of another number of rows.
+    """
+    known = _known(*SHEETS)
+    with Image.open(known[choose(name, known, "sheet of pictures")]) as sheet:
+        drawn = np.asarray(sheet.convert("RGB"))
+    side, rest = divmod(len(drawn), rows)
+    if rest or drawn.shape[1] % side:
+        raise ValueError(f"{name} is {drawn.shape[1]} x {len(drawn)} pixels, no {rows} rows of square pictures")
+    return np.stack(np.split(sheets.untile(drawn, side), rows))
+
+
+def samples(name: str) -> dict[str, np.ndarray]:
+    """Variant → the last pictures (N, side, side, 3) of a study's first seed: the sheet results/<name>_samples."""
     variants = load(name)["measured"]["sheet"]
-    pictures = sheets.untile(_file(name).with_name(f"{name}_samples.png"), size)  # (variants * N, size, size, 3)
-    return dict(zip(variants, np.split(pictures, len(variants)), strict=True))
+    return dict(zip(variants, pictures(f"{name}_samples", len(variants)), strict=True))
 
 
 def there(name: str) -> bool:
@@ -126,8 +153,8 @@ def _file(name: str) -> Path:
     return known[choose(name, known, "results file")]
 
 
-def _known() -> dict[str, Path]:
+def _known(*kinds: str) -> dict[str, Path]:
     """In `folder()`; else among the recorded results, for a step that needs an earlier one's."""
     here = Path(__file__).parent
     places = (here / "_results", here.parent / "results", folder())
-    return {path.stem: path for place in places for path in place.glob("*.json")}
+    return {path.stem: path for place in places for kind in kinds or (".json",) for path in place.glob(f"*{kind}")}

@@ -443,33 +443,47 @@ def shown(value):
     return value.to_dict() if isinstance(value, Architecture) else str(value) if isinstance(value, Path) else value
 
 
-def film(out: Path, name: str, image_size: int, frames: tuple[int, ...], columns: int = 10) -> list[int]:
-    """Write results/<name>_film.png, the first latents' pictures, a row a moment; return the moments' steps."""
+def film(out: Path, name: str, image_size: int, frames: tuple[int, ...]) -> list[int]:
+    """Write the film results/<name>_film, the first latents' pictures, a row a moment; return the moments' steps."""
     found = sorted((out / "samples").glob("step_*.png"))
     moments = [found[min(i, len(found) - 1)] for i in frames]
-    rows = [sheets.untile(path, image_size)[:columns] for path in moments]
-    path = results.folder() / f"{name}_film.png"
-    Image.fromarray(sheets.tile(np.concatenate(rows), columns, gap=0)).save(path, optimize=True)
+    write_sheet(f"{name}_film", [sheets.untile(path, image_size)[:SHEET] for path in moments])
     return [int(p.stem.split("_")[1]) for p in moments]
 
 
-def sheet(study: Study, rows: list[dict], side: int = 64) -> list[str]:
-    """Write results/<file>_samples.png: the last pictures of each variant's first seed, a row a variant; its names."""
-    names, tiles = [], []
+def sheet(study: Study, rows: list[dict]) -> list[str]:
+    """Write results/<file>_samples: the last pictures of each variant's first seed, a row a variant; its names.
+
+    All are as large as the largest: smaller ones are enlarged.
+    """
+    drawn = {}
     for variant in (v for v in study.variants if v.on_sheet):
         seed = next((r["seed"] for r in rows if r["variant"] == variant.name and "diverged" not in r), None)
-        if seed is None:
-            continue
-        config = config_of(study, variant, seed)
-        last = sorted((Path(config.out) / "samples").glob("step_*.png"))[-1]
-        for picture in sheets.untile(last, config.arch.image_size)[:SHEET]:
-            picture = Image.fromarray(picture.squeeze()).convert("RGB").resize((side, side), Image.Resampling.NEAREST)
-            tiles.append(np.asarray(picture))
-        names.append(variant.name)
-    if tiles:
-        path = results.folder() / f"{study.file}_samples.png"
-        Image.fromarray(sheets.tile(np.stack(tiles), SHEET, gap=0)).save(path, optimize=True)
-    return names
+        if seed is not None:
+            config = config_of(study, variant, seed)
+            last = sorted((Path(config.out) / "samples").glob("step_*.png"))[-1]
+            drawn[variant.name] = sheets.untile(last, config.arch.image_size)[:SHEET]
+    if drawn:
+        side = max(pictures.shape[1] for pictures in drawn.values())
+        write_sheet(f"{study.file}_samples", [enlarged(pictures, side) for pictures in drawn.values()])
+    return list(drawn)
+
+
+def enlarged(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Pictures (n, size, size, 3) with sides of `side` pixels; every pixel a square where that is possible."""
+    size = pictures.shape[1]
+    if size == side:
+        return pictures
+    way = Image.Resampling.BICUBIC if side % size else Image.Resampling.NEAREST
+    return np.stack([np.asarray(Image.fromarray(picture).resize((side, side), way)) for picture in pictures])
+
+
+def write_sheet(name: str, rows: list[np.ndarray]) -> Path:
+    """Write results/<name>, a row of pictures (n, side, side, 3) each: coloured ones as .jpg, grey ones as .png."""
+    pictures = np.concatenate(rows)
+    grey = (pictures == pictures[..., :1]).all()
+    tiled = sheets.tile(pictures, len(rows[0]), gap=0)
+    return sheets.save(results.folder() / f"{name}{'.png' if grey else '.jpg'}", tiled)
 
 
 def ship(

@@ -14,7 +14,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from dcgan_lib import checkpoints, data, features, metrics, models, paper, results, training
+from dcgan_lib import checkpoints, data, features, metrics, models, paper, results, sheets, training
 from dcgan_lib.architecture import architecture
 from experiments import __main__ as command
 from experiments import measures, nearest, rejudge, rules, scale
@@ -88,7 +88,22 @@ def test_a_study_ends_in_one_file_that_names_the_machines():
 def test_a_variant_that_is_only_timed_has_no_row_of_pictures():
     study = two(counted([]))
     studies.run(replace(study, variants=(study.variants[0], replace(study.variants[1], on_sheet=False))))
-    assert results.load("two")["measured"]["sheet"] == ["fast"] and list(results.samples("two", 32)) == ["fast"]
+    assert results.load("two")["measured"]["sheet"] == ["fast"] and list(results.samples("two")) == ["fast"]
+
+
+def test_a_sheet_of_several_sizes_is_as_large_as_the_largest():
+    """Rows of another size are enlarged, pixels to squares where that is possible; colours are a .jpg, grey a .png."""
+    half = Variant("half", arch={"image_size": 16, "widths": (4, 8)})
+    study = two(counted([]))
+    studies.run(replace(study, variants=(study.variants[0], half)))
+    (drawn,) = (sheets.untile(p, 16)[:10] for p in Path("runs/two/half/samples").glob("step_*4.png"))
+    found = results.samples("two")
+    assert found["fast"].shape == found["half"].shape == (10, 32, 32, 3)
+    assert (found["half"] == drawn.repeat(2, 1).repeat(2, 2)).all()
+    assert studies.enlarged(drawn, 24).shape == (10, 24, 24, 3)
+    coloured = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), np.uint8)
+    assert studies.write_sheet("coloured", list(coloured)).suffix == ".jpg"
+    assert results.pictures("coloured", 2).shape == coloured.shape
 
 
 def test_a_part_of_a_study_does_not_replace_its_file():

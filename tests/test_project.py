@@ -301,6 +301,15 @@ def test_record_and_load(tmp_path, monkeypatch):
         results.load("b")
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no clone: files are not known to be tracked")
+def test_the_tree_is_small():
+    """A checkout travels to rented machines with 64 MiB at a time, the pictures to train on among them."""
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    sizes = {name: (ROOT / name).stat().st_size for name in files.split("\0") if name and (ROOT / name).is_file()}
+    largest = sorted(sizes, key=sizes.get)[-12:]
+    assert sum(sizes.values()) <= 45 * 2**20, f"the largest: {', '.join(largest)}"
+
+
 def test_rows_of_a_study():
     """Medians and ranges over seeds; a training that diverged has no number."""
     rows = [
@@ -316,14 +325,35 @@ def test_rows_of_a_study():
 
 
 def test_samples_of_a_study(tmp_path, monkeypatch):
-    """Each variant's row of results/symptoms_samples.png, cut out by hand, wherever one's own results lie."""
+    """Each variant's row of results/symptoms_samples.jpg, cut out by hand, wherever one's own results lie."""
     monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
-    with Image.open(ROOT / "results" / "symptoms_samples.png") as picture:
+    with Image.open(ROOT / "results" / "symptoms_samples.jpg") as picture:
         sheet = np.asarray(picture.convert("RGB"))
     found = results.samples("symptoms")
     assert list(found) == results.load("symptoms")["measured"]["sheet"]
     for row, pictures in enumerate(found.values()):
-        assert (np.concatenate(pictures, axis=1) == sheet[64 * row : 64 * (row + 1)]).all()
+        assert (np.concatenate(pictures, axis=1) == sheet[32 * row : 32 * (row + 1)]).all()
+
+
+def test_a_sheet_of_other_rows(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
+    Image.new("RGB", (40, 20)).save(tmp_path / "mine_film.png")
+    assert results.pictures("mine_film", 2).shape == (2, 4, 10, 10, 3)
+    with pytest.raises(ValueError, match="mine_film is 40 x 20 pixels, no 3 rows of square pictures"):
+        results.pictures("mine_film", 3)
+    with pytest.raises(ValueError, match="unknown sheet of pictures 'mine_flim': did you mean 'mine_film'"):
+        results.pictures("mine_flim", 2)
+
+
+def test_results_are_json_with_a_line_for_what_is_simple(tmp_path, monkeypatch):
+    """What json writes in one way and reads in another (whole numbers as keys, tuples) is as json reads it."""
+    from dcgan_lib import data
+
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
+    measured = {8: (1, 2.5, None), "rows": [{"a": [1, [2]]}, {}], "none": [], "words": 'say "[no]"', "deep": {"b": {}}}
+    path = results.record("mine", measured, command="c", settings={}, seed=0, images=data.load("digits"), device="cpu")
+    assert results.load("mine")["measured"] == json.loads(json.dumps(measured))
+    assert '  "8": [1, 2.5, null],\n' in path.read_text()
 
 
 def test_a_folder_for_results_of_ones_own(tmp_path, monkeypatch):
