@@ -112,6 +112,12 @@ def ranges(rows: Sequence[Mapping], variants: Sequence[str], name: str) -> dict[
     return {variant: (median(own), min(own), max(own)) for variant, own in found.items() if own}
 
 
+def stable(row: Mapping) -> bool:
+    """Whether a study's training is stable by the rule of claim C1: its networks are finite, and its samples nearer to
+    the real pictures than every control (noise, ten pictures copied, blurred and shuffled ones)."""
+    return row["finite"] and row["frechet"] < min(row["controls"].values())
+
+
 def pictures(name: str, rows: int) -> np.ndarray:
     """A sheet of square pictures, results/<name>.jpg or .png, by its rows: uint8 (rows, N, side, side, 3).
 

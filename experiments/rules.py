@@ -48,7 +48,7 @@ def stable(*variants: str) -> Rule:
         trainings = [
             {
                 "finite": row["finite"],
-                "distance": row.get("frechet", math.inf),
+                "frechet": row.get("frechet", math.inf),
                 "controls": row.get("controls", controls),
             }
             for row in rows

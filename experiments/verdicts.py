@@ -15,7 +15,7 @@ from statistics import mean
 
 from scipy.stats import binomtest
 
-from dcgan_lib import paper
+from dcgan_lib import paper, results
 
 CONTROLS = ("noise", "ten copied", "blurred", "shuffled")  # what no stable training draws
 SEEDS = 3  # fewer trainings, or repetitions of an analysis, decide nothing where a rule asks for several
@@ -56,11 +56,11 @@ def mcnemar(one: int, other: int) -> float:
 def c1(trainings: Sequence[Mapping]) -> Verdict:
     """Training is stable in most settings. One row a training (a setting with a seed).
 
-    `finite`, and `distance` of the samples to the real pictures beside `controls`: the distances of what is no sample
-    of a stable training, by the same eye and of as many pictures (CONTROLS: noise, ten pictures of the data repeated,
-    the data blurred, the data's pixels shuffled). A training is stable when it is finite and its distance lies below
-    that of *every* control. (How much pixels vary, which was the first rule, says nothing: noise varies more than faces
-    do, and two faces repeated vary enough.)
+    `finite`, and `frechet`, the distance of the samples to the real pictures, beside `controls`: those of what is no
+    sample of a stable training, by the same eye and of as many pictures (CONTROLS: noise, ten pictures of the data
+    repeated, the data blurred, the data's pixels shuffled). A training is stable when it is finite and its distance
+    lies below that of *every* control. (How much pixels vary, which was the first rule, says nothing: noise varies more
+    than faces do, and two faces repeated vary enough.)
 
     Holds: every training is stable. In part: more than half are. Does not hold: half of them or fewer.
     Undecided: fewer than three trainings, or one without its controls.
@@ -69,7 +69,7 @@ def c1(trainings: Sequence[Mapping]) -> Verdict:
         return Verdict(Outcome.UNDECIDED, f"{len(trainings)} of at least {SEEDS} trainings")
     if not all(set(CONTROLS) <= set(row.get("controls") or ()) for row in trainings):
         return Verdict(Outcome.UNDECIDED, "no distance of noise, copies and blurs to compare with")
-    stable = sum(row["finite"] and row["distance"] < min(row["controls"].values()) for row in trainings)
+    stable = sum(map(results.stable, trainings))
     why = f"{stable} of {len(trainings)} trainings are finite and nearer to real pictures than noise, copies and blurs"
     if stable == len(trainings):
         return Verdict(Outcome.HOLDS, why)
