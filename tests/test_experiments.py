@@ -1060,49 +1060,6 @@ def test_the_best_stage_of_svhn_has_the_lowest_validation_error():
         svhn.chosen()
 
 
-# ---- the generators that ship ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("draws", ["real", "noise"])
-def test_shipped_generators_are_measured_beside_their_controls(draws, tmp_path, monkeypatch):
-    from experiments.analyses import shipped_generators as shipped
-
-    digits = data.load("digits", image_size=32)
-    generator, discriminator = models.build(TINY, seed=0)
-    names = ("faces", "scenes", "mnist")
-    for name in names:
-        checkpoints.save(tmp_path / f"{name}.safetensors", generator, None, {})
-    checkpoints.save(tmp_path / "svhn.safetensors", None, discriminator, {})  # ships without its generator
-    monkeypatch.setattr(scale, "weights", lambda name: tmp_path / name)
-    monkeypatch.setattr(shipped, "pictures", lambda study, config: digits)
-    monkeypatch.setattr(shipped, "SAMPLES", 300)
-    drawn = {
-        "real": lambda generator, n, rng: digits.tensor(rng.choice(len(digits), n, replace=False)),
-        "noise": lambda generator, n, rng: torch.from_numpy(rng.uniform(-1, 1, (n, 1, 32, 32))).float(),
-    }
-    monkeypatch.setattr(measures, "drawn", drawn[draws])
-    left_out = shipped.main()
-    assert list(left_out) == ["svhn"] and "python -m experiments svhn" in left_out["svhn"]
-    record = results.load("shipped_generators")
-    rows = record["measured"]["rows"]
-    assert tuple(rows) == names and all(set(row["controls"]) == set(CONTROLS) for row in rows.values())
-    assert rows["faces"]["fingerprint"] == digits.fingerprint
-    assert rows["faces"]["weights"] == checkpoints.digest(checkpoints.load(tmp_path / "faces.safetensors")[0])
-    for row in rows.values():
-        assert (row["distance"] < min(row["controls"].values())) == (draws == "real")
-    assert record["claims"] == {}, "they were chosen to ship: they say nothing of how often trainings are stable"
-
-
-def test_a_generator_from_its_runs_folder(trained, tmp_path, monkeypatch):
-    from experiments.analyses import shipped_generators as shipped
-
-    monkeypatch.setattr(scale, "weights", lambda name: tmp_path / name)
-    found = shipped.generator("svhn", trained[0].out)
-    assert checkpoints.digest(found) == checkpoints.digest(trained[0].generator)
-    with pytest.raises(data.NotAvailable, match="no generator of svhn ships"):
-        shipped.generator("svhn", tmp_path / "nowhere")
-
-
 # ---- scale fast ------------------------------------------------------------------------------------------------------
 
 

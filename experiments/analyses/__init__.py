@@ -115,12 +115,6 @@ _LISTED = (
         fast={"BATCH": 100, "REAL": (100, 300), "DEFORMED": (100, 300)},
     ),
     Analysis(
-        "shipped_generators",
-        "distances of the generators that ship, beside noise, copies and blurs; no verdict; minutes",
-        fast={"SAMPLES": 60},
-        not_run="the pictures of faces, scenes, MNIST and SVHN must be there together",
-    ),
-    Analysis(
         "judging_samples",
         "how many samples a distance needs, what it sees, whether two eyes agree; 3 minutes on one CPU core",
         fast={"POOL": 160, "N": 16, "SIZES": (8, 16), "FEW": 32, "DRAWS": 2, "CHANGES": {"noise": (8,), "blur": (1,)}},
