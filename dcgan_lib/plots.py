@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon, Rectangle
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from .architecture import Architecture
@@ -76,6 +77,7 @@ def real_against_fake(
     height, wide = tile(real, columns, gap=0).shape[:2]
     fig = _Sheet(width, width / 2 * height / wide + 0.3)
     axes = fig.subplots(1, 2)
+    fig.get_layout_engine().set(wspace=0.06)  # wider than the gaps within a sheet
     for ax, images, title in zip(axes, (real, fake), titles, strict=True):
         _show(ax, images, columns, title)
     return fig
@@ -116,6 +118,7 @@ def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Fig
     right.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     for ax in (left, right):
         ax.set_xlabel("step (minibatches)")
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.legend(frameon=False, fontsize=SMALL)
         ax.spines[["top", "right"]].set_visible(False)
     fig.suptitle(title, fontsize=11)
@@ -236,6 +239,9 @@ def curves(
         ax.set_xscale("symlog", linthresh=50)
     else:
         ax.set_xscale("log")
+        if len(at := sorted({v for x, *_ in series.values() for v in x})) <= 8:  # else powers of ten
+            ax.set_xticks(at, [f"{v:,g}" for v in at])
+            ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:
         ax.legend(facecolor="white", edgecolor="none", fontsize=SMALL)  # over dotted levels

@@ -203,7 +203,7 @@ class VerdictCounts(_Generated):
             if found:
                 lines.append(f"- {{verdict}}`{outcome}` {', '.join(found)}")
         lines += ["", "Beside the paper's number, ours:", ""]
-        lines += [f"- {row.id}, {row.claim}: {row.theirs}. *Ours:* {row.ours}." for row in rows]
+        lines += [f"- {row.id}, {row.claim}: {row.theirs}. *Ours:* {row.ours.rstrip('.')}." for row in rows]
         return _set("\n".join(lines))
 
 
@@ -255,10 +255,12 @@ class RunsTable(_Generated):
         for record in results().values():
             measured, settings = record["measured"], record["settings"]
             each = measured["rows"] if "variants" in measured else measured.get("seeds") or [record]
+            each = [*each, *measured.get("others", ())]
             seeds = dict.fromkeys(one["seed"] if isinstance(one, dict) else one for one in each)
             steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
             name, split = record["data"]["name"], record["data"]["split"]
             data = f"{name}{' (test)' * (split == 'test')}, {record['data']['images']:,}"
+            data = measured["part"].split(":")[0] if "part" in measured else data  # of a set that is not all there
             command = record["command"] if len(record["command"]) < 60 else record["command"].split()[0] + " …"
             rows.append([f"`{command}`", data, ", ".join(map(str, seeds)), steps or "\N{EN DASH}", record["device"]])
         return _strip(["Command", "Data", "Seeds", "Training", "Machine"], rows, "strip-runs", "32 24 12 14 18")
