@@ -22,6 +22,7 @@ import torch.multiprocessing as mp
 from speed import BATCH, REPEATS, summary
 
 from dcgan_lib import data, distributed, models, results, training
+from dcgan_lib.device import device_name, pick_device
 
 NETS = {"tutorial64": 6, "imagenet32": 3}  # steps a repeat
 MESSAGES = {"all_reduce": 0, "all_gather": 1, "all_gather_into_tensor": 1, "all_gather_single": 1}  # what is sent
@@ -51,7 +52,7 @@ def work(rank: int, world: int, port: int, name: str, device: str, out: str) -> 
 
         return inner
 
-    with distributed.group(device.pick_device(device)):
+    with distributed.group(pick_device(device)):
         arch = models.architecture(name)
         config = training.TrainConfig("unused", "unused", arch, steps=1, batch_size=BATCH, device=device)
         trainer, step = training.Trainer(config, arch, pictures(arch.image_size)), 0
@@ -106,7 +107,7 @@ def main() -> None:
             settings={"processes": worlds, "steps_a_repeat": NETS},
             seed=0,
             images=images,
-            device=device.device_name(torch.device(device)),
+            device=device_name(torch.device(device)),
         )
     )
 

@@ -69,8 +69,13 @@ def record(
         "measured": measured,
         "claims": claims or {},
     }
+    return write(about)
+
+
+def write(about: dict) -> Path:
+    """Write what `record` makes or `load` returns to results/<name>.json."""
     text = _lines(json.loads(json.dumps(about)))
-    return checkpoints.write_bytes(folder() / f"{name}.json", (text + "\n").encode())
+    return checkpoints.write_bytes(folder() / f"{about['name']}.json", (text + "\n").encode())
 
 
 def _lines(value, depth: int = 0) -> str:

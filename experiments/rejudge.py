@@ -2,18 +2,17 @@
 
     python -m experiments.rejudge
 
-For when a rule was changed after a run: numbers stay as they are, the claims' verdicts follow. A test holds every
-recorded verdict against this, so that none is typed.
+For when a rule was changed after a run: numbers stay as they are, the verdicts of claims and of a study's predictions
+follow. A test holds every recorded verdict against this, so that none is typed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
-from dcgan_lib import checkpoints, results
+from dcgan_lib import results
 
-from . import judged_blind, rules, verdicts
+from . import judged_blind, rules, study, verdicts
 from .analyses import inspection_forgetting, latent_faces, near_duplicates
 from .studies import STUDIES
 
@@ -24,7 +23,7 @@ def _trainings(rows: list[dict]) -> verdicts.Verdict:
 
 RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → claim → its verdict, from what was measured
     "training_faces": {"C1": lambda m: _trainings([m, *m.get("others", [])])},
-    "training_scenes": {"C1": lambda m: _trainings([m])},
+    **{f"training_{name}": {"C1": lambda m: _trainings([m])} for name in ("scenes", "streets", "lsun_bedroom")},
     "training_mnist": {"C1": lambda m: _trainings(list(m["schedules"].values()))},
     "features_cifar10": {"C2": lambda m: verdicts.c2(m["rows"])},
     "features_svhn": {
@@ -40,9 +39,9 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
 }
 
 
-for _study in STUDIES.values():
-    _claimed = {p.claim: p.rule for p in _study.predicts if p.claim}
-    if _claimed:
+PREDICTING = {s.file: s for s in STUDIES.values() if s.predicts}  # results file → the study whose rows it has
+for _study in PREDICTING.values():
+    if _claimed := {p.claim: p.rule for p in _study.predicts if p.claim}:
         RULES[_study.file] = {c: lambda m, rule=rule: rule(m["rows"]).outcome for c, rule in _claimed.items()}
 
 
@@ -53,16 +52,22 @@ def judged(name: str, measured: dict) -> dict[str, str]:
     return {claim: str(rule(measured)) for claim, rule in RULES.get(name, {}).items()}
 
 
+def judged_again(record: dict) -> dict:
+    """A results file's content with the verdicts that today's rules give its numbers; of predictions the words, too."""
+    name, measured = record["name"], record["measured"]
+    claims = {c: record["claims"][c] | {"verdict": verdict} for c, verdict in judged(name, measured).items()}
+    if name in PREDICTING:
+        predictions, claims = study.judged(PREDICTING[name], measured["rows"], measured["missing"])
+        measured = measured | {"predictions": predictions}
+    return record | {"measured": measured, "claims": record["claims"] | claims}
+
+
 def main() -> None:
     for path in sorted(results.folder().glob("*.json")):
         record = results.load(path.stem)
-        new = judged(path.stem, record["measured"])
-        changed = {claim: verdict for claim, verdict in new.items() if record["claims"][claim]["verdict"] != verdict}
-        for claim, verdict in changed.items():
-            print(f"{path.stem} {claim}: {record['claims'][claim]['verdict']} → {verdict}")
-            record["claims"][claim]["verdict"] = verdict
-        if changed:
-            checkpoints.write_bytes(path, (json.dumps(record, indent=1) + "\n").encode())
+        if (new := judged_again(record)) != record:
+            print(f"{path.name} has other verdicts now")
+            results.write(new)
 
 
 if __name__ == "__main__":

@@ -225,7 +225,7 @@ def time_as_multiplications(base: str, *variants: str, within: float = 1.5) -> R
 def _times(rows: Rows, base: str, variants: Sequence[str]) -> dict[str, float] | Verdict:
     """The median times of a step over the base's, or UNDECIDED."""
     seconds = {v: values(rows, v, "seconds_a_step") for v in (base, *variants)}
-    machines = {(r["device"], r["cost_precision"]) for r in rows if "seconds_a_step" in r}
+    machines = {(r["device"], r["cost_precision"]) for r in rows if r["variant"] in seconds and "seconds_a_step" in r}
     if not all(seconds.values()) or len(machines) > 1:
         return Verdict(Outcome.UNDECIDED, "every variant must be measured on one device")
     return {v: median(seconds[v]) / median(seconds[base]) for v in variants}

@@ -177,13 +177,13 @@ def chosen(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = 
     known = dict.fromkeys(seed for _, own in asked for seed in own)
     if unknown := sorted(set(seeds or ()) - set(known)):
         raise ValueError(f"{study.name} has no seed {unknown[0]} here: known are {', '.join(map(str, known))}")
-    jobs = [(v, seed) for seed in seeds or known for v, own in asked if seed in own]
-    if shard is None:
-        return jobs
-    i, n = shard
+    turns = [[(v, seed) for v, own in asked if seed in own] for seed in seeds or known]
+    i, n = (0, 1) if shard is None else shard
     if not 0 <= i < n:
         raise ValueError(f"shard must be I/N with I from 0 to N - 1, got {i}/{n}")
-    return jobs[i::n]
+    # In turn; where the variants fill whole rounds, a shard further with each seed, or one would get the same variants.
+    ahead = [sum(map(len, turns[:k])) % n or k for k in range(len(turns))]
+    return [job for k, turn in enumerate(turns) for p, job in enumerate(turn) if (p + ahead[k]) % n == i]
 
 
 # ---- train and measure ---------------------------------------------------------------------------------------------
@@ -346,26 +346,33 @@ def kept_under(path: Path, key: dict, but: tuple[str, ...] = ()) -> dict | None:
         return None
 
 
-def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None]]:
-    """Every (variant, seed) of the study with its row, or None where it was not trained and measured as it stands."""
+def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
+    """Every (variant, seed) of the study with its row, or None where it was not trained and measured as it stands.
+
+    Last comes why its pictures cannot be had, "" where they can.
+    """
     for variant, seed in chosen(study):
         config = config_of(study, variant, seed)
         try:
             images = pictures(study, config)
-        except (data.NotAvailable, ImportError):
-            yield variant, seed, None
+        except (data.NotAvailable, ImportError) as error:
+            yield variant, seed, None, first_line(error)
             continue
-        yield variant, seed, kept_under(row_file(config), key_of(study, variant, seed, images))
+        yield variant, seed, kept_under(row_file(config), key_of(study, variant, seed, images)), ""
 
 
 # ---- the results file ----------------------------------------------------------------------------------------------
 
 
 def collect(study: Study, left_out: dict[str, str]) -> Path | None:
-    """Write the results file of all rows that are there. A study with a `report` waits until none is missing."""
+    """Write the results file of all rows that are there. A study with a `report` waits until none is missing.
+
+    `left_out`, {variant: why}, is of this call; what another shard could not have is looked up.
+    """
     found = list(rows_there(study))
-    rows = [r for _, _, r in found if r is not None]
-    missing = [[variant.name, seed] for variant, seed, r in found if r is None]
+    rows = [r for _, _, r, _ in found if r is not None]
+    missing = [[variant.name, seed] for variant, seed, r, _ in found if r is None]
+    left_out = {variant.name: why for variant, _, _, why in found if why} | left_out
     if not rows or (study.report and missing):
         print(f"{study.name}: {len(rows)} of {len(found)} rows are there, no results file yet")
         return None
@@ -378,7 +385,7 @@ def collect(study: Study, left_out: dict[str, str]) -> Path | None:
         measured, claims = study.report(study, rows)
     else:
         measured, claims = compared(study, rows, missing, left_out)
-    variant, seed = next((v, s) for v, s, r in found if r is not None)
+    variant, seed = next((v, s) for v, s, r, _ in found if r is not None)
     config = config_of(study, variant, seed)
     images = pictures(study, config)
     images = images if config.limit is None else images.take(config.limit, seed=config.seed)
@@ -406,12 +413,7 @@ def settings_of(config: training.TrainConfig) -> dict:
 
 def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, str]) -> tuple[dict, dict]:
     """The measured part of a study of several variants, and its claims: the rows and what became of the predictions."""
-    predictions, claims = [], {}
-    for prediction in study.predicts:
-        verdict = prediction.rule(rows)
-        predictions.append({"predicts": prediction.says, "verdict": str(verdict.outcome), "words": verdict.words})
-        if prediction.claim and not missing:
-            claims[prediction.claim] = {"ours": f"{study.name}: {verdict.words}.", "verdict": str(verdict.outcome)}
+    predictions, claims = judged(study, rows, missing)
     variants = [
         {
             "name": v.name,
@@ -431,6 +433,17 @@ def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, 
         "sheet": sheet(study, rows),
     }
     return measured, claims
+
+
+def judged(study: Study, rows: list[dict], missing: list) -> tuple[list[dict], dict]:
+    """What became of the predictions, and of the claims among them; of claims only where no row is missing."""
+    predictions, claims = [], {}
+    for prediction in study.predicts:
+        verdict = prediction.rule(rows)
+        predictions.append({"predicts": prediction.says, "verdict": str(verdict.outcome), "words": verdict.words})
+        if prediction.claim and not missing:
+            claims[prediction.claim] = {"ours": f"{study.name}: {verdict.words}.", "verdict": str(verdict.outcome)}
+    return predictions, claims
 
 
 def measured_of(row: dict) -> dict:

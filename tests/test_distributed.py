@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import torch
 import torch.multiprocessing as mp
 from torch import nn
 
-from dcgan_lib import checkpoints, device, distributed, training
+from dcgan_lib import checkpoints, device, distributed, models, training
 
 CALL = (
     "--arch tiny32 --data digits --steps {steps} --batch-size 32 --seed 3 --device cpu --precision float32 "
@@ -23,6 +24,7 @@ CALL = (
 )
 
 
+ROOT = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 
 
@@ -234,3 +236,25 @@ def test_one_process_needs_no_group():
     with distributed.group(torch.device("cpu")):
         assert (distributed.world_size(), distributed.rank()) == (1, 0)
         assert distributed.anyone(True, torch.device("cpu")) is True
+
+
+def test_the_benchmark_of_scaling_counts_what_a_step_sends(tmp_path):
+    """Of two processes each gradient goes once, in float32; of one nothing goes."""
+    call = "import scaling; scaling.NETS, scaling.BATCH, scaling.REPEATS = {'tiny32': 1}, 8, 1; "
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for world in (1, 2):
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", f"{call}scaling.work({rank}, {world}, {port}, 'tiny32', 'cpu', 'out.pt')"],
+                cwd=tmp_path,
+                env=ENVIRONMENT | {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"},
+            )
+            for rank in range(world)
+        ]
+        assert [process.wait(timeout=120) for process in processes] == [0] * world
+        found = torch.load(tmp_path / "out.pt")
+        assert len(found["times"]) == 1 and found["times"][0] > 0
+        parameters = sum(p.numel() for network in models.build("tiny32") for p in network.parameters())
+        assert found["bytes"] == 0 if world == 1 else found["bytes"] >= 4 * parameters

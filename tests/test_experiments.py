@@ -177,6 +177,8 @@ def test_a_variant_without_pictures_is_left_out_and_the_others_are_not():
     assert list(left_out) == ["bedrooms"] and "bedrooms_of_mine.npz" in left_out["bedrooms"]
     assert results.load("two")["measured"]["left_out"] == left_out
     assert len(results.load("two")["measured"]["rows"]) == 2
+    studies.run(study, only=["fast"])  # as another shard, which has not met the one without pictures
+    assert results.load("two")["measured"]["left_out"] == left_out
     with pytest.raises(data.NotAvailable):
         studies.run(study, only=["bedrooms"])
 
@@ -345,6 +347,9 @@ def test_shards_part_the_work(n):
     every = [(v.name, seed) for v, seed in studies.chosen(study)]
     parts = [[(v.name, seed) for v, seed in studies.chosen(study, shard=(i, n))] for i in range(n)]
     assert sorted(job for part in parts for job in part) == sorted(every) and len(every) == 6
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    if n == 2:  # neither gets one variant alone, which may be the dearer one
+        assert all({name for name, _ in part} == {"fast", "wide"} for part in parts)
     with pytest.raises(ValueError, match=f"from 0 to N - 1, got {n}/{n}"):
         studies.chosen(study, shard=(n, n))
 
@@ -819,6 +824,8 @@ def test_time_ratios():
     assert rule(timed(base=1, five=1, many=1)).outcome is Outcome.NOT
     elsewhere = [timed(base=1)[0] | {"device": "another"}]
     assert rule(timed(five=5, many=28) + elsewhere).outcome is Outcome.UNDECIDED
+    other = [timed(other=1)[0] | {"device": "another"}]  # of a variant that the rule is not about
+    assert rule(timed(base=1, five=4, many=30) + other).outcome is Outcome.HOLDS
 
 
 def test_smoother():

@@ -398,12 +398,28 @@ def test_recorded_verdicts_follow_from_the_rules():
 
     recorded = {path.stem: results.load(path.stem) for path in results.folder().glob("*.json")}
     waiting = {entry.file for entry in (ANALYSES | STUDIES).values() if entry.not_run}
-    assert set(rejudge.RULES) <= set(recorded) | waiting
+    assert set(rejudge.RULES) | set(rejudge.PREDICTING) <= set(recorded) | waiting
     assert {"architecture", "domains", "conditional"} <= set(rejudge.RULES)
     for name, record in recorded.items():
-        found = {claim: entry["verdict"] for claim, entry in record["claims"].items()}
-        if name in rejudge.RULES:
-            assert rejudge.judged(name, record["measured"]) == found
+        if record["claims"]:
+            assert name in rejudge.RULES, f"no rule for the claims of {name}"
+        assert rejudge.judged_again(record) == record, f"{name} has other verdicts than its numbers"
+
+
+def test_typed_verdicts_are_put_right(tmp_path, monkeypatch):
+    """Of a study's claims and its predictions, whose words pages print, and of another training's claim."""
+    from dcgan_lib import results
+    from experiments import rejudge
+
+    whole = {name: results.load(name) for name in ("architecture", "training_streets")}
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
+    typed = json.loads(json.dumps(whole))
+    typed["architecture"]["measured"]["predictions"][1] |= {"verdict": str(HOLDS), "words": "typed"}
+    for record in typed.values():
+        record["claims"]["C1"]["verdict"] = str(HOLDS)
+        results.write(record)
+    rejudge.main()
+    assert {name: results.load(name) for name in whole} == whole
 
 
 def test_recorded_words_about_faces_are_those_of_the_numbers():

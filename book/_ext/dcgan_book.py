@@ -159,7 +159,7 @@ class ClaimsCards(_Generated):
                     continue
                 entry = measured[part.file]["claims"][row.id]
                 outcome, words = book_answers.split(entry["verdict"])
-                about = f"On *{measured[part.file]['data']['name']}*." if len(row.parts) > 1 else ""
+                about = f"On *{part.about}*." if len(row.parts) > 1 else ""
                 lines += [f"{{verdict}}`{outcome}`" + (f": {words}" if words else ""), ""]
                 lines += [*_clauses(f"{about} {entry['ours']}"), "", f"`{measured[part.file]['command']}`", ""]
             lines += [f"{{doc}}`/notebooks/{row.page}`" if row.page else "", "::::", ""]
@@ -245,6 +245,12 @@ class ComputeTable(_Generated):
         return f"{lead}\n\n{_strip(header, rows, 'strip-compute', '16 17 14 16 16 21')}"
 
 
+def sets(record: dict) -> list[str]:
+    """The sets that a study of several variants was trained on; [] for another results file."""
+    rows = record["measured"]["rows"] if "variants" in record["measured"] else []
+    return list(dict.fromkeys(row["data"] for row in rows))
+
+
 class RunsTable(_Generated):
     """One line a results file: what ran, on what, with which seed, on which machine."""
 
@@ -260,6 +266,7 @@ class RunsTable(_Generated):
             steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
             name, split = record["data"]["name"], record["data"]["split"]
             data = f"{name}{' (test)' * (split == 'test')}, {record['data']['images']:,}"
+            data = ", ".join(sets(record)) if len(sets(record)) > 1 else data
             data = measured["part"].split(":")[0] if "part" in measured else data  # of a set that is not all there
             command = record["command"] if len(record["command"]) < 60 else record["command"].split()[0] + " …"
             rows.append([f"`{command}`", data, ", ".join(map(str, seeds)), steps or "\N{EN DASH}", record["device"]])

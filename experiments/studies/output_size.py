@@ -60,7 +60,6 @@ STUDY = Study(
         measures.spread.set(samples=500),
         measures.frechet.set(samples=1_000),
         measures.quality.set(eye="efficientnet", samples=500),
-        COST,
     ),
     predicts=(
         Prediction(

@@ -36,7 +36,7 @@ def best(row: dict) -> dict:
 
 def chosen() -> models.Discriminator:
     """D of the best stage. Raises NotAvailable where the study has not been run."""
-    (_, _, row), config = next(rows_there(STUDY)), first_config(STUDY)
+    (_, _, row, _), config = next(rows_there(STUDY)), first_config(STUDY)
     if row is None:
         raise data.NotAvailable(f"no training of SVHN in {config.out}: run `python -m experiments svhn` first")
     return checkpoints.load(training.RunFolder(config.out).kept(best(row)["step"]))[1]
