@@ -70,9 +70,12 @@ def parser() -> Parser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the library's version and leave")
     add(top, "--debug", action="store_true", help="show every error with its traceback")
     subs = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for options in (_train_options, _finish_options, _sample_options, _animate_options, _features_options):
-        options(subs)
     for options in (
+        _train_options,
+        _finish_options,
+        _sample_options,
+        _animate_options,
+        _features_options,
         _dedup_options,
         _export_options,
         _models_options,
@@ -538,7 +541,3 @@ def words(error: Exception) -> str:
         text += "--limit, --n or --image-size, or end other programs"
     lines = (text or type(error).__name__).split("\n")  # splitlines would also drop what plain() shows
     return "\n".join(line if len(line) <= 800 else f"{line[:798]} …" for line in lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -233,11 +233,9 @@ def curves(
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
         ax.annotate(fill(name, 26), (1, level), (4, 0), xycoords=("axes fraction", "data"),
                     textcoords="offset points", va="center", fontsize=SMALL, color=QUIET)  # fmt: skip
-    if not log:
-        pass
-    elif any(min(x) <= 0 for x, *_ in series.values()):  # a logarithm that has room for 0
+    if log and any(min(x) <= 0 for x, *_ in series.values()):  # a logarithm that has room for 0
         ax.set_xscale("symlog", linthresh=50)
-    else:
+    elif log:
         ax.set_xscale("log")
         if len(at := sorted({v for x, *_ in series.values() for v in x})) <= 8:  # else powers of ten
             ax.set_xticks(at, [f"{v:,g}" for v in at])

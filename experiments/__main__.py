@@ -80,7 +80,7 @@ def listed() -> list[str]:
         lines.append(f"{kind}:")
         for name, entry in known.items():
             there = (results.folder() / f"{entry.file}.json").exists()
-            reason = getattr(entry, "not_run", "") or "not run yet"
+            reason = entry.not_run or "not run yet"
             lines.append(f"  {name:30}{entry.says}")
             lines.append(f"  {'':30}{f'results/{entry.file}.json' if there else f'no results file: {reason}'}")
     return lines

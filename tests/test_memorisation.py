@@ -164,7 +164,8 @@ def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatc
     study, steps = latent_faces.STUDY, latent_faces.STUDY.base.steps
     stages = [{"step": step, "frechet": distance} for step, distance in ((1_000, 3.0), (2_000, 1.0), (3_000, 2.0))]
     rows = {0: {"stages": stages}, 1: {"stages": stages}, 2: None, 3: {"diverged": "at step 7"}}
-    monkeypatch.setattr(latent_faces, "rows_there", lambda study: [(study.variants[0], *row) for row in rows.items()])
+    there = [(study.variants[0], seed, row, "") for seed, row in rows.items()]
+    monkeypatch.setattr(latent_faces, "rows_there", lambda study: there)
     monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
     recorded = tmp_path / "training_faces.json"
     recorded.write_text(json.dumps({"measured": {"steps": steps}}))

@@ -45,20 +45,16 @@ def pins():
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
-def canonical(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def test_pins_lie_in_the_ranges():
     pinned = {}
     for requirement in pins():  # some packages are pinned once for each of several Python versions
-        pinned.setdefault(canonical(requirement.name), []).append(requirement)
+        pinned.setdefault(canonicalize_name(requirement.name), []).append(requirement)
     extras = [r for group in PROJECT["optional-dependencies"].values() for r in group]
     for text in [*PROJECT["dependencies"], *extras]:
         wanted = Requirement(text)
         if wanted.name == PROJECT["name"]:
             continue
-        for pin in pinned[canonical(wanted.name)]:
+        for pin in pinned[canonicalize_name(wanted.name)]:
             (version,) = (s.version for s in pin.specifier if s.operator == "==")
             assert wanted.specifier.contains(version), f"{wanted} does not allow the pinned {pin}"
 

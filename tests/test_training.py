@@ -33,7 +33,7 @@ def config(out, **changes):
 def command(out, *more):
     call = "--arch tiny32 --data digits --steps 60 --batch-size 32 --seed 3 --device cpu --precision float32"
     call += " --schedule simultaneous --checkpoint-seconds 0 --log-every 5 --sample-every 20"
-    return [sys.executable, "-m", "dcgan_lib.cli", "train", *call.split(), "--out", str(out), *more]
+    return [sys.executable, "-m", "dcgan_lib", "train", *call.split(), "--out", str(out), *more]
 
 
 def lines(path):

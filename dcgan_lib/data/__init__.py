@@ -139,16 +139,14 @@ def _is_folder(path: Path) -> bool:
 def _own(path: Path, split: str) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"no folder, .zip or .npz at {printable(str(path))}")
-    if path.is_dir():
-        if split != "train":
-            raise ValueError(f"a folder or a zip has one split, 'train', got {split!r}")
-        return sources.folder(path)
-    if not path.is_file():
+    if not path.is_dir() and not path.is_file():
         raise ValueError(f"expected a folder, a .zip or an .npz, got a device or a pipe: {path}")
-    if path.suffix.lower() == ".npz":
+    if path.is_file() and path.suffix.lower() == ".npz":
         return sources.npz(path, split)
     if split != "train":
         raise ValueError(f"a folder or a zip has one split, 'train', got {split!r}")
+    if path.is_dir():
+        return sources.folder(path)
     if path.suffix.lower() == ".zip":
         return sources.archive(path)
     raise ValueError(f"expected a folder, a .zip or an .npz, got {printable(str(path))}")

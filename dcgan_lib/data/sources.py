@@ -23,20 +23,7 @@ from . import cifar
 from .cache import Contents, ReadFault, Source, files_key, guard
 from .cards import Card
 from .decoding import FORMATS, GREY_MODES, NOT_READ, machine_fault, open_picture, printable
-from .npz import NotHere, bomb, npz, open_zip
-
-__all__ = [
-    "NotHere",
-    "archive",
-    "celeba_tree",
-    "digits",
-    "folder",
-    "hub",
-    "lsun_lmdb",
-    "npz",
-    "tinyimagenet_tree",
-    "torchvision_set",
-]
+from .npz import NotHere, bomb, npz, open_zip  # noqa: F401
 
 
 def digits() -> Source:

@@ -143,7 +143,6 @@ def check_pictures(images, name: str) -> None:
 
 
 def _autocast(precision: str, device: torch.device) -> torch.autocast:
-    choose(precision, ("auto", "float32", "bfloat16"), "precision")
     half = pick_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=half)
 

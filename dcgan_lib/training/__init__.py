@@ -326,7 +326,7 @@ def _decay(there: dict | None, config: TrainConfig, done: int, steps: int, endin
             f"decay_after={config.decay_after:g} of {steps:,} steps leaves {steps - now[0]} in which the learning rate "
             "would fall: it needs at least 2, so give a smaller part or more steps"
         )
-    # Step number `first` is still trained at the full rate, so `first` + 1 steps are the same in both.
+    # The step at which the rate begins to fall still has the full one: up to it, and it, both are the same.
     if before not in (None, now) and done > min(before[0], now[0]) + 1:
         raise ValueError(
             f"the learning rate of this run falls from step {before[0]:,} to step {before[1]:,}, and {done:,} are "

@@ -37,8 +37,8 @@ class Board:
 
     def samples(self, images: Tensor, step: int, columns: int) -> None:
         """The fixed latents' pictures (N, C, H, W) in [-1, 1], as one sheet."""
-        sheet = sheets.tile(images, columns, gap=0)  # uint8 (H, W, C)
-        self.writer.add_image("samples", sheet, step, dataformats="HWC" if sheet.ndim == 3 else "HW")
+        sheet = sheets.tile(images, columns, gap=0)  # uint8 (H, W, 3)
+        self.writer.add_image("samples", sheet, step, dataformats="HWC")
 
     def close(self) -> None:
         self.writer.close()

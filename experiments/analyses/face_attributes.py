@@ -56,8 +56,3 @@ def main() -> None:
         images=faces,
         device=device.device_name(device.pick_device()),
     )
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "training_face_attributes.json")

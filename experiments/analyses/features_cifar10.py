@@ -15,7 +15,6 @@ Writes results/features_cifar10.json.
 
 import argparse
 import json
-import sys
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -89,7 +88,7 @@ def candidates_of(name) -> tuple[float, ...]:
 
 def trained(study: Study) -> models.Discriminator:
     """D of a study's first training. Raises NotAvailable where it has not come to its end."""
-    _, _, row = next(rows_there(study))
+    _, _, row, _ = next(rows_there(study))
     if row is None:
         raise data.NotAvailable(f"no finished training of it: run `python -m experiments {study.name}` first")
     return checkpoints.load(first_config(study).out)[1]
@@ -261,8 +260,3 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         claims=claims,
     )
     return left_out
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
-    print(results.folder() / "features_cifar10.json")

@@ -212,8 +212,3 @@ def main() -> dict[str, str]:
     if "authors" in measured["rows"]:
         return {}
     return {"the authors' row": measured["left_out"]["authors"]}
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "features_svhn.json")

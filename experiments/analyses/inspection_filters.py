@@ -168,8 +168,3 @@ def main() -> None:
         device=device.device_name(device.pick_device("cpu")),
         claims=claims,
     )
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "inspection_filters.json")

@@ -15,18 +15,10 @@ Seconds on a CPU. Writes results/inspection_forgetting_scenes.json.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from torch import Tensor
 
 from .. import judged_blind
 
 TRUNKS = judged_blind.Forgetting("inspection_forgetting_scenes", "trunks", "scenes", side=32, seed=31, candidates=96)
-
-
-def pictures(stage: str, labels: Path | None = None) -> Tensor:
-    """What a round of labelling shows: "boxes", "there" or "blind"; (N, 3, 64, 64) in [-1, 1]."""
-    return judged_blind.Labelling(TRUNKS, labels).pictures(stage)
 
 
 def main(arguments: Sequence[str] = ()) -> dict[str, str]:

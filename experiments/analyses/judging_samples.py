@@ -278,8 +278,3 @@ def main() -> dict[str, str]:
         device=device.device_name(torch.device("cpu")),
     )
     return left_out
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "judging_samples.json")

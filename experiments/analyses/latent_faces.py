@@ -385,7 +385,7 @@ def other_trainings() -> tuple[dict[int, tuple[int, Path]], dict[str, str]]:
     """
     found, left_out = {}, {}
     shipped = results.load(STUDY.file)["measured"]["steps"]
-    for variant, seed, row in rows_there(STUDY):
+    for variant, seed, row, _ in rows_there(STUDY):
         config = config_of(STUDY, variant, seed)
         if seed == 0:
             continue
@@ -570,7 +570,3 @@ def about_pose(trainings: dict[int, dict]) -> dict:
 def between(shares, digits: int = 0) -> str:
     low, high = (f"{end:.{digits}%}" for end in (min(shares), max(shares)))
     return low if low == high else f"{low} to {high}"
-
-
-if __name__ == "__main__":
-    main()

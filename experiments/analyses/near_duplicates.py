@@ -251,8 +251,3 @@ def main(arguments: list[str] | None = None) -> None:
         device=device.device_name(torch.device("cpu")),
         claims=claims(measured),
     )
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "near_duplicates.json")

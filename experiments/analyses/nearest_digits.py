@@ -52,8 +52,3 @@ def main() -> None:
         images=train,
         device=device.device_name(torch.device("cpu")),
     )
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "nearest_digits.json")

@@ -198,8 +198,3 @@ def earlier(protocol: dict) -> dict:
     except ValueError:  # no such file
         found = {"protocol": {}}
     return found if found["protocol"] == protocol else {"rows": [], "lines": {}}
-
-
-if __name__ == "__main__":
-    main()
-    print(results.folder() / "training_curve.json")
