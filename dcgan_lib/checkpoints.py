@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from .architecture import ARCHITECTURES, Architecture
 from .checks import choose, whole
+from .device import pick_device
 from .models import Discriminator, Generator, calibrate, sample_latent
 
 HERE = Path(__file__).parent / "weights"
@@ -63,9 +64,10 @@ def save(
 ) -> Path:
     """Write the networks' weights and batch-norm statistics, atomically; None leaves one of them out.
 
-    `about` (JSON) says where they come from. `dtype` torch.float16 halves the file; vectors (batch norm) stay float32.
-    Raises TypeError for what is no network, ValueError for two of different architectures, weights with NaN, and
-    numbers that `dtype` cannot hold.
+    `about`, a dict that JSON can hold, says where they come from. `dtype` torch.float16 halves the file; vectors (batch
+    norm) stay float32. Raises TypeError for what is no network or no such dict, ValueError for two of different
+    architectures, a classifier (`save_classifier`), a generator of `inspection.without_maps`, whose maps would come
+    back, weights with NaN, and numbers that `dtype` cannot hold.
     """
     tensors, kinds = {}, {"generator": Generator, "discriminator": Discriminator}
     networks = dict(zip(kinds, (generator, discriminator), strict=True))
@@ -74,11 +76,25 @@ def save(
             continue
         if not isinstance(network, kinds[name]):
             raise TypeError(f"expected a {kinds[name].__name__} or None, got {type(network).__name__}")
+        if name == "discriminator" and isinstance(network.head, nn.Sequential):
+            raise ValueError("a classifier is no discriminator: write it with save_classifier")
         tensors |= _weights(network, f"{name}.", dtype)
     archs = [network.arch for network in networks.values() if network is not None]
     if not archs or archs[0] != archs[-1]:
         raise ValueError(f"expected a generator, a discriminator or both, of one architecture, got {len(archs)}")
-    return _write(path, tensors, {"kind": "weights", "architecture": archs[0].to_dict(), "about": about or {}})
+    return _write(path, tensors, {"kind": "weights", "architecture": archs[0].to_dict(), "about": _about(about)})
+
+
+def _about(about: dict | None) -> dict:
+    """What a file says of itself. Raises TypeError unless it is a dict that JSON can hold."""
+    about = {} if about is None else about
+    try:
+        if isinstance(about, dict):
+            json.dumps(about)
+            return about
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`about` must be a dict that JSON can hold: {error}") from None
+    raise TypeError(f"`about` must be a dict that JSON can hold, got {type(about).__name__}")
 
 
 def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[Generator | None, Discriminator | None]:
@@ -87,10 +103,10 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> tuple[
     `name_or_path` is a pretrained name ("faces"), a .safetensors file, a run's folder, or a Hugging Face id with the
     prefix "hf:" ("hf:owner/name", read from its weights.safetensors; extra 'hub'). A run that goes on has weights from
     its first checkpoint on; `info(…)["about"]["step"]` says of which step they are.
-    Raises CheckpointError for a cut or foreign file and for weights with NaN, ValueError for an unknown name,
+    Raises CheckpointError for a cut or foreign file and for weights with NaN, ValueError for an unknown name or device,
     FileNotFoundError.
     """
-    path = locate(name_or_path)
+    device, path = pick_device(device), locate(name_or_path)
     header, tensors = _read(path, "weights")
     arch, networks = _architecture(header, path), []
     for name, kind in (("generator", Generator), ("discriminator", Discriminator)):
@@ -150,9 +166,15 @@ def check_state(network: nn.Module, tensors: dict[str, Tensor], where: str) -> N
 
 
 def save_classifier(path: str | Path, network: Discriminator, about: dict, dtype: torch.dtype | None = None) -> Path:
-    """Write a network of `models.classifier`, atomically. `about["names"]` lists what its outputs mean."""
+    """Write a network of `models.classifier`, atomically. `about["names"]` lists what its outputs mean.
+
+    Raises as `save` does, and ValueError for another number of names than of outputs.
+    """
     if not isinstance(network, Discriminator) or not isinstance(network.head, nn.Sequential):
         raise TypeError(f"expected a network of models.classifier, got {type(network).__name__}")
+    about, outputs = _about(about), network.head[1].out_features
+    if (names := about.get("names")) is not None and len(names) != outputs:
+        raise ValueError(f"expected a name for each of {outputs} outputs, got {len(names)}")
     header = {"kind": "classifier", "architecture": network.arch.to_dict(), "about": about}
     return _write(path, _weights(network, "", dtype), header)
 
@@ -162,7 +184,7 @@ def load_classifier(
 ) -> tuple[Discriminator, dict]:
     """`(network, about)` of a name in weights/classifiers or of a file; in eval mode, float32. Errors as `load`."""
     known = {path.stem: path for path in (HERE / "classifiers").glob("*.safetensors")}
-    path = _path(name_or_path)
+    device, path = pick_device(device), _path(name_or_path)
     if not path.is_file():
         if path.suffix == ".safetensors":
             raise FileNotFoundError(f"no weights at {path}")
@@ -342,7 +364,8 @@ def first_convolutions(discriminator: Discriminator, n: int) -> Discriminator:
     arch = discriminator.arch
     n = whole(n, "the number of convolutions", 1, len(arch.widths))
     strides = arch.strides and arch.strides[:n]
-    network = Discriminator(replace(arch, widths=arch.widths[:n], strides=strides, dense_units=None))
+    with torch.random.fork_rng(devices=[]):
+        network = Discriminator(replace(arch, widths=arch.widths[:n], strides=strides, dense_units=None))
     network.blocks.load_state_dict(discriminator.blocks[:n].state_dict())
     nn.init.zeros_(network.head.weight)
     return network.to(discriminator.head.weight.device).train(discriminator.training)
@@ -430,10 +453,17 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
     return path
 
 
+def refuse_dropped(network: nn.Module) -> None:
+    """Raises ValueError for a network whose maps `inspection.without_maps` drops: its weights do not say so."""
+    if getattr(network, "drops_maps", False):
+        raise ValueError("a generator of inspection.without_maps drops maps by a hook, which no file of weights holds")
+
+
 def _weights(network: nn.Module, prefix: str, dtype: torch.dtype | None) -> dict[str, Tensor]:
     """Matrices and kernels in `dtype`; vectors (batch norm, biases) stay float32."""
     if dtype not in (None, torch.float32, torch.float16, torch.bfloat16):
         raise ValueError(f"expected dtype None, torch.float32, torch.float16 or torch.bfloat16, got {dtype!r}")
+    refuse_dropped(network)
     state = network.state_dict()
     small = {k for k, v in state.items() if dtype and v.is_floating_point() and v.ndim > 1}
     out = {prefix + k: v.to(dtype) if k in small else v for k, v in state.items()}

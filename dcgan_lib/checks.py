@@ -138,10 +138,15 @@ def setting(default: Any = dataclasses.MISSING, rule=None, help: str = "") -> An
 
 
 def checked(instance) -> None:
-    """Check every field that has a rule; lists become tuples first. For `__post_init__` of frozen dataclasses."""
+    """Check every field that has a rule; for `__post_init__` of frozen dataclasses.
+
+    Lists, as JSON gives them back, become tuples first, NumPy's numbers and arrays Python's own.
+    """
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
-        if isinstance(value, list):  # as JSON gives it back
+        if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+            object.__setattr__(instance, field.name, value := value.tolist())
+        if isinstance(value, list):
             object.__setattr__(instance, field.name, value := tuple(value))
         if (rule := field.metadata.get("rule")) is not None:
             rule.check(field.name, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -64,7 +65,7 @@ def _trained(run) -> None:
     if run.stats:
         say(f"{run.out}: {run.stats[-1]['step']} steps, {run.stats[-1]['epoch']:.1f} epochs")
     say(f"weights in {run.out / 'weights.safetensors'}")
-    say(f"next: dcgan sample {run.out} --out {run.out / 'sheet.png'}")
+    say(f"next: dcgan sample {shlex.quote(str(run.out))} --out {shlex.quote(str(run.out / 'sheet.png'))}")
 
 
 def sample(args: argparse.Namespace) -> None:

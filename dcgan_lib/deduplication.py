@@ -13,6 +13,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from tqdm import tqdm
 
 from . import checkpoints
 from .data import ImageSet, batches
+from .data.image_set import whole_number
+from .device import pick_device
 
 SIZE = 32  # of the crops
 BITS = 128  # of the code
@@ -98,9 +101,11 @@ def find_duplicates(
     (infinite: every collision counts, as in the paper), `mirrored` finds mirror images too. Exact repeats are found
     whatever their hashes. `window` and `steps` are those of `candidates` and `fit`. Memory: 32 bytes of hashes a
     picture, the pairs, and blocks of fixed size.
-    Raises ValueError for fewer than 2 pictures or another shape or type.
+    Raises ValueError for fewer than 2 pictures or another shape or type, and for settings that would find nothing.
     """
     pictures = images.images if isinstance(images, ImageSet) else images
+    _check_search(radius, tolerance, window)
+    device = pick_device(device)
     network = fit(pictures, steps=steps, mirrored=mirrored, seed=seed, device=device, progress=progress)
     hashes = encode(network, pictures, mirrored=mirrored, device=device, progress=progress)
     return compare(
@@ -121,13 +126,24 @@ def compare(
     """The last step of `find_duplicates`, for hashes (N, bytes) that are there already.
 
     Hashes that are the same for too many pictures would hide exact repeats, so these are looked up by their pixels too.
+    Raises ValueError for another number of hashes, and as `find_duplicates` does.
     """
+    _check_search(radius, tolerance, window)
+    if hashes.ndim != 2 or len(hashes) != len(images):
+        raise ValueError(f"expected a hash for each of {len(images)} pictures, got {hashes.shape}")
     alike, _ = candidates(hashes, radius, window)
     repeats, _ = candidates(_pixel_hashes(images, mirrored, progress), 0, window)
     pairs = np.unique(np.concatenate([alike, repeats]), axis=0)
     apart = distance(images, pairs, mirrored=mirrored, progress=progress)
     near = apart <= tolerance
     return Duplicates(len(images), pairs[near], _differ(hashes, *pairs[near].T), apart[near])
+
+
+def _check_search(radius: int, tolerance: float, window: int) -> None:
+    whole_number("radius", radius, 0, BITS // 8 - 1)
+    whole_number("window", window, 1)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not tolerance >= 0:
+        raise ValueError(f"tolerance must be a number of at least 0 (infinite: all), got {tolerance!r}")
 
 
 def _pixel_hashes(images: np.ndarray, mirrored: bool, progress: bool) -> np.ndarray:
@@ -181,6 +197,7 @@ def fit(
     progress: bool = True,
 ) -> Autoencoder:
     """Train the autoencoder on random minibatches (Adam, squared error): its time does not depend on their number."""
+    whole_number("steps", steps, 1)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or len(images) < 2:
         got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
         raise ValueError(f"expected at least 2 pictures, uint8 (N, H, W, 1 or 3), got {got}")
@@ -343,7 +360,9 @@ def _copy(picture: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarra
         changed = picture * rng.uniform(0.8, 1.2) + rng.uniform(-20, 20)
         return changed.round().clip(0, 255).astype(np.uint8)
     if kind == "shifted":
-        down, right = rng.choice([-2, -1, 1, 2], 2) * np.array([height, width]) // SIZE
+        signed = rng.choice([-2, -1, 1, 2], 2)
+        away = (abs(signed) * [height, width] / SIZE).round().clip(1)
+        down, right = (np.sign(signed) * away).astype(int)
         rows, columns = np.arange(height) - down, np.arange(width) - right
         return picture[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
     image = Image.fromarray(picture[..., 0] if channels == 1 else picture)

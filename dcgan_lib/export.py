@@ -81,9 +81,10 @@ def folded(generator: Generator) -> list[dict]:
     ReLU follows each, tanh the last. With classes the label's one-hot follows the latent as inputs of the first layer.
     For the next layers' labels each of the others has `classes` more outputs behind every `width`, without weights:
     who draws sets their bias to the one-hot.
-    Raises ValueError for an architecture with other parts, CheckpointError for NaN.
+    Raises ValueError for an architecture with other parts or dropped maps, CheckpointError for NaN.
     """
     _check_generator(generator)
+    checkpoints.refuse_dropped(generator)
     arch = generator.arch
     parts = {"generator_activation": "relu", "output_activation": "tanh", "upsample": "stride", "unit_range": False}
     if arch.unit_range:  # 2 sigmoid(x) - 1 = tanh(x / 2)

@@ -101,6 +101,10 @@ def maximal_activations(
     """
     _check_discriminator(discriminator)
     arch = discriminator.arch
+    if arch.classes:
+        raise ValueError("a discriminator that is told the class has other maps for each: take one without classes")
+    if not len(images):
+        raise ValueError("expected pictures, got none")
     checks.whole(layer, "layer", 0, len(arch.widths) - 1)
     maps = tuple(_indices(range(arch.widths[layer]) if maps is None else maps, "maps", arch.widths[layer]).tolist())
     if not maps:
@@ -172,7 +176,10 @@ def unit(layer: int, maps, positions=None) -> Callable[[nn.Module, Tensor], Tens
         chosen = found[n, torch.as_tensor(maps, device=images.device).expand(len(images))]  # (N, h, w)
         if positions is None:
             return chosen.flatten(1).amax(1)
-        y, x = torch.as_tensor(np.asarray(positions), device=images.device).expand(len(images), 2).T
+        at, side = np.asarray(positions), found.shape[2:]
+        if at.dtype.kind not in "iu" or (at < 0).any() or (at >= side).any():
+            raise ValueError(f"positions must be whole numbers (y, x) from 0 below {tuple(side)}, got {at.tolist()}")
+        y, x = torch.as_tensor(at, device=images.device).expand(len(images), 2).T
         return chosen[n, y, x]
 
     return score
@@ -330,7 +337,7 @@ def box_masks(path: str | Path, side: int, image_size: int) -> tuple[np.ndarray,
 
 
 def _json(path: str | Path) -> dict:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
 
 
 def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: float = 1.0) -> np.ndarray:
@@ -375,7 +382,8 @@ def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: floa
 def without_maps(generator: models.Generator, maps: Sequence[int] | np.ndarray, layer: int) -> models.Generator:
     """A copy of the generator whose layer gives 0 in these maps at every position.
 
-    `layer` is an index of `generator_layers`. Raises TypeError or ValueError for a layer or map that is not there.
+    `layer` is an index of `generator_layers`. The copy draws and goes to ONNX; a file of weights would not know of the
+    maps, so `checkpoints.save` refuses it. Raises TypeError or ValueError for a layer or map that is not there.
     """
     network = copy.deepcopy(generator)
     row, module = _generator_layer(network, layer)
@@ -385,4 +393,5 @@ def without_maps(generator: models.Generator, maps: Sequence[int] | np.ndarray, 
         return output.index_fill(1, index.to(output.device), 0.0)
 
     module.register_forward_hook(drop)
+    network.drops_maps = True
     return network

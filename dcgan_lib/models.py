@@ -5,6 +5,9 @@ There is one Generator class and one Discriminator class. Training, data and fil
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +26,7 @@ __all__ = [
     "build",
     "calibrate",
     "classifier",
+    "mode",
     "overlap",
     "parameter_count",
     "receptive_fields",
@@ -46,11 +50,12 @@ def build(name: str | Architecture = "paper64", *, seed: int | None = None, **ch
     """Build `(generator, discriminator)` with the released initial weights.
 
     `name` is a key of ARCHITECTURES or an Architecture, `changes` are fields of it to replace, `seed` makes the
-    initial weights reproducible. Both networks are on the CPU in float32, in training mode.
+    initial weights reproducible; without one, one number is drawn from torch's own generator. Both networks are on the
+    CPU in float32, in training mode.
     """
-    arch = architecture(name, **changes)
-    generator, discriminator = Generator(arch), Discriminator(arch)
-    rng = _weights_rng(seed)
+    arch, rng = architecture(name, **changes), _weights_rng(seed)
+    with torch.random.fork_rng(devices=[]):  # PyTorch's own initial weights, which `initialise` replaces
+        generator, discriminator = Generator(arch), Discriminator(arch)
     for network in (generator, discriminator):
         initialise(network, rng)
     return generator, discriminator
@@ -58,7 +63,9 @@ def build(name: str | Architecture = "paper64", *, seed: int | None = None, **ch
 
 def _weights_rng(seed: int | None) -> torch.Generator:
     """Without a seed one is drawn from torch's own generator, so that `torch.manual_seed` decides it."""
-    return torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())) if seed is None else seed)
+    if seed is None:
+        seed = int(torch.randint(2**63 - 1, ()))
+    return torch.Generator().manual_seed(checks.whole(seed, "seed", -(2**63), 2**64 - 1))
 
 
 def initialise(network: nn.Module, rng: torch.Generator) -> None:
@@ -255,7 +262,8 @@ class Discriminator(nn.Module):
             x = pool(x)  # halves it where pooled instead
         x = x.flatten(1)  # (N, width * grid * grid)
         hidden = _dense_maps(self.dense, x, one_hot)  # (N, dense_units) each
-        return self.head(_joined([x, *hidden][-1], one_hot)).squeeze(1), maps + hidden  # (N,)
+        logits = self.head(_joined([x, *hidden][-1], one_hot))  # (N, 1), of a classifier (N, outputs)
+        return logits.squeeze(1) if isinstance(self.head, nn.Linear) else logits, maps + hidden
 
     def _check(self, images: Tensor) -> None:
         arch = self.arch
@@ -274,12 +282,15 @@ class Discriminator(nn.Module):
 def classifier(arch: str | Architecture, outputs: int, dropout: float = 0.0, seed: int | None = None) -> Discriminator:
     """D with a linear layer to `outputs` in place of the one to 'real': images (N, C, H, W) → logits (N, outputs).
 
-    Raises ValueError for an architecture with classes, whose D has to be told what is to be found.
+    Raises TypeError or ValueError for outputs below 1, and for an architecture with classes, whose D has to be told
+    what is to be found.
     """
+    checks.whole(outputs, "outputs", 1)
     if architecture(arch).classes:
         raise ValueError("a classifier cannot be told the class: take an architecture with classes=0")
     _, network = build(arch, seed=seed)
-    network.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(network.head.in_features, outputs))
+    with torch.random.fork_rng(devices=[]):
+        network.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(network.head.in_features, outputs))
     initialise(network.head, _weights_rng(seed))
     nn.init.zeros_(network.head[1].bias)
     return network
@@ -322,6 +333,18 @@ def _rng(seed: int | torch.Generator) -> torch.Generator:
     return seed
 
 
+@contextlib.contextmanager
+def mode(network: nn.Module, training: bool) -> Iterator[None]:
+    """All modules of a network in training or in eval mode; afterwards each as it was."""
+    before = {module: module.training for module in network.modules()}
+    network.train(training)
+    try:
+        yield
+    finally:
+        for module, was in before.items():
+            module.training = was
+
+
 @torch.no_grad()
 def sample(
     generator: Generator,
@@ -358,17 +381,14 @@ def sample(
     if by_batch:
         chunks = min(chunks, len(latent) // 2)  # one by itself would be normalised to nothing, and be black
     weight = next(generator.parameters())
-    modes = {m: m.training for m in generator.modules()}
     kept = {k: v.clone() for k, v in generator.named_buffers()}
     inputs = [(z.to(weight.device, weight.dtype),) for z in latent.tensor_split(chunks)]
     if labels is not None:
         inputs = [(*z, y.to(weight.device)) for z, y in zip(inputs, labels.tensor_split(chunks), strict=True)]
-    generator.train(by_batch)
     try:
-        parts = [generator(*batch).float().cpu() for batch in inputs]
+        with mode(generator, training=by_batch):
+            parts = [generator(*batch).float().cpu() for batch in inputs]
     finally:
-        for module, training in modes.items():
-            module.training = training
         for name, buffer in generator.named_buffers():  # batch statistics also moved the averages
             buffer.copy_(kept[name])
     images = torch.cat(parts).contiguous()
@@ -381,7 +401,7 @@ def sample(
 def calibrate(network: nn.Module, batches) -> None:
     """Set batch norm's running statistics to the plain mean of those of `batches` (inputs of the network).
 
-    A batch is a tensor, or a tuple of the network's inputs: (latent or images, labels).
+    A batch is a tensor, or a tuple or list of the network's inputs: (latent or images, labels).
     The averages kept while training trail the weights; the released SVHN script averages over one pass with the
     weights at rest, as here.
     Raises ValueError, and leaves the statistics as they were, for no batches or where the averages become NaN.
@@ -389,18 +409,17 @@ def calibrate(network: nn.Module, batches) -> None:
     if not isinstance(network, nn.Module):
         raise TypeError(f"expected a network to calibrate, got {type(network).__name__}")
     norms = [m for m in network.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
-    modes = {m: m.training for m in network.modules()}
     momenta = [norm.momentum for norm in norms]
     kept = [{k: v.clone() for k, v in norm.named_buffers()} for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative mean
-    network.train()
     count, done = 0, False
     try:
-        for batch in batches:
-            network(*batch) if isinstance(batch, tuple) else network(batch)
-            count += 1
+        with mode(network, training=True):
+            for batch in batches:
+                network(*batch) if isinstance(batch, (tuple, list)) else network(batch)
+                count += 1
         if not count:
             raise ValueError("expected batches to calibrate with, got none")
         if not all(torch.isfinite(v).all() for norm in norms for v in norm.buffers()):
@@ -412,8 +431,6 @@ def calibrate(network: nn.Module, batches) -> None:
             for name, buffer in norm.named_buffers():
                 if not done:
                     buffer.copy_(before[name])
-        for module, training in modes.items():
-            module.training = training
 
 
 def shapes(network: Generator | Discriminator) -> list[tuple[str, str, tuple[int, ...], int]]:
@@ -434,14 +451,12 @@ def shapes(network: Generator | Discriminator) -> list[tuple[str, str, tuple[int
             handles.append(module.register_forward_hook(note(name, module)))
     arch = network.arch
     shape = (2, arch.latent_dim) if isinstance(network, Generator) else (2, arch.channels, *[arch.image_size] * 2)
-    training = network.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), mode(network, training=False):
             where = next(network.parameters()).device
             labels = torch.zeros(2, dtype=torch.int64, device=where) if arch.classes else None
-            network.eval()(torch.zeros(shape, device=where), labels)
+            network(torch.zeros(shape, device=where), labels)
     finally:
-        network.train(training)
         for handle in handles:
             handle.remove()
     return rows

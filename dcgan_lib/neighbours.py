@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .checks import whole
+from .device import pick_device
+
 BLOCK = 512  # samples compared with QUERIES at a time: their scores stay in a processor's cache
 QUERIES = 2048
 ROUNDING = 2.0**-24  # the largest relative error of one float32 operation
@@ -32,7 +35,7 @@ class NearestNeighbour:
     """
 
     def __init__(self, queries: np.ndarray | Tensor, device: str | torch.device = "cpu", block: int = BLOCK):
-        self.device, self.block = torch.device(device), block
+        self.device, self.block = pick_device(device), whole(block, "block", 1)
         self._rows = _rows(queries, "queries")
         self._centre = self._rows.double().mean(0)
         away = self._rows.double() - self._centre
@@ -192,8 +195,8 @@ def _full_products():
 
 def _rows(values: np.ndarray | Tensor, what: str) -> Tensor:
     """(N, ...) uint8 or float → float32 (N, F) on the CPU."""
-    if isinstance(values, np.ndarray) and not values.flags.writeable:  # memory-mapped
-        values = values.copy()
+    if isinstance(values, np.ndarray):
+        values = np.ascontiguousarray(values) if values.flags.writeable else values.copy()  # mirrored, memory-mapped
     values = torch.as_tensor(values)
     if values.ndim < 2 or not len(values) or values.dtype not in (torch.uint8, torch.float32, torch.float16):
         raise ValueError(f"expected {what} (N, ...), uint8 or float32, got {values.dtype} {tuple(values.shape)}")

@@ -29,7 +29,7 @@ def folder() -> Path:
     Experiments at scale 'fast' set DCGAN_RESULTS, so that what they write never lies over the recorded results.
     """
     if found := os.environ.get("DCGAN_RESULTS"):  # an empty one counts as none
-        return Path(found)
+        return Path(found).expanduser()
     repository = Path(__file__).parents[1] / "results"
     return repository if repository.is_dir() else Path(__file__).parent / "_results"
 

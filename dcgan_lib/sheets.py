@@ -59,6 +59,7 @@ def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarra
     if not isinstance(sheet, np.ndarray):
         with Image.open(sheet) as picture:
             sheet = np.asarray(picture.convert("RGB"))
+    whole_number("size", size, 1, min(sheet.shape[:2]))
     rows, columns = ((side + gap) // (size + gap) for side in sheet.shape[:2])
     step = size + gap
     cells = [sheet[r * step : r * step + size, c * step : c * step + size] for r in range(rows) for c in range(columns)]
@@ -80,10 +81,20 @@ def coarse(images: Images, blocks: int = 8) -> np.ndarray:
 
 
 def save(path: str | Path, sheet: np.ndarray) -> Path:
-    """Write a sheet (H, W, 3) or a picture (H, W) as .png, .jpg, .webp, .gif, .bmp or .tif.
+    """Write a sheet (H, W, 3) or a picture (H, W) or (H, W, 1), uint8, as .png, .jpg, .webp, .gif, .bmp or .tif.
 
-    Raises ValueError for a suffix that names no kind of picture.
+    Raises ValueError for another array, and for a suffix that names no kind of picture.
     """
+    sheet = np.asarray(sheet)
+    if sheet.ndim == 3 and sheet.shape[2] == 1:
+        sheet = sheet[..., 0]
+    if (
+        sheet.dtype != np.uint8
+        or not sheet.size
+        or sheet.ndim not in (2, 3)
+        or (sheet.ndim == 3 and sheet.shape[2] != 3)
+    ):
+        raise ValueError(f"expected one picture, uint8 (H, W) or (H, W, 3), got {sheet.dtype} {sheet.shape}: see tile")
     path = Path(path)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):

@@ -68,7 +68,9 @@ class _Drawing(_Widget):
         return torch.tensor([self.label]) if self.generator.arch.classes else None
 
     def _pictures(self, z: Tensor) -> Tensor:
-        z = z.reshape(-1, self.generator.arch.latent_dim)
+        if z.shape[-1] != (wide := self.generator.arch.latent_dim):
+            raise ValueError(f"expected latents of width {wide} for this generator, got {tuple(z.shape)}")
+        z = z.reshape(-1, wide)
         labels = None if self.labels is None else self.labels.expand(len(z))
         return models.sample(self.generator, z, labels=labels)
 
@@ -258,7 +260,8 @@ class BoxLabeller(_Widget):
     """
 
     def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str, about: dict | None = None):
-        self.images, self.path, self.label, self.about = sheets.pixels(images), Path(path), label, dict(about or {})
+        self.images, self.path = sheets.pixels(images), Path(path).expanduser()
+        self.label, self.about = label, dict(about or {})
         self._text = json.dumps({"label": label, **self.about, "boxes": {}})  # of the file, as last seen
         self.boxes = self._read()
         self.unsaved: list[tuple[str, Callable[[list], object]]] = []  # picture, what to do to its boxes in the file

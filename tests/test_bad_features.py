@@ -8,7 +8,8 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from dcgan_lib import data, features, models
+from dcgan_lib import checkpoints, data, features, models
+from dcgan_lib.features import supervised
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (20, 16, 16, 1), np.uint8)
@@ -53,10 +54,19 @@ def few(pool=PART, validation=PART, test=PART, per_class=2, candidates=(1.0,), d
     )
 
 
+def curve(test=PART, draws=1):
+    return lambda: features.label_curve(PART, PART, test, {2: (1.0,)}, draws, progress=False)
+
+
 def call(function, *arguments, **named):
     return lambda: function(*arguments, **named)
 
 
+def learn(labels):
+    return lambda: supervised.train_classifier(NETWORK.arch, PICTURES, labels, supervised.Settings(epochs=1))
+
+
+JUDGE = models.classifier(NETWORK.arch, 2, seed=0)
 with_nan = X.copy()
 with_nan[3, 2] = NAN
 floats = data.to_float(PICTURES)
@@ -143,12 +153,19 @@ CASES = {  # name: (call, error, words)
     "choose_C: candidate infinite": (choose((1.0, INF)), ValueError, "candidates must be"),
     "choose_C: candidate text": (choose(("a",)), ValueError, "candidates must be numbers"),
     "choose_C: one number": (choose(1.0), ValueError, "candidates must be numbers"),
-    "choose_C: no validation": (choose((1.0,), X[:0], LABELS[:0]), ValueError, "cannot choose C"),
-    "choose_C: validation labels": (choose((1.0,), X, LABELS[:9]), ValueError, "20 validation pictures with 9 labels"),
+    "choose_C: no validation": (choose((1.0,), X[:0], LABELS[:0]), ValueError, "validation needs a label for each"),
+    "choose_C: validation labels": (choose((1.0,), X, LABELS[:9]), ValueError, "20 pictures, 9 labels"),
+    "choose_C: a column": (choose((1.0,), X, LABELS[:, None]), ValueError, "20 pictures, labels (20, 1)"),
+    "few labels: a column": (few(test=(X, LABELS[:, None])), ValueError, "test needs a label for each picture"),
+    "few labels: one number": (few(draws=3), TypeError, "draws must be a pair"),
+    "few labels: words": (few((X, np.array(["a", "b"])[LABELS]), per_class=11), ValueError, "{'a': 10, 'b': 10}"),
+    "label curve: a column": (curve(test=(X, LABELS[:, None])), ValueError, "test needs a label for each picture"),
+    "label curve: no draws": (curve(draws=0), ValueError, "draws must be at least 1"),
+    "svhn: no labels": (call(features.svhn_parts, NO_LABELS, NO_LABELS), ValueError, "mine (train) has no labels"),
     "few labels: more than there are": (few(per_class=11), ValueError, "11 labels a class are more than there are"),
     "few labels: none a class": (few(per_class=0), ValueError, "per_class must be a whole number of at least 1"),
     "few labels: 2.5 a class": (few(per_class=2.5), ValueError, "per_class must be"),
-    "few labels: no draws": (few(draws=(0, 1)), ValueError, "draws must be at least 1 each"),
+    "few labels: no draws": (few(draws=(0, 1)), ValueError, "draws must be at least 1"),
     "few labels: no test": (few(test=(X[:0], LABELS[:0])), ValueError, "test needs a label for each picture"),
     "few labels: pool labels": (few((X, LABELS[:5])), ValueError, "pool needs a label for each picture"),
     "few labels: candidates": (few(candidates=(-1.0,)), ValueError, "candidates must be"),
@@ -171,6 +188,8 @@ CASES = {  # name: (call, error, words)
     "evaluate: validation True": (evaluate(validation=True), ValueError, "a part between 0 and 1"),
     "evaluate: no candidates": (evaluate(candidates=()), ValueError, "candidates must be"),
     "evaluate: storage": (evaluate(storage="int8"), ValueError, "unknown storage 'int8'"),
+    "evaluate: device": (evaluate(device="gpu"), ValueError, "unknown device 'gpu'"),
+    "evaluate: about": (evaluate(out="there", about={"x": X}), TypeError, "a dict that JSON can hold"),
     "evaluate: tol": (evaluate(tol=-1.0), ValueError, "tol must be"),
     "evaluate: statistics": (evaluate(statistics="batch"), ValueError, "unknown statistics"),
     "evaluate: precision": (evaluate(precision="half"), ValueError, "unknown precision"),
@@ -180,6 +199,9 @@ CASES = {  # name: (call, error, words)
     "evaluate: one class": (evaluate(train=(PICTURES, LABELS * 0)), ValueError, "y has one class"),
     "evaluate: features of half": (evaluate(lambda a, b: (a[::2], b)), ValueError, "features of 10 and 20 pictures"),
     "evaluate: a file for a folder": (evaluate(out=__file__), OSError, "test_bad_features.py"),
+    "classifier: parts of classes": (learn(LABELS + 0.9), ValueError, "expected a class"),
+    "classifier: below 0": (learn(LABELS - 1), ValueError, "expected a class"),
+    "classifier: no pictures": (call(features.attribute_probabilities, JUDGE, PICTURES[:0]), ValueError, "no pictures"),
     "interval: nothing": (call(features.interval, []), ValueError, "N of at least 1"),
     "interval: NaN": (call(features.interval, [1, NAN]), ValueError, "finite numbers"),
     "interval: text": (call(features.interval, ["right"]), ValueError, "must be numbers"),
@@ -249,3 +271,38 @@ def test_a_refused_call_leaves_finished_features_alone(tmp_path):
         with pytest.raises(ValueError):
             evaluate(**good | other)()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_refused_picture_leaves_no_file_of_features(tmp_path):
+    """A memory map has its full length from the start: the rows behind the bad picture would be zeros."""
+    pictures = data.to_float(PICTURES)
+    pictures[7] = NAN
+    with pytest.raises(ValueError, match="are not finite"):
+        extract(images=pictures, out=tmp_path / "f.npy", statistics="running")()
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_may_be_tensors():
+    model, scores = features.choose_C(X, torch.from_numpy(LABELS), X, torch.from_numpy(LABELS), (1.0,), progress=False)
+    assert scores == features.choose_C(X, LABELS, X, LABELS, (1.0,), progress=False)[1] and model.C == 1.0
+
+
+@pytest.mark.parametrize("look", [features.attribute_probabilities, features.deep_features, supervised.predict])
+def test_a_classifier_is_asked_in_eval_mode(look):
+    """Fresh from `models.classifier` it is in training mode: dropout and the batch at hand would have a say."""
+    network = models.classifier(NETWORK.arch, 3, dropout=0.5, seed=0)
+    network.blocks[0].eval()
+    before = [module.training for module in network.modules()], checkpoints.digest(network)
+    found = look(network, PICTURES)
+    assert (look(network, PICTURES, batch_size=3) == found).all() or np.allclose(look(network, PICTURES), found)
+    assert np.allclose(look(network.eval(), PICTURES), found)
+    network.train()
+    network.blocks[0].eval()
+    assert ([module.training for module in network.modules()], checkpoints.digest(network)) == before
+
+
+def test_a_classifier_of_one_attribute():
+    network = supervised.train_classifier(
+        NETWORK.arch, PICTURES, LABELS[:, None], supervised.Settings(epochs=1, batch_size=10), device="cpu"
+    )
+    assert features.attribute_probabilities(network, PICTURES).shape == (20, 1)

@@ -55,6 +55,11 @@ def s(shared, tmp_path):
         save_file(arrays, scene.file, {"dcgan": about if isinstance(about, str) else json.dumps(about)})
         return scene.file
 
+    def named(names):
+        """The path of a classifier's file with these names."""
+        about = {"kind": "classifier", "architecture": shared.classifier.arch.to_dict(), "about": {"names": names}}
+        return checkpoints._write(scene.file, shared.classifier.state_dict(), about)
+
     def claims(text, body=b""):
         """The path of a file with this text as its safetensors header."""
         scene.file.write_bytes(struct.pack("<Q", len(text)) + text.encode() + body)
@@ -78,6 +83,7 @@ def s(shared, tmp_path):
         return tmp_path
 
     scene.header, scene.claims, scene.without, scene.write, scene.authors = header, claims, without, write, authors
+    scene.named = named
     return scene
 
 
@@ -179,11 +185,11 @@ FILES = [
     ("classifier without outputs", lambda s: checkpoints.load_classifier(s.header(kind="classifier")), BAD_FILE,
      "has 0 outputs"),
     ("classifier with other names",
-     lambda s: checkpoints.load_classifier(checkpoints.save_classifier(s.file, s.classifier, {"names": ["a"]})),
+     lambda s: checkpoints.load_classifier(s.named(["a"])),
      BAD_FILE,
      "3 outputs and 1 names"),
     ("classifier with a number for names",
-     lambda s: checkpoints.load_classifier(checkpoints.save_classifier(s.file, s.classifier, {"names": 5})),
+     lambda s: checkpoints.load_classifier(s.named(5)),
      BAD_FILE,
      "a list of names"),
 ]  # fmt: skip
@@ -216,6 +222,18 @@ WRITERS = [
     ("too large for half precision", lambda s: checkpoints.save(s.file, s.far, None, dtype=torch.float16), ValueError,
      "generator.project.weight holds NaN or infinite numbers in torch.float16"),
     ("whole numbers", lambda s: checkpoints.save(s.file, s.g, None, dtype=torch.int8), ValueError, "expected dtype"),
+    ("about as a list", lambda s: checkpoints.save(s.file, s.g, s.d, ["x"]), TypeError, "a dict that JSON can hold"),
+    ("about a path", lambda s: checkpoints.save(s.file, s.g, s.d, {"from": s.folder}), TypeError, "JSON can hold"),
+    ("a classifier as D", lambda s: checkpoints.save(s.file, None, s.classifier), ValueError, "save_classifier"),
+    ("names of others", lambda s: checkpoints.save_classifier(s.file, s.classifier, {"names": ["a"]}), ValueError,
+     "a name for each of 3 outputs, got 1"),
+    ("dropped maps", lambda s: checkpoints.save(s.file, inspection.without_maps(s.g, [0], 0), None), ValueError,
+     "drops maps by a hook"),
+    ("a lab of dropped maps", lambda s: export.lab(inspection.without_maps(s.g, [0], 0), s.folder / "lab"), ValueError,
+     "drops maps by a hook"),
+    ("another machine's device", lambda s: checkpoints.load("mnist", device="gpu"), ValueError, "unknown device 'gpu'"),
+    ("no outputs", lambda s: models.classifier("tiny32", 0), ValueError, "outputs must be at least 1"),
+    ("a word as seed", lambda s: models.build("tiny32", seed="a"), TypeError, "seed must be a whole number"),
     ("D as a classifier", lambda s: checkpoints.save_classifier(s.file, s.d, {}), TypeError, "models.classifier"),
     ("onnx of D", lambda s: export.onnx(s.d, s.file), TypeError, "expected a Generator to export"),
     ("onnx with NaN", lambda s: export.onnx(s.broken, s.file), BAD_FILE, "the generator holds NaN"),
@@ -327,6 +345,11 @@ def boxes(s, value, side=4):
 
 
 INSIDE = [
+    ("a unit from the end", lambda s: inspection.unit(0, 0, (-1, -1))(s.d, s.images), ValueError, "positions must be"),
+    ("a unit beyond the map", lambda s: inspection.unit(0, 0, (16, 0))(s.d, s.images), ValueError, r"below \(16, 16\)"),
+    ("maps of no pictures", lambda s: inspection.maximal_activations(s.d, s.images[:0], 1), ValueError, "got none"),
+    ("maps of a D that is told the class", lambda s: inspection.maximal_activations(
+        models.build("tiny32", classes=2)[1], s.images, 1), ValueError, "told the class"),
     ("G's maps from the end", lambda s: inspection.generator_maps(s.g, s.z, -2), ValueError,
      "layer must be from 0 to 2"),
     ("G's maps of the picture", lambda s: inspection.generator_maps(s.g, s.z, 3), ValueError,

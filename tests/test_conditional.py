@@ -490,3 +490,17 @@ def test_films_of_a_conditional_run_and_of_a_walk(tmp_path):
     player = widgets.WalkPlayer(run.generator, walk, label=3)
     assert player.labels.tolist() == [3] and player.still()
     assert widgets.ArithmeticTable(run.generator).still()
+
+
+def test_a_run_does_not_go_on_with_other_labels(tmp_path):
+    """Pixels alone do not say what a conditional run learns; one that was begun before labels were noted goes on."""
+    pictures = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
+    labels = np.arange(16) % 2
+    settings = {"out": tmp_path / "run", "arch": "tiny32", "conditional": True, "batch_size": 4, "progress": False}
+    training.train(data.from_array(pictures, labels), steps=2, **settings)
+    with pytest.raises(ValueError, match="labels: "):
+        training.train(data.from_array(pictures, 1 - labels), steps=3, extend=True, **settings)
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["pictures"].pop("labels")
+    (tmp_path / "run" / "run.json").write_text(json.dumps(run))
+    training.train(data.from_array(pictures, labels), steps=3, extend=True, **settings)

@@ -730,3 +730,27 @@ def test_prepared_file_of_the_size_asked_for(monkeypatch, tmp_path):
     assert (data.load("tinyimagenet", root=tmp_path).images == 64).all()
     (tmp_path / "tinyimagenet32.npz").unlink()
     assert (data.load("tinyimagenet", image_size=32, root=tmp_path).images == 64).all()  # scaled down
+
+
+def test_pictures_from_another_library_s_range_are_noticed():
+    """From 0 to 1 and from 0 to 255 are the usual slips; NaN has no grey."""
+    unit = torch.rand(16, 3, 8, 8)
+    with pytest.warns(UserWarning, match="from 0 to 1: this library's are from -1 to 1"):
+        list(data.batches(unit, 4))
+    with pytest.warns(UserWarning, match="are clipped: expected -1 to 1"):
+        data.to_uint8(unit * 255)
+    with pytest.raises(ValueError, match="hold NaN"):
+        data.to_uint8(unit * float("nan"))
+    with pytest.raises(ValueError, match="expected float images"):
+        list(data.batches(torch.rand(4, 8, 8, 3), 2))
+    (batch,) = data.batches(2 * unit.double() - 1, 16)
+    assert batch.dtype == torch.float32
+
+
+def test_a_folder_named_like_a_set_is_not_taken_without_a_word(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "digits" / "mine.png")
+    with pytest.warns(UserWarning, match=r"the folder, which is ./digits"):
+        assert len(data.load("digits")) == 1797
+    assert len(data.load("./digits", image_size=8)) == 1

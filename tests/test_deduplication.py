@@ -334,3 +334,40 @@ def test_wrong_input_is_named(crops):
         find_duplicates(crops[:1], progress=False)
     with pytest.raises(ValueError, match="float32"):
         find_duplicates(crops.astype(np.float32), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"window": 0}, "window must be"),
+        ({"radius": 16}, "radius must be"),
+        ({"radius": 2.5}, "radius must be"),
+        ({"tolerance": float("nan")}, "tolerance must be"),
+        ({"tolerance": -1}, "tolerance must be"),
+        ({"steps": 0}, "steps must be"),
+        ({"device": "gpu"}, "unknown device"),
+    ],
+)
+def test_a_search_that_would_find_nothing_is_refused_at_once(changes, words, monkeypatch):
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    monkeypatch.setattr(deduplication.torch.optim, "Adam", None)  # nothing is trained before
+    with pytest.raises(ValueError, match=words):
+        find_duplicates(pictures, **changes)
+
+
+def test_there_is_a_hash_for_each_picture():
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    with pytest.raises(ValueError, match="a hash for each of 8 pictures"):
+        deduplication.compare(pictures, np.zeros((5, 16), np.uint8))
+
+
+@pytest.mark.parametrize("side", [16, 28, 32, 64])
+def test_shifted_copies_are_shifted(side):
+    """By a thirty-second of the side or two, at least a pixel, as often one way as the other."""
+    ramp = np.arange(side, dtype=np.uint8)
+    picture = np.stack([np.repeat(ramp[:, None], side, 1), np.repeat(ramp[None], side, 0)], -1)[..., [0, 1, 1]]
+    copies, _ = plant(np.repeat(picture[None], 200, 0), "shifted", 200, np.random.default_rng(0))
+    middle = side // 2
+    moved = copies[:, middle, middle, :2].astype(int) - middle  # (200, 2): down and right
+    expected = {round(k * side / 32) or 1 for k in (1, 2)}
+    assert set(np.unique(abs(moved))) == expected and (moved > 0).mean() == pytest.approx(0.5, abs=0.1)

@@ -91,6 +91,14 @@ def test_a_variant_that_is_only_timed_has_no_row_of_pictures():
     assert results.load("two")["measured"]["sheet"] == ["fast"] and list(results.samples("two")) == ["fast"]
 
 
+def test_results_under_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DCGAN_RESULTS", "~/mine")
+    settings = {"command": "c", "settings": {}, "seed": 0, "images": data.load("digits"), "device": "cpu"}
+    assert results.record("own", {"x": 1}, **settings) == tmp_path / "mine" / "own.json"
+    assert results.load("own")["measured"] == {"x": 1}
+
+
 def test_a_sheet_of_several_sizes_is_as_large_as_the_largest():
     """Rows of another size are enlarged, pixels to squares where that is possible; colours are a .jpg, grey a .png."""
     half = Variant("half", arch={"image_size": 16, "widths": (4, 8)})

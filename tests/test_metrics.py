@@ -546,3 +546,31 @@ def test_copied_against_plain_loops():
         metrics.copied(new, known[:1])
     with pytest.raises(ValueError, match="every one that was asked has an exact repeat"):
         metrics.copied(new, known[[0, 0, 1, 1]])
+
+
+def test_vectors_that_cannot_be_compared_are_refused():
+    """A generator that diverged copies nothing: 0.0 would be a compliment."""
+    known = np.random.default_rng(0).normal(size=(30, 4))
+    spoilt = known.copy()
+    spoilt[3, 2] = np.nan
+    for call, words in (
+        (lambda: metrics.copied(spoilt, known), "queries hold NaN"),
+        (lambda: metrics.copied(known, spoilt), "hold NaN"),
+        (lambda: metrics.copied(known[:, :3], known), "of one length"),
+        (lambda: metrics.copied(known, known, within=-1), "within must be finite and above 0"),
+        (lambda: metrics.nearest(known, known, chunk=0), "chunk must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert (metrics.nearest(known[::-1], known)[0][:, 0] == np.arange(30)[::-1]).all()  # mirrored in memory
+
+
+def test_spread_asks_for_float_pictures():
+    """uint8 (N, H, W, C) is the library's other kind, and has its channels elsewhere."""
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+    for measure in (metrics.spread, metrics.colour_spread):
+        assert measure(data.to_float(pictures).half()) == pytest.approx(measure(data.to_float(pictures)), rel=1e-2)
+        with pytest.raises(TypeError, match="float tensor, got ndarray"):
+            measure(pictures)
+        with pytest.raises(ValueError, match=r"got torch\.uint8"):
+            measure(torch.from_numpy(pictures))

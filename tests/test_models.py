@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dcgan_lib import models
+from dcgan_lib import checkpoints, models
 
 COUNTS = [  # trainable parameters; imagenet32 and svhn32 equal the sizes of the released arrays
     ("paper64", "generator", 18_885_760),
@@ -347,3 +347,30 @@ def test_shapes_lists_every_parameter():
         rows = models.shapes(network)
         assert sum(row[3] for row in rows) == models.parameter_count(network)
     assert models.shapes(models.build("mnist28", seed=0)[0])[-1][2] == (1, 28, 28)
+
+
+def test_building_leaves_the_callers_random_numbers_alone():
+    before = torch.get_rng_state()
+    _, discriminator = models.build("tiny32", seed=np.int64(3))
+    models.classifier("tiny32", 2, seed=3)
+    checkpoints.first_convolutions(discriminator, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(5)
+    first, torch_says = models.build("tiny32")[0], torch.manual_seed(5)
+    assert checkpoints.digest(first) == checkpoints.digest(models.build("tiny32")[0]) and torch_says
+
+
+def test_looking_at_shapes_leaves_each_module_in_its_mode():
+    _, discriminator = models.build("tiny32", seed=0)
+    discriminator.blocks[1][1].eval()
+    models.shapes(discriminator)
+    assert discriminator.training and not discriminator.blocks[1][1].training
+
+
+def test_calibration_takes_the_batches_of_a_data_loader():
+    pairs = torch.utils.data.TensorDataset(torch.rand(8, 3, 32, 32) * 2 - 1)
+    _, one = models.build("tiny32", seed=0)
+    _, other = models.build("tiny32", seed=0)
+    models.calibrate(one, torch.utils.data.DataLoader(pairs, batch_size=4))
+    models.calibrate(other, [x for (x,) in torch.utils.data.DataLoader(pairs, batch_size=4)])
+    assert checkpoints.digest(one) == checkpoints.digest(other)

@@ -53,7 +53,8 @@ def test_a_classifier_without_outputs_is_refused(tmp_path):
     checkpoints.save_classifier(tmp_path / "d.safetensors", bare, {})
     with pytest.raises(checkpoints.CheckpointError, match="has 0 outputs"):
         checkpoints.load_classifier(tmp_path / "d.safetensors")
-    checkpoints.save_classifier(tmp_path / "e.safetensors", network, {"names": ["a"]})
+    header = {"kind": "classifier", "architecture": network.arch.to_dict(), "about": {"names": ["a"]}}
+    checkpoints._write(tmp_path / "e.safetensors", network.state_dict(), header)
     with pytest.raises(checkpoints.CheckpointError, match="has 3 outputs and 1 names"):
         checkpoints.load_classifier(tmp_path / "e.safetensors")
     checkpoints.save_classifier(tmp_path / "f.safetensors", network, {})  # without names any number will do

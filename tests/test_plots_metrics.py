@@ -382,3 +382,15 @@ def test_rates_show_each_network():
     fig = plots.rates({"a": row, "b": row})
     assert [ax.get_title() for ax in fig.axes] == ["a\n2.00x", "b\n2.00x"]
     assert [bar.get_height() for bar in fig.axes[0].patches] == [10, 20]
+
+
+def test_a_set_s_own_picture_can_be_saved(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
+    with Image.open(sheets.save(tmp_path / "grey.png", grey)) as picture:
+        assert (np.asarray(picture) == grey[..., 0]).all()
+    for bad in (grey.astype(float), grey[None], np.zeros((8, 8, 4), np.uint8), None):
+        with pytest.raises(ValueError, match="expected one picture, uint8"):
+            sheets.save(tmp_path / "bad.png", bad)
+    assert [p.name for p in tmp_path.iterdir()] == ["grey.png"]
+    with pytest.raises(ValueError, match="size must be a whole number from 1 to 8"):
+        sheets.untile(np.zeros((8, 8, 3), np.uint8), 0)

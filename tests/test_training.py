@@ -744,3 +744,20 @@ def test_training_leaves_no_handlers_behind(tmp_path):
     training.train(config(tmp_path / "run", steps=1))
     assert signal.getsignal(signal.SIGINT) is before
     assert os.path.exists(tmp_path / "run" / "weights.safetensors")
+
+
+def test_settings_may_be_numpy_s(tmp_path):
+    """`labels.max() + 1` and `np.arange(3)[1]` are whole numbers."""
+    given = TrainConfig(
+        "digits", tmp_path, steps=np.int64(5), seed=np.int32(1), learning_rate=np.float32(0.5), progress=np.bool_(False)
+    )
+    plain = TrainConfig("digits", tmp_path, steps=5, seed=1, learning_rate=0.5, progress=False)
+    assert given == plain and type(given.steps) is int and type(given.progress) is bool
+    arch = models.architecture("tiny32", widths=np.array([8, 16, 32]), latent_dim=np.int64(7))
+    assert arch.widths == (8, 16, 32) and json.dumps(arch.to_dict())
+
+
+def test_a_config_takes_the_pictures_that_the_caller_holds(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
+    config = TrainConfig("mine", tmp_path / "run", "tiny32", steps=1, batch_size=4, progress=False)
+    assert training.train(config, pictures).stats[-1]["step"] == 1

@@ -261,3 +261,22 @@ def test_a_face_is_redrawn_within_a_tenth_of_a_second():
         explorer.sliders["axis 1"].value = (i + 1) / 10
         times.append(time.perf_counter() - start)
     assert statistics.median(times) < 0.1
+
+
+def test_labels_under_the_home_folder_are_kept(tmp_path, monkeypatch):
+    """Read and locked where they are written: `~` is one place."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path)
+    pictures = np.zeros((3, 16, 16, 3), np.uint8)
+    first = widgets.BoxLabeller(pictures, "~/boxes.json", "tree")
+    first.add.click()
+    second = widgets.BoxLabeller(pictures, "~/boxes.json", "tree")
+    assert second.boxes == first.boxes and len(second.boxes["0"]) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["home"]
+    assert inspection.box_masks("~/boxes.json", 4, 16)[0].tolist() == [0]
+
+
+def test_latents_of_another_width_are_refused(generator):
+    with pytest.raises(ValueError, match="latents of width 32 for this generator"):
+        widgets.WalkPlayer(generator, torch.zeros(3, 64))

@@ -7,6 +7,7 @@ what each set is, `sources` where pictures come from, `cache` decodes them once.
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def verify(images: ImageSet | str | Path) -> str:
     `load` itself checks a few blocks each time. Raises ValueError where they differ, with what to delete.
     """
     if not isinstance(images, ImageSet):
-        return verify_folder(Path(images))
+        return verify_folder(Path(images).expanduser())
     file = getattr(images.images, "filename", None)
     where = f" in {Path(file).parent}: delete this folder and load the set again" if file else ""
     if fingerprint(images.images) != images.fingerprint:
@@ -122,6 +123,10 @@ def _find(name_or_path, image_size, channels, split, root, download) -> ImageSet
         source = _own(path, split)
         return _assemble(source, source.name, split, image_size or 64, channels or source.channels)
     name = choose(text, CARDS, "data set", " (no folder of that name is here either)")
+    if _is_folder(path) and path.resolve().parent != data_root().resolve():
+        warnings.warn(
+            f"{text!r} is taken for the set of that name, not for the folder, which is ./{text}", stacklevel=3
+        )
     card = CARDS[name]
     choose(split, card.splits, f"split of {name}")
     root = Path(root).expanduser() if root else data_root()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import numbers
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -182,18 +183,42 @@ def to_float(images) -> Tensor:
 
 
 def batches(images: np.ndarray | Tensor, size: int, device: str | torch.device = "cpu") -> Iterator[Tensor]:
-    """uint8 (N, H, W, C) or float (N, C, H, W) pictures as float batches (size, C, H, W) in [-1, 1] on `device`."""
+    """uint8 (N, H, W, C) or float (N, C, H, W) pictures as float32 batches (size, C, H, W) in [-1, 1] on `device`.
+
+    Raises as `to_float`, and ValueError for floats of another shape. Warns of many floats without one below 0: from 0
+    to 1 is another library's range.
+    """
     whole_number("batch size", size, 1)
+    floats = isinstance(images, Tensor) and images.is_floating_point()
+    if floats:
+        float_pictures(images)
     for start in range(0, len(images), size):
         part = images[start : start + size]
-        yield (part if isinstance(part, Tensor) and part.is_floating_point() else to_float(part)).to(device)
+        yield (part.float() if floats else to_float(part)).to(device)
 
 
-def to_uint8(images: Tensor) -> np.ndarray:
-    """float (N, C, H, W) in [-1, 1] → uint8 (N, H, W, C), rounded and clipped."""
+def float_pictures(images: Tensor) -> Tensor:
+    """The same tensor. Raises unless it is float (N, 1 or 3, H, W); warns as `batches` says."""
     if not isinstance(images, Tensor):
         raise TypeError(f"expected pictures as a float tensor, got {type(images).__name__}")
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
         raise ValueError(f"expected float images (N, 1 or 3, H, W), got {images.dtype} {tuple(images.shape)}")
-    pixels = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    if len(images) >= 8 and images.numel() and 0 <= images.detach().min() < images.detach().max() <= 1:
+        warnings.warn("pictures from 0 to 1: this library's are from -1 to 1, 2 * images - 1", stacklevel=3)
+    return images
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """float (N, C, H, W) in [-1, 1] → uint8 (N, H, W, C), rounded and clipped.
+
+    Raises TypeError or ValueError for what is no such tensor or holds NaN. Warns as `batches`, and of values far
+    outside the range: from 0 to 255 is the usual slip.
+    """
+    images = float_pictures(images).detach().float()
+    low, high = images.aminmax() if images.numel() else (torch.tensor(0.0), torch.tensor(0.0))
+    if torch.isnan(high):
+        raise ValueError("the pictures hold NaN")
+    if max(-low, high) > 10:  # an output without bounds may go a little further than 1
+        warnings.warn(f"pictures from {low:.3g} to {high:.3g} are clipped: expected -1 to 1", stacklevel=2)
+    pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu().numpy()

@@ -20,12 +20,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import checkpoints, models
-from ..checks import choose
+from ..checks import choose, whole
 from ..data import ImageSet
 from ..device import pick_device, pick_precision, versions
 from .extraction import LARGE, calibrated, check_pictures, check_room, discriminator_features
 from .intervals import proportion_interval
-from .protocol import choose_C, draw_labels, positive
+from .protocol import choose_C, draw_labels, labels_of, positive
 from .svm import L2SVM
 
 CANDIDATES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -109,7 +109,12 @@ def evaluate(
     choose(storage, ("auto", "float32", "bfloat16"), "storage")
     choose(statistics, ("calibrated", "running"), "statistics")
     choose(precision, ("auto", "float32", "bfloat16"), "precision")
-    candidates = positive(candidates)
+    candidates, seed, flip = positive(candidates), int(seed), bool(flip)
+    if out is not None:
+        try:
+            json.dumps(about)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"`about` must be a dict that JSON can hold: {error}") from None
     network = discriminator_or_vectors
     ours = isinstance(network, models.Discriminator)
     if not ours and (isinstance(network, torch.nn.Module) or not callable(network)):
@@ -118,6 +123,8 @@ def evaluate(
     if ours and device == "auto":
         # Apple's GPUs have no float64, which the SVM needs for a moment: the CPU fits there.
         device = "cpu" if where.type == "mps" else str(where)
+    if device != "auto":
+        pick_device(device)  # before the features
     if storage == "auto":
         storage = pick_precision("auto", where)
     svm = {"storage": storage, "tol": tol, "device": device, "progress": progress}
@@ -184,11 +191,15 @@ def label_curve(
     label sets, for all or {labels a class: draws}; `svm` parameters of L2SVM. Rows have per_class, `accuracies` (one a
     draw), their `deviation` (standard, 0 of one draw), `C` (one a draw) and `validation_labels`: C is chosen on all of
     the validation pictures, which are many more labels than the SVM sees where those are few.
+    Raises TypeError or ValueError for a part without a label for each picture, draws below 1, and as `choose_C` does.
     """
+    pool, validation, test = (
+        (X, labels_of(X, y, name)) for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items()
+    )
     rows = []
     for per_class, values in candidates.items():
         accuracies, chosen = [], []
-        for draw in range(draws if isinstance(draws, int) else draws[per_class]):
+        for draw in range(whole(draws[per_class] if isinstance(draws, Mapping) else draws, "draws", 1)):
             some = draw_labels(pool[1], per_class, seed + draw)
             model, _ = choose_C(pool[0][some], pool[1][some], *validation, values, **svm)
             accuracies.append(float((model.predict(test[0]) == test[1]).mean()))
@@ -217,10 +228,10 @@ def _labelled(part: Labelled, name: str) -> tuple[np.ndarray | Tensor, np.ndarra
 
 
 def _validation_size(validation: float | int, n: int) -> int:
-    whole = isinstance(validation, Integral) and not isinstance(validation, bool)
-    if not whole and not (isinstance(validation, float) and 0 < validation < 1):
+    count = isinstance(validation, Integral) and not isinstance(validation, bool)
+    if not count and not (isinstance(validation, float) and 0 < validation < 1):
         raise ValueError(f"validation must be a part between 0 and 1, or a number of pictures, got {validation!r}")
-    size = int(validation) if whole else max(1, round(validation * n))
+    size = int(validation) if count else max(1, round(validation * n))
     if not 1 <= size < n:
         raise ValueError(f"{size} of {n} training pictures cannot choose C: at least 1 on both sides is needed")
     return size

@@ -61,17 +61,22 @@ def discriminator_features(
     device = next(network.parameters()).device
     features = _array((len(images), network.arch.feature_count), out, progress)
     start = 0
-    with torch.no_grad(), _autocast(precision, device):
-        for batch in _bar(data.batches(images, batch_size, device), len(images), batch_size, "features", progress):
-            vectors = _vectors(network, batch)
-            if flip:
-                vectors = (vectors + _vectors(network, batch.flip(3))) / 2
-            features[start : start + len(batch)] = vectors = vectors.cpu().numpy()
-            if not np.isfinite(vectors).all():
-                raise ValueError(
-                    f"features from picture {start} on are not finite: are the pictures NaN or very large?"
-                )
-            start += len(batch)
+    try:
+        with torch.no_grad(), _autocast(precision, device):
+            for batch in _bar(data.batches(images, batch_size, device), len(images), batch_size, "features", progress):
+                vectors = _vectors(network, batch)
+                if flip:
+                    vectors = (vectors + _vectors(network, batch.flip(3))) / 2
+                features[start : start + len(batch)] = vectors = vectors.cpu().numpy()
+                if not np.isfinite(vectors).all():
+                    raise ValueError(
+                        f"features from picture {start} on are not finite: are the pictures NaN or very large?"
+                    )
+                start += len(batch)
+    except BaseException:
+        if out is not None:
+            Path(out).expanduser().unlink(missing_ok=True)  # of the full length, it would look whole
+        raise
     return features
 
 

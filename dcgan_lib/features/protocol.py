@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+from torch import Tensor
 from tqdm import tqdm
 
+from ..checks import whole
 from ..data import ImageSet
 from .svm import L2SVM
 
@@ -24,11 +26,11 @@ def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-
     and goes on beyond the largest candidate, three times as large each, while that is the best. Of equals the smaller C
     wins. `svm` are parameters of L2SVM; the model keeps warm_start, so that a later `fit` on all pictures starts from
     here. Test pictures have no place in this.
-    Raises ValueError for candidates that are no numbers above 0, no validation pictures, and as L2SVM does.
+    Raises ValueError for candidates that are no numbers above 0, a part without a label for each picture, and as L2SVM
+    does.
     """
     candidates = positive(candidates)
-    if not len(y_validation) or len(X_validation) != len(y_validation):
-        raise ValueError(f"{len(X_validation)} validation pictures with {len(y_validation)} labels cannot choose C")
+    y, y_validation = labels_of(X, y, "training"), labels_of(X_validation, y_validation, "validation")
     model, scores, best = L2SVM(**svm | {"warm_start": True}), {}, None
     for C in candidates:
         model.set_params(C=C).fit(X, y)
@@ -41,6 +43,15 @@ def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-
         if C == candidates[-1] == best.C and C < 1e3:
             candidates.append(3 * C)  # the loop goes on with it
     return best, scores
+
+
+def labels_of(X, y, part: str) -> np.ndarray:
+    """Labels (N,), one for each row of X, as an array. Raises ValueError for others: a column would be broadcast."""
+    labels = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    if labels.ndim != 1 or not len(labels) or len(X) != len(labels):
+        said = f"{len(labels)} labels" if labels.ndim == 1 else f"labels {labels.shape}"
+        raise ValueError(f"{part} needs a label for each picture, at least one: {len(X)} pictures, {said}")
+    return labels
 
 
 def positive(candidates) -> list[float]:
@@ -64,7 +75,7 @@ def draw_labels(y, per_class: int, seed: int) -> np.ndarray:
     if np.ndim(y) != 1 or not len(y):
         raise ValueError(f"expected labels (N,), N of at least 1, got shape {np.shape(y)}")
     y, rng = np.asarray(y), np.random.default_rng(seed)
-    short = {int(c): int(n) for c, n in zip(*np.unique(y, return_counts=True), strict=True) if n < per_class}
+    short = {c.item(): int(n) for c, n in zip(*np.unique(y, return_counts=True), strict=True) if n < per_class}
     if short:
         raise ValueError(f"{per_class} labels a class are more than there are: {short} (class: pictures)")
     return np.concatenate([rng.choice(np.flatnonzero(y == c), per_class, replace=False) for c in np.unique(y)])
@@ -82,14 +93,15 @@ def few_labels(
     standard `deviation` and `spread`, 1.96 of these, which the script prints: how far single draws lie apart, not how
     sure their mean is. All errors are from 0 to 1. `correct` (N_test,) is the part of the draws in which each test
     picture was right.
-    Raises ValueError for a part without a label for each picture, bad candidates, or draws below 1.
+    Raises TypeError or ValueError for a part without a label for each picture, bad candidates, or draws below 1.
     """
     errors = {C: [] for C in positive(candidates)}
-    for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items():
-        if not len(y) or len(X) != len(y):
-            raise ValueError(f"{name} needs a label for each picture, at least one: {len(X)} pictures, {len(y)} labels")
-    if min(draws) < 1:
-        raise ValueError(f"draws must be at least 1 each, got {draws}")
+    pool, validation, test = (
+        (X, labels_of(X, y, name)) for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items()
+    )
+    if not isinstance(draws, (tuple, list)) or len(draws) != 2:
+        raise TypeError(f"draws must be a pair, how many choose C and how many the error is a mean of, got {draws!r}")
+    draws = [whole(n, "draws", 1) for n in draws]
     svm = {"progress": False} | svm | {"warm_start": True}
     bar = tqdm(total=sum(draws), desc="label draws", delay=2, **({} if progress else {"disable": True}))
     for i in range(draws[0]):
@@ -136,7 +148,11 @@ def svhn_parts(train: ImageSet, test: ImageSet, seed: int = 0) -> tuple[dict[str
     the test set is the test set. A partial SVHN (fewer than 73,257 training pictures) is put together, training
     pictures first, and cut anew into 45, 15 and 40 %, in the order of the files: digits of one house number are
     neighbours there, and so lie on one side of a cut, but for at most one number a cut.
+    Raises ValueError for sets without labels.
     """
+    for part in (train, test):
+        if part.labels is None:
+            raise ValueError(f"{part.name} ({part.split}) has no labels: SVHN's protocol asks for them")
     rng = np.random.default_rng(seed)
     if len(train) >= SVHN_TRAIN:
         order = rng.permutation(len(train))

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from .. import data, models
 from ..device import pick_device, pick_precision
+from .extraction import check_pictures
 
 Classifier = models.Discriminator  # D's layers, but a logit for each class, (N, K), instead of real or fake
 
@@ -53,10 +54,12 @@ def train_classifier(
     """Train on uint8 (N, H, W, C) and labels; the network in eval mode. The rate falls to 0 by a cosine.
 
     Labels (N,) of 0 … K-1 take cross-entropy; attributes (N, A) of 0 and 1 take a binary cross-entropy each. The last
-    batch of an epoch is dropped when it is short (batch norm).
+    batch of an epoch is dropped when it is short (batch norm). Raises ValueError for other labels.
     """
+    labels = np.asarray(labels)
     several = labels.ndim == 2
-    if len(labels) != len(images) or (several and not np.isin(labels, (0, 1)).all()):
+    right = np.isin(labels, (0, 1)).all() if several else labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not right or not len(labels) or len(labels) != len(images) or (not several and labels.min() < 0):
         raise ValueError(
             f"expected a class, or attributes of 0 and 1, for each of {len(images)} pictures: {labels.shape}"
         )
@@ -106,16 +109,20 @@ def attribute_probabilities(network: nn.Module, images: np.ndarray | Tensor, bat
 
 @torch.no_grad()
 def _logits(network: nn.Module, images: np.ndarray | Tensor, batch_size: int) -> Tensor:
+    check_pictures(images, "images")
     device = next(network.parameters()).device
-    return torch.cat([network(part).float().cpu() for part in data.batches(images, batch_size, device)])
+    with models.mode(network, training=False):
+        return torch.cat([network(part).float().cpu() for part in data.batches(images, batch_size, device)])
 
 
 @torch.no_grad()
 def deep_features(network: Classifier, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
     """Means over the last convolution's maps, float32 (N, widths[-1]): what a distance between sets of faces uses."""
-    device = next(network.parameters()).device
-    maps = (network.feature_maps(part) for part in data.batches(images, batch_size, device))
-    return np.concatenate([m[len(network.arch.widths) - 1].mean((2, 3)).float().cpu().numpy() for m in maps])
+    device, last = next(network.parameters()).device, len(network.arch.widths) - 1
+    check_pictures(images, "images")
+    with models.mode(network, training=False):
+        maps = (network.feature_maps(part)[last] for part in data.batches(images, batch_size, device))
+        return np.concatenate([m.mean((2, 3)).float().cpu().numpy() for m in maps])
 
 
 def search_settings(trials: int, seed: int = 0) -> list[Settings]:

@@ -39,5 +39,6 @@ def uint8_pictures(images: np.ndarray) -> np.ndarray:
     """The same array. Raises ValueError unless it is uint8 (N, H, W, 1 or 3)."""
     right = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4
     if not right or images.shape[3] not in (1, 3):
-        raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {getattr(images, 'dtype', type(images).__name__)}")
+        got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {got}")
     return images

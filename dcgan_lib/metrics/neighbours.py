@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import whole
+from ..checks import number, whole
 from .pairs import feature_pair
 
 SPARE = 4  # candidates beside the k nearest
@@ -23,11 +23,18 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
     """For each query (N, F) the k nearest of the references (M, F): indices (N, k) and Euclidean distances (N, k).
 
     Nearest first. Compares in chunks of queries, so that memory stays at chunk times M.
-    Raises ValueError when k is not between 1 and M.
+    Raises ValueError when k is not between 1 and M, for vectors of different lengths and for NaN.
     """
-    queries, references = (torch.as_tensor(np.asarray(v, np.float32)) for v in (queries, references))
-    if not 1 <= k <= len(references):
+    queries, references = (np.ascontiguousarray(v, np.float32) for v in (queries, references))
+    for what, vectors in (("queries", queries), ("references", references)):
+        if vectors.ndim != 2 or vectors.shape[1] != references.shape[1]:
+            raise ValueError(f"expected {what} (N, F) of one length, got {queries.shape} and {references.shape}")
+        if not np.isfinite(vectors).all():
+            raise ValueError(f"the {what} hold NaN or infinite numbers")
+    if isinstance(k, bool) or not 1 <= whole(k, "k", 0) <= len(references):
         raise ValueError(f"k must be from 1 to the {len(references)} references, got {k}")
+    chunk = whole(chunk, "chunk", 1)
+    queries, references = torch.from_numpy(queries), torch.from_numpy(references)
     # cdist takes the difference of squares for long vectors, which rounds: exact distances decide among a few more.
     few = min(k + SPARE, len(references))
     rows = [torch.cdist(part, references).topk(few, largest=False) for part in queries.split(chunk)]
@@ -59,6 +66,7 @@ def copied(generated: np.ndarray, known: np.ndarray, within: float = 0.5) -> flo
     features, or the pixels of training pictures (`images.tensor().flatten(1)`): pixels find copies in place, not
     shifted or mirrored ones. Errors as `usual_distances`.
     """
+    within = number(within, "within", 0, above=True)
     asked = known[:: max(1, -(-len(known) // 1000))]
     usual = np.median(usual_distances(asked, known, fellows=True))
     return float((nearest(generated, known)[1][:, 0] < within * usual).mean())

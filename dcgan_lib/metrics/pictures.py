@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..checks import whole
 from ..data import to_uint8
+from ..data.image_set import float_pictures
 
 
 def class_report(probabilities: np.ndarray, confident: float = 0.9) -> dict:
@@ -31,16 +32,19 @@ def class_report(probabilities: np.ndarray, confident: float = 0.9) -> dict:
 
 
 def spread(images: Tensor) -> float:
-    """Standard deviation over the pictures (N, C, H, W), averaged over pixels: near 0 when all are alike."""
-    return float(images.std(0).mean()) if len(images) > 1 else 0.0
+    """Standard deviation over the pictures, float (N, C, H, W), averaged over pixels: near 0 when all are alike.
+
+    Raises TypeError or ValueError for other pictures.
+    """
+    return float(float_pictures(images).float().std(0).mean()) if len(images) > 1 else 0.0
 
 
 def colour_spread(images: Tensor) -> float:
-    """Standard deviation over the pictures (N, C, H, W) of their mean colours, averaged over channels.
+    """Standard deviation over the pictures, float (N, C, H, W), of their mean colours, averaged over channels.
 
-    Near 0 when all have one tint, whatever their shapes: what `spread` may not see.
+    Near 0 when all have one tint, whatever their shapes: what `spread` may not see. Errors as there.
     """
-    return float(images.mean((2, 3)).std(0).mean()) if len(images) > 1 else 0.0
+    return float(float_pictures(images).float().mean((2, 3)).std(0).mean()) if len(images) > 1 else 0.0
 
 
 def checkerboard(images: Tensor, period: int = 2) -> float:

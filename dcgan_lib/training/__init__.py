@@ -276,7 +276,8 @@ def _from_short(given, images, settings: dict) -> tuple[TrainConfig, data.ImageS
 
 def _pictures(config: TrainConfig, images: data.ImageSet | None) -> data.ImageSet:
     size = architecture(config.arch).image_size
-    images = data.load(config.data, image_size=size) if images is None else images
+    if not isinstance(images, data.ImageSet):
+        images = data.load(config.data if images is None else images, image_size=size)
     if images.image_size != size:
         raise ValueError(f"expected pictures of {size}x{size} for this architecture, got {images.image_size}")
     return images if config.limit is None else images.take(config.limit, seed=config.seed)

@@ -8,12 +8,14 @@ checkpoint on), kept/ (weights of chosen steps).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 from torch import Tensor
 
@@ -31,23 +33,26 @@ NOT_COMPARED = (*OPERATIONAL, "arch", "conditional", "out", "data", "limit", "st
 # What a checkpoint knows of its run beside the settings: its length, where it was computed, the call, the rate's fall.
 LENGTH = ("steps", "stretches", "call", "decay")
 # What runs that were begun before these settings existed have.
-LATER = {"classes": 0, "unit_range": False, "dense_layers": 1}
+LATER = {"architecture": {"classes": 0, "unit_range": False, "dense_layers": 1}}
 
 
 def settings_of(config: TrainConfig, arch: Architecture, images: data.ImageSet) -> dict:
     """What decides every number of a run, besides its length: a run only goes on with the same."""
     values = {k: v for k, v in asdict(config).items() if k not in NOT_COMPARED}
+    pictures = {"images": len(images), "fingerprint": images.fingerprint}
+    if arch.classes and images.labels is not None:
+        pictures["labels"] = hashlib.sha256(np.ascontiguousarray(images.labels, np.int64)).hexdigest()
     return {
         "config": values | {"start": None if config.start is None else str(config.start)},
         "architecture": arch.to_dict(),
-        "pictures": {"images": len(images), "fingerprint": images.fingerprint},
+        "pictures": pictures,
     }
 
 
 def read_stats(path: str | Path) -> list[dict]:
     """The whole lines of a stats.jsonl, also of one that is being written."""
     rows = []
-    for line in Path(path).read_text().splitlines():
+    for line in Path(path).expanduser().read_text().splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             rows.append(json.loads(line))
     return [row for row in rows if isinstance(row, dict) and "step" in row]
@@ -140,7 +145,9 @@ class RunFolder:
         for part, now in settings.items():
             before = there.get(part)
             before = before if isinstance(before, dict) else {}
-            before = LATER | before if part == "architecture" else before
+            before = LATER.get(part, {}) | before
+            if part == "pictures":  # a run that was begun before its labels were noted has none to compare with
+                before = {"labels": now.get("labels")} | before
             differ += [(k, before.get(k), v) for k, v in now.items() if before.get(k) != v]
         if differ:
             listed = "\n".join(f"  {k}: {before!r} there, {now!r} now" for k, before, now in differ)
