@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import mean
 
-from scipy.stats import binomtest
-
 from dcgan_lib import paper, results
+from dcgan_lib.features import mcnemar, proportion_interval
 
 CONTROLS = ("noise", "ten copied", "blurred", "shuffled")  # what no stable training draws
 SEEDS = 3  # fewer trainings, or repetitions of an analysis, decide nothing where a rule asks for several
@@ -37,17 +36,6 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.outcome}: {self.words}"
-
-
-def share_interval(of: int, n: int, method: str = "wilson") -> tuple[float, float]:
-    """The 95 % interval of a share, by Wilson or "exact" (Clopper and Pearson): it has a width at 0 and at n, too."""
-    found = binomtest(of, n).proportion_ci(method=method)
-    return float(found.low), float(found.high)
-
-
-def mcnemar(one: int, other: int) -> float:
-    """Exact two-sided p of `one` against `other` discordant pairs, which are 1 : 1 where the two ways do the same."""
-    return float(binomtest(one, one + other).pvalue) if one + other else 1.0
 
 
 # ---- section 3 and 4: training ---------------------------------------------------------------------------------------
@@ -181,7 +169,7 @@ def near_duplicates(near: int, pairs: int, recall: Mapping[str, float]) -> Verdi
     """
     if not pairs:
         return Verdict(Outcome.UNDECIDED, "no pair has a label")
-    low, high = share_interval(pairs - near, pairs)
+    low, high = proportion_interval(pairs - near, pairs)
     why = f"{pairs - near} of {pairs:,} pairs with equal codes is no near duplicate"
     if high >= 0.01:
         return Verdict(Outcome.NOT if low > 0.01 else Outcome.UNDECIDED, why)
@@ -213,7 +201,7 @@ def c5(spaces: Mapping[str, Mapping]) -> Verdict:
     rows = {k: v for k, v in spaces.items() if v["copies"][0] >= 0.9 * v["copies"][1]}
     if not rows:
         return Verdict(Outcome.UNDECIDED, "copies are not found either")
-    ends = {k: share_interval(*v["generated"], method="exact") for k, v in rows.items()}
+    ends = {k: proportion_interval(*v["generated"], method="exact") for k, v in rows.items()}
     why = "a training face is the nearest for " + ", ".join(
         f"{v['generated'][0] / v['generated'][1]:.1%} by {k} ({ends[k][0]:.1%} to {ends[k][1]:.1%}; "
         f"{v['expected']:.0%} without memorisation)"
@@ -340,7 +328,7 @@ def c7_judged(gone: Sequence[int], only_chosen: int, only_random: int) -> Verdic
     The rule before this one took a bootstrap interval of the difference (3 to 41 points), was committed with its
     result, and called the same labels "holds".
     """
-    p, (low, high) = mcnemar(only_chosen, only_random), share_interval(*gone)
+    p, (low, high) = mcnemar(only_chosen, only_random), proportion_interval(*gone)
     why = f"gone from {gone[0]} of {gone[1]}; discordant pairs {only_chosen} : {only_random}, "
     why += f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
     if p < 0.05 and only_chosen > only_random and high >= 0.5:
@@ -402,7 +390,7 @@ def c8(seeds: Sequence[Mapping]) -> Verdict:
         return Verdict(Outcome.UNDECIDED, f"{len(seeds)} of at least {SEEDS} seeds")
 
     def apart(row, way):
-        return share_interval(*row[way])[0] > share_interval(*row["control"])[1]
+        return proportion_interval(*row[way])[0] > proportion_interval(*row["control"])[1]
 
     works, chance, words = [], [], []
     for result in seeds[0]["sums"]:
@@ -432,7 +420,7 @@ def c9(seeds: Sequence[Mapping]) -> Verdict:
     """
     if len(seeds) < SEEDS or not all(row["random_moved"] for row in seeds):
         return Verdict(Outcome.UNDECIDED, f"{len(seeds)} of at least {SEEDS} seeds with random directions")
-    low = min(share_interval(*row["grows"], method="exact")[0] for row in seeds)
+    low = min(proportion_interval(*row["grows"], method="exact")[0] for row in seeds)
     further = all(row["moved"] > max(map(abs, row["random_moved"])) for row in seeds)
     straight = all(row["r2"] > max(row["random_r2"]) for row in seeds)
     why = f"grows for {_range([r['grows'][0] / r['grows'][1] for r in seeds])} of faces (lower end {low:.1%}), "
@@ -461,14 +449,14 @@ def c10(trainings: Sequence[Mapping]) -> Verdict:
     """
     if len(trainings) < SEEDS or min(row["samples"] for row in trainings) < PAPER_SAMPLES:
         return Verdict(Outcome.UNDECIDED, f"at least {SEEDS} trainings with {PAPER_SAMPLES:,} samples each are needed")
-    found = [share_interval(*row["wrong"]) for row in trainings]
+    found = [proportion_interval(*row["wrong"]) for row in trainings]
     why = f"{_range([r['wrong'][0] / r['wrong'][1] for r in trainings])} wrong; real digits "
     why += f"{_range([r['wrong_real'][0] / r['wrong_real'][1] for r in trainings])}, a plain GAN {PAPER_GAN_MNIST:.2%}"
     if any(low > PAPER_GAN_MNIST for low, _ in found):
         return Verdict(Outcome.NOT, why)
     if any(high >= PAPER_GAN_MNIST for _, high in found):
         return Verdict(Outcome.UNDECIDED, why)
-    real = [share_interval(*row["wrong_real"])[1] for row in trainings]
+    real = [proportion_interval(*row["wrong_real"])[1] for row in trainings]
     as_real = all(low <= high for (low, _), high in zip(found, real, strict=True))
     return Verdict(Outcome.HOLDS if as_real else Outcome.IN_PART, why)
 
@@ -485,7 +473,7 @@ def reported(theirs: tuple[int, int], ours: Sequence[float], full: bool = True) 
     test pictures. Trainings differ in length and data, so a number that is not found again is not shown to be wrong.
     (The rule was written with our numbers known.)
     """
-    low, high = share_interval(*theirs)
+    low, high = proportion_interval(*theirs)
     why = f"theirs {low:.1%} to {high:.1%} of {theirs[1]:,} pictures, ours {ours[0]:.1%} to {ours[1]:.1%}"
     if not full:
         return Verdict(Outcome.UNDECIDED, f"{why}, of a part of the test pictures")

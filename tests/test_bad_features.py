@@ -211,7 +211,7 @@ CASES = {  # name: (call, error, words)
     "proportion: of none": (call(features.proportion_interval, 0, 0), ValueError, "n of at least 1"),
     "proportion: a share": (call(features.proportion_interval, 0.7, 10), ValueError, "expected whole numbers"),
     "proportion: negative": (call(features.proportion_interval, -1, 10), ValueError, "expected whole numbers"),
-    "proportion: confidence": (call(features.proportion_interval, 1, 2, 95), ValueError, "between 0 and 1"),
+    "proportion: method": (call(features.proportion_interval, 1, 2, "wald"), ValueError, "unknown method 'wald'"),
     "mcnemar: negative": (call(features.mcnemar, -1, 2), ValueError, "whole numbers of at least 0"),
     "mcnemar: shares": (call(features.mcnemar, 0.1, 0.2), ValueError, "whole numbers of at least 0"),
     "paired: lengths": (call(features.paired_difference, [1, 0], [1]), ValueError, "the same pictures, got 2 and 1"),

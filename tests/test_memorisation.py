@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from dcgan_lib import metrics
+from dcgan_lib import features, metrics
 from experiments import memorisation, verdicts
 from experiments.memorisation import BLURRED, BOTH, CENTRAL, GENERATED, HELD_OUT, SHIFTED
 from experiments.verdicts import Outcome
@@ -71,7 +71,7 @@ def test_what_is_rare_left_out_is_told(pictures):
 def test_nothing_to_explain(pictures):
     row, _ = measured(*pictures)
     assert {told(row, control) for control in (BLURRED, CENTRAL, BOTH)} == {Outcome.UNDECIDED}
-    low, high = verdicts.share_interval(*row["fair"]["all"][GENERATED])
+    low, high = features.proportion_interval(*row["fair"]["all"][GENERATED])
     assert low < row["fair"]["all"]["expected"] == TRAINED / (TRAINED + HELD) < high
 
 

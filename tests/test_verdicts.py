@@ -11,8 +11,9 @@ import math
 import numpy as np
 import pytest
 
+from dcgan_lib.features import proportion_interval
 from experiments import verdicts
-from experiments.verdicts import Outcome, Verdict, mcnemar, share_interval
+from experiments.verdicts import Outcome, Verdict
 
 HOLDS, IN_PART, NOT, UNDECIDED = Outcome.HOLDS, Outcome.IN_PART, Outcome.NOT, Outcome.UNDECIDED
 
@@ -336,23 +337,8 @@ def test_stable_is_what_noise_copies_and_blurs_are_not(pictures, kind):
 
 @pytest.mark.parametrize("n", [30, 32, 200])
 def test_exact_interval_at_the_ends(n):
-    assert share_interval(n, n, "exact") == pytest.approx((0.025 ** (1 / n), 1))
-    assert share_interval(0, n, "exact") == pytest.approx((0, 1 - 0.025 ** (1 / n)))
-
-
-@pytest.mark.parametrize(("of", "n"), [(0, 30), (19, 30), (200, 200)])
-def test_wilson_interval(of, n):
-    z, p = 1.959963984540054, of / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    expected = ((middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n))
-    assert share_interval(of, n) == pytest.approx(expected, abs=1e-12)
-
-
-def test_mcnemar_is_the_binomial_of_discordant_pairs():
-    tail = sum(math.comb(11, k) for k in (0, 1, 2)) / 2**11
-    assert mcnemar(9, 2) == mcnemar(2, 9) == pytest.approx(2 * tail)
-    assert round(mcnemar(9, 2), 3) == 0.065
-    assert mcnemar(0, 0) == 1
+    assert proportion_interval(n, n, "exact") == pytest.approx((0.025 ** (1 / n), 1))
+    assert proportion_interval(0, n, "exact") == pytest.approx((0, 1 - 0.025 ** (1 / n)))
 
 
 def test_words_name_the_numbers():
@@ -369,7 +355,7 @@ def test_words_name_the_numbers():
         "smile gone from 54%" in words and "10% to 30%" in words and "10.0% of other opinions change (12.0%)" in words
     )
     words = verdicts.c5({"pixels": near(0.914, n=10_000)}).words
-    low, high = share_interval(9140, 10_000, "exact")
+    low, high = proportion_interval(9140, 10_000, "exact")
     assert f"91.4% by pixels ({low:.1%} to {high:.1%}; 90% without" in words
     words = [verdicts.c6([layer(2.9, area), SEES[1]], RANDOM).words for area in (0.6, 0.7, 0.8)]
     for found, ends in zip(words, ("grows with depth", "does not grow with depth", "no hierarchy"), strict=True):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:  # the build runs in a folder of Sphinx's own
     sys.path.insert(0, str(ROOT))
 
-from dcgan_lib import paper  # noqa: E402
+from dcgan_lib import features, paper  # noqa: E402
 from dcgan_lib.architecture import ARCHITECTURES  # noqa: E402
 from experiments import rules, verdicts  # noqa: E402
 from experiments.studies import conditional  # noqa: E402
@@ -187,7 +187,7 @@ def _c4(r: Results) -> str:
 def _c5(r: Results) -> str:
     rows = [training["memorisation"]["features"]["fair"]["all"] for training in _faces(r)]
     (near, n), expected = rows[0]["generated"], rows[0]["expected"]
-    own = with_interval(near / n, verdicts.share_interval(near, n, method="exact"))
+    own = with_interval(near / n, features.proportion_interval(near, n, method="exact"))
     if len(rows) > 1:
         own = between([f(of / n for of, n in (row["generated"] for row in rows)) for f in (min, max)])
     return f"{own} have a training face nearest; {percent(expected, 0)} by chance ({_how_many(rows)})"

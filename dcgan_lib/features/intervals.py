@@ -7,16 +7,20 @@ from numbers import Integral
 import numpy as np
 from scipy import stats
 
+from ..checks import choose
 
-def proportion_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share, `successes` of `n` independent pictures; it holds at none and at all of them too.
 
-    Raises ValueError unless 0 <= successes <= n, n >= 1 and 0 < confidence < 1.
+def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
+    """The 95 % interval of a share, `successes` of `n` independent pictures; it has a width at none and at all, too.
+
+    By Wilson, which is about right on average, or "exact" (Clopper and Pearson), which is never too narrow.
+    Raises ValueError unless 0 <= successes <= n and n >= 1, and for another method.
     Source: Wilson (1927); Brown, Cai and DasGupta, Interval Estimation for a Binomial Proportion (2001).
     """
+    choose(method, ("wilson", "exact"), "method")
     if not (_count(successes) and _count(n) and n >= 1 and successes <= n):
         raise ValueError(f"expected whole numbers, 0 <= successes <= n and n of at least 1, got {successes!r} of {n!r}")
-    found = stats.binomtest(int(successes), int(n)).proportion_ci(_confidence(confidence), "wilson")
+    found = stats.binomtest(int(successes), int(n)).proportion_ci(method=method)
     return float(found.low), float(found.high)
 
 
@@ -94,9 +98,3 @@ def _scores(values, name: str) -> np.ndarray:
 
 def _count(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
-
-
-def _confidence(value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError(f"confidence must be between 0 and 1, got {value!r}")
-    return value

@@ -554,7 +554,7 @@ def about_sums(m: dict, trainings: dict[int, dict]) -> dict:
 
 def about_pose(trainings: dict[int, dict]) -> dict:
     turns = [seed["pose"] for training in trainings.values() for seed in training["seeds"]]
-    lower = min(verdicts.share_interval(*t["grows"], method="exact")[0] for t in turns)
+    lower = min(features.proportion_interval(*t["grows"], method="exact")[0] for t in turns)
     return {
         "ours": f"{of_training(trainings)} With {len(trainings[0]['seeds'])} seeds each, lowest to highest: along the "
         f"turn vector the measured pose grows for {between([t['grows'][0] / t['grows'][1] for t in turns])} of "
