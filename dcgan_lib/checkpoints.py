@@ -173,8 +173,9 @@ def save_classifier(path: str | Path, network: Discriminator, about: dict, dtype
     if not isinstance(network, Discriminator) or not isinstance(network.head, nn.Sequential):
         raise TypeError(f"expected a network of models.classifier, got {type(network).__name__}")
     about, outputs = _about(about), network.head[1].out_features
-    if (names := about.get("names")) is not None and len(names) != outputs:
-        raise ValueError(f"expected a name for each of {outputs} outputs, got {len(names)}")
+    names = about.get("names")
+    if names is not None and (not isinstance(names, (list, tuple)) or len(names) != outputs):
+        raise ValueError(f"expected a list of names, one for each of {outputs} outputs, got {names!r:.80}")
     header = {"kind": "classifier", "architecture": network.arch.to_dict(), "about": about}
     return _write(path, _weights(network, "", dtype), header)
 
