@@ -53,7 +53,7 @@ class _Figure(Figure):
 class _Sheet(_Figure):
     """Pictures: photographs take a third of the bytes as JPEG, digits do not. Colours keep their full resolution."""
 
-    kinds = _Figure.kinds | {"jpeg": {"pil_kwargs": {"quality": 85, "subsampling": 0}}}
+    kinds = _Figure.kinds | {"jpeg": {"pil_kwargs": {"quality": 90, "subsampling": 0}}}
 
 
 def _show(ax: Axes, images: Images, columns: int, title: str = "") -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import yaml
 
@@ -325,6 +326,17 @@ def _every_worse(r: Results):
     return f"{words}; at one size {len(at_one_size)} of {len(DAI) - len(OTHER_SIZE)}", verdict
 
 
+def _no_gain(r: Results):
+    rows = r["data_size"]["measured"]["rows"]
+    said = []
+    for name, title in (("anime", "drawn faces"), ("natural32", "natural pictures")):
+        found = [rules.distances(rows, f"{name}_{size}") for size in ("10000", "all")]
+        if all(found):
+            few, every = (f"{median(own):.2f} ({min(own):.2f} to {max(own):.2f})" for own in found)
+            said.append(f"{title} {few} with 10,000, {every} with all")
+    return "distance: " + "; ".join(said), _predicted("data_size", "No gain from 10,000")(r)[1]
+
+
 def _parameters(r: Results):
     features = ARCHITECTURES["imagenet32"].feature_count
     return f"{features:,} features", (
@@ -396,7 +408,7 @@ FOUND: dict[str, Callable] = {
     "svhn_57": _svhn(paper.BOMBAY_SVHN),
     "cifar10_65": _cifar(paper.MCGILL_CIFAR10),
     "every_change_worse": _every_worse,
-    "no_gain_above_10000": _predicted("data_size", "No gain from 10,000"),
+    "no_gain_above_10000": _no_gain,
     "time_28_and_5": _predicted("output_size", "Their ratios"),
     "smoother_with_500": _predicted("latent_size", "A longer z walks smoother"),
     "architecture": _parameters,

@@ -190,29 +190,27 @@ def batches(images: np.ndarray | Tensor, size: int, device: str | torch.device =
     """
     whole_number("batch size", size, 1)
     floats = isinstance(images, Tensor) and images.is_floating_point()
-    if floats:
-        float_pictures(images)
+    if floats and len(float_pictures(images)) >= 8 and 0 <= images.detach().min() < images.detach().max() <= 1:
+        warnings.warn("pictures from 0 to 1: this library's are from -1 to 1, 2 * images - 1", stacklevel=2)
     for start in range(0, len(images), size):
         part = images[start : start + size]
         yield (part.float() if floats else to_float(part)).to(device)
 
 
 def float_pictures(images: Tensor) -> Tensor:
-    """The same tensor. Raises unless it is float (N, 1 or 3, H, W); warns as `batches` says."""
+    """The same tensor. Raises TypeError or ValueError unless it is float (N, 1 or 3, H, W)."""
     if not isinstance(images, Tensor):
         raise TypeError(f"expected pictures as a float tensor, got {type(images).__name__}")
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
         raise ValueError(f"expected float images (N, 1 or 3, H, W), got {images.dtype} {tuple(images.shape)}")
-    if len(images) >= 8 and images.numel() and 0 <= images.detach().min() < images.detach().max() <= 1:
-        warnings.warn("pictures from 0 to 1: this library's are from -1 to 1, 2 * images - 1", stacklevel=3)
     return images
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """float (N, C, H, W) in [-1, 1] → uint8 (N, H, W, C), rounded and clipped.
 
-    Raises TypeError or ValueError for what is no such tensor or holds NaN. Warns as `batches`, and of values far
-    outside the range: from 0 to 255 is the usual slip.
+    Raises TypeError or ValueError for what is no such tensor or holds NaN. Warns of values far outside the range: from
+    0 to 255 is the usual slip.
     """
     images = float_pictures(images).detach().float()
     low, high = images.aminmax() if images.numel() else (torch.tensor(0.0), torch.tensor(0.0))
