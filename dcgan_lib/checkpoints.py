@@ -82,10 +82,10 @@ def save(
     archs = [network.arch for network in networks.values() if network is not None]
     if not archs or archs[0] != archs[-1]:
         raise ValueError(f"expected a generator, a discriminator or both, of one architecture, got {len(archs)}")
-    return _write(path, tensors, {"kind": "weights", "architecture": archs[0].to_dict(), "about": _about(about)})
+    return _write(path, tensors, {"kind": "weights", "architecture": archs[0].to_dict(), "about": checked_about(about)})
 
 
-def _about(about: dict | None) -> dict:
+def checked_about(about: dict | None) -> dict:
     """What a file says of itself. Raises TypeError unless it is a dict that JSON can hold."""
     about = {} if about is None else about
     try:
@@ -172,7 +172,7 @@ def save_classifier(path: str | Path, network: Discriminator, about: dict, dtype
     """
     if not isinstance(network, Discriminator) or not isinstance(network.head, nn.Sequential):
         raise TypeError(f"expected a network of models.classifier, got {type(network).__name__}")
-    about, outputs = _about(about), network.head[1].out_features
+    about, outputs = checked_about(about), network.head[1].out_features
     names = about.get("names")
     if names is not None and (not isinstance(names, (list, tuple)) or len(names) != outputs):
         raise ValueError(f"expected a list of names, one for each of {outputs} outputs, got {names!r:.80}")

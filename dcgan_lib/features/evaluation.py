@@ -25,7 +25,7 @@ from ..data import ImageSet
 from ..device import pick_device, pick_precision, versions
 from .extraction import LARGE, calibrated, check_pictures, check_room, discriminator_features
 from .intervals import proportion_interval
-from .protocol import choose_C, draw_labels, labels_of, positive
+from .protocol import choose_C, draw_labels, labelled, positive
 from .svm import L2SVM
 
 CANDIDATES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -110,11 +110,7 @@ def evaluate(
     choose(statistics, ("calibrated", "running"), "statistics")
     choose(precision, ("auto", "float32", "bfloat16"), "precision")
     candidates, seed, flip = positive(candidates), int(seed), bool(flip)
-    if out is not None:
-        try:
-            json.dumps(about)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"`about` must be a dict that JSON can hold: {error}") from None
+    about = checkpoints.checked_about(about)
     network = discriminator_or_vectors
     ours = isinstance(network, models.Discriminator)
     if not ours and (isinstance(network, torch.nn.Module) or not callable(network)):
@@ -176,7 +172,7 @@ def evaluate(
             np.save(folder / "train_labels.npy", y)
             np.save(folder / "test_labels.npy", y_test)
             said = {"validation_pictures": size, "seed": seed, "storage": storage, "tol": tol, "flip": flip}
-            report = (about or {}) | said | figures | {"versions": versions()}
+            report = about | said | figures | {"versions": versions()}
             checkpoints.write_bytes(folder / "report.json", json.dumps(report, indent=1).encode())
     return Evaluation(figures, model, (F, y), (F_test, y_test), size, guess)
 
@@ -193,9 +189,7 @@ def label_curve(
     the validation pictures, which are many more labels than the SVM sees where those are few.
     Raises TypeError or ValueError for a part without a label for each picture, draws below 1, and as `choose_C` does.
     """
-    pool, validation, test = (
-        (X, labels_of(X, y, name)) for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items()
-    )
+    pool, validation, test = labelled(pool=pool, validation=validation, test=test)
     rows = []
     for per_class, values in candidates.items():
         accuracies, chosen = [], []

@@ -54,6 +54,11 @@ def labels_of(X, y, part: str) -> np.ndarray:
     return labels
 
 
+def labelled(**parts) -> list[tuple]:
+    """Pairs (X, y) by their names, with labels as `labels_of` gives them."""
+    return [(X, labels_of(X, y, name)) for name, (X, y) in parts.items()]
+
+
 def positive(candidates) -> list[float]:
     """Values of C to try, sorted. Raises ValueError for none, and for what is no finite number above 0."""
     try:
@@ -96,9 +101,7 @@ def few_labels(
     Raises TypeError or ValueError for a part without a label for each picture, bad candidates, or draws below 1.
     """
     errors = {C: [] for C in positive(candidates)}
-    pool, validation, test = (
-        (X, labels_of(X, y, name)) for name, (X, y) in {"pool": pool, "validation": validation, "test": test}.items()
-    )
+    pool, validation, test = labelled(pool=pool, validation=validation, test=test)
     if not isinstance(draws, (tuple, list)) or len(draws) != 2:
         raise TypeError(f"draws must be a pair, how many choose C and how many the error is a mean of, got {draws!r}")
     draws = [whole(n, "draws", 1) for n in draws]
