@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from .checks import whole
 from .device import pick_device
 
-BLOCK = 512  # samples compared with QUERIES at a time: their scores stay in a processor's cache
-QUERIES = 2048
+BLOCK, QUERIES = 512, 2048  # samples and queries compared at a time: their scores stay in a processor's cache
+BLOCK_GPU, QUERIES_GPU = 8192, 32768  # a GPU waits for each block's few calls: fewer of them, a gigabyte of scores
 ROUNDING = 2.0**-24  # the largest relative error of one float32 operation
 REST = 0.1  # of the queries' variance that the few directions of the first look may leave out
 MANY = 0.005  # of a block's pairs: so many differences cost as much as the second look
@@ -34,15 +34,22 @@ class NearestNeighbour:
     the nearest: `squared` distances, `labels` and `indices` in the stream, (Q,) each; `count` samples were seen.
     """
 
-    def __init__(self, queries: np.ndarray | Tensor, device: str | torch.device = "cpu", block: int = BLOCK):
-        self.device, self.block = pick_device(device), whole(block, "block", 1)
+    def __init__(self, queries: np.ndarray | Tensor, device: str | torch.device = "cpu", block: int | None = None):
+        self.device = pick_device(device)
+        on_gpu = self.device.type == "cuda"
+        self.block = whole((BLOCK_GPU if on_gpu else BLOCK) if block is None else block, "block", 1)
+        self._queries = QUERIES_GPU if on_gpu else QUERIES
+        self._exact = self.device if on_gpu else torch.device("cpu")  # where float64 is: Apple's GPUs have none
         self._rows = _rows(queries, "queries")
         self._centre = self._rows.double().mean(0)
         away = self._rows.double() - self._centre
         self._lengths = away.square().sum(1)
-        directions = _directions(away)
-        few = [_Look(away, directions, self.device)] if directions.shape[1] + 1 < away.shape[1] else []
-        self._looks = [*few, _Look(away, None, self.device)]
+        self._looks = [_Look(away, None, self.device)]
+        if not on_gpu:  # which takes all pixels faster than it could rule samples out
+            directions = _directions(away)
+            if directions.shape[1] + 1 < away.shape[1]:
+                self._looks.insert(0, _Look(away, directions, self.device))
+        self._centre = self._centre.to(self._exact)
         self.squared = np.full(len(self._rows), np.inf)
         self.labels = np.full(len(self._rows), -1, np.int64)
         self.indices = np.full(len(self._rows), -1, np.int64)
@@ -96,9 +103,9 @@ class NearestNeighbour:
         return np.frombuffer(hashlib.sha256(self._rows.numpy().tobytes()).digest(), np.uint8)
 
     def _block(self, samples: Tensor, labels: np.ndarray) -> None:
-        away = samples.double() - self._centre
+        away = samples.to(self._exact).double() - self._centre
         squares = away.square().sum(1)
-        parts = [slice(start, start + QUERIES) for start in range(0, len(self._rows), QUERIES)]
+        parts = [slice(start, start + self._queries) for start in range(0, len(self._rows), self._queries)]
         for look in self._looks:
             if parts:
                 most = 1 if look is self._looks[-1] else MANY
@@ -177,7 +184,7 @@ class _Look:
         with _full_products():
             scores = torch.addmm(squares.float().to(self.device), self.queries[part], seen, alpha=-2)
         # Both rows were rounded, and a product of F terms by F roundings of |q| |x|; the sum with |x|² adds a few.
-        longest = squares.max().sqrt()
+        longest = squares.max().sqrt().item()
         slack = 2 * (len(seen) + 8) * lengths[part].sqrt() * longest + 4 * longest**2
         return scores, ROUNDING * slack
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import ClassVar
 
@@ -122,6 +122,26 @@ def loss_curves(stats: Sequence[dict], title: str = "", window: int = 15) -> Fig
         ax.legend(frameon=False, fontsize=SMALL)
         ax.spines[["top", "right"]].set_visible(False)
     fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def loss_panels(runs: Mapping[str, Sequence[dict]]) -> Figure:
+    """The losses of D and G of several runs' statistics, a panel each, all on one scale.
+
+    Raises ValueError for fewer than two runs: `loss_curves` shows more of one."""
+    if len(runs) < 2:
+        raise ValueError(f"expected the statistics of two runs or more, got {len(runs)}: take loss_curves for one")
+    fig = _Figure(COLUMN, 2.4)
+    panels = fig.subplots(1, len(runs), sharey=True)
+    for ax, (title, stats) in zip(panels, runs.items(), strict=True):
+        for name, label, colour in (("loss_d", "D", BLUE), ("loss_g", "G", ORANGE)):
+            ax.plot(*_series(stats, name), color=colour, label=label, linewidth=1.5)
+        ax.set_title(title, fontsize=SMALL)
+        ax.set_xlabel("step")
+        ax.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+        ax.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel="loss (nats)", ylim=(0, None))
+    panels[-1].legend(frameon=False, fontsize=SMALL)
     return fig
 
 
@@ -238,7 +258,11 @@ def curves(
     elif log:
         ax.set_xscale("log")
         if len(at := sorted({v for x, *_ in series.values() for v in x})) <= 8:  # else powers of ten
-            ax.set_xticks(at, [f"{v:,g}" for v in at])
+            named, room = at[:1], (at[-1] / at[0]) ** 0.1  # a tenth of the axis for a label
+            for v in at[1:]:
+                if v >= room * named[-1]:
+                    named.append(v)
+            ax.set_xticks(at, [f"{v:,.10g}" if v in named else "" for v in at])
             ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:

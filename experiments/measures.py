@@ -412,7 +412,7 @@ def flat(pixels: np.ndarray) -> np.ndarray:
 SAMPLES = (1_000, 10_000, 50_000, 100_000, 1_000_000, 10_000_000)  # of the curve; the paper's table: 50,000, 10 million
 
 
-NEAREST = 2  # also in the name of the file that a longer count goes on from
+NEAREST = 3  # also in the name of the file that a longer count goes on from
 
 
 @measure(version=NEAREST, depends=_both_splits)
@@ -440,7 +440,7 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
         return ((images.permute(0, 2, 3, 1) + 1) * 127.5).numpy(), own.numpy()
 
     streams = {
-        "generated": (nearest.generated(draw, seed, 16 * 128), samples),
+        "generated": (nearest.generated(draw, seed, 64 * 128), samples),
         "real": (nearest.real(np.asarray(real.images), np.asarray(real.labels, np.int64)), min(samples, len(real))),
     }
     out = {name: {"digits": len(part)} for name, part in asked.items()}

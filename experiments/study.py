@@ -349,6 +349,7 @@ def kept_under(path: Path, key: dict, but: tuple[str, ...] = ()) -> dict | None:
 def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
     """Every (variant, seed) of the study with its row, or None where it was not trained and measured as it stands.
 
+    A row may come from another machine, without its networks; those that are here must be the row's.
     Last comes why its pictures cannot be had, "" where they can.
     """
     for variant, seed in chosen(study):
@@ -358,7 +359,9 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
         except (data.NotAvailable, ImportError) as error:
             yield variant, seed, None, first_line(error)
             continue
-        yield variant, seed, kept_under(row_file(config), key_of(study, variant, seed, images)), ""
+        key = key_of(study, variant, seed, images)
+        elsewhere = () if key["weights"] else ("weights",)  # they stayed on the machine that trained them
+        yield variant, seed, kept_under(row_file(config), key, but=elsewhere), ""
 
 
 # ---- the results file ----------------------------------------------------------------------------------------------

@@ -327,6 +327,18 @@ def test_other_weights_are_measured_anew():
     assert calls == ["fast", "fast"]
 
 
+def test_a_row_from_another_machine_counts_without_its_networks():
+    study = two(counted([]), predicts=(Prediction("a", lambda rows: rules.Verdict(Outcome.HOLDS, "")),))
+    studies.run(study, only=["fast"])
+    weights = studies.config_of(study, study.variants[0], 0).out / checkpoints.FILE
+    weights.unlink()
+    there = [row for variant, _, row, _ in studies.rows_there(study) if variant.name == "fast"]
+    assert there and there[0]["number"] >= 0
+    networks = models.build(TINY, seed=5)  # other networks in their place: not theirs
+    checkpoints.save(weights, *networks, {"step": 4, "config": {"batch_size": 8}})
+    assert [row for _, _, row, _ in studies.rows_there(study)] == [None, None]
+
+
 def test_measures_name_the_labelled_sets_they_look_at(monkeypatch):
     monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
     before = {name: m.key() for name, m in measures.MEASURES.items() if name in ("class_report", "d_worth")}
@@ -854,10 +866,17 @@ def test_degrades():
         return [{"stages": [{"frechet": d} for d in curve]} for curve in found]
 
     rule = rules.degrades(0.1)
-    assert rule(curves((3, 1, 2), (2, 1, 1.2), (1, 2, 3))).outcome is Outcome.HOLDS
-    assert rule(curves((3, 1, 2), (2, 1, 1.05), (1, 2, 3))).outcome is Outcome.IN_PART
-    assert rule(curves((3, 2, 1), (2, 1, 1.05), (3, 2, 1))).outcome is Outcome.NOT
-    assert rule(curves((3, 1, 2), (3, 1, 2))).outcome is Outcome.UNDECIDED
+    rises, ends, wavers = (3, 1, 1.1, 1.2, 1.3, 1.5), (3, 2, 1.3, 1.2, 1.05, 1), (3, 1, 1.4, 1.2, 1.5, 1.3, 1.2)
+    assert rule(curves(rises, rises, (1, 2, 3, 4, 5))).outcome is Outcome.HOLDS
+    assert rule(curves(rises, (2, 1, 1.05), rises)).outcome is Outcome.IN_PART
+    assert rule(curves(ends, (2, 1, 1.05), ends)).outcome is Outcome.NOT
+    assert rule(curves(rises, wavers, rises)).outcome is Outcome.UNDECIDED
+    assert rule(curves(rises, (3, 1, 2), rises)).outcome is Outcome.UNDECIDED  # one distance after the lowest
+    assert rule(curves(rises, rises)).outcome is Outcome.UNDECIDED
+    # Distances that only fluctuate: the last of twenty lies far above the lowest, and says nothing.
+    rng = np.random.default_rng(0)
+    told = [rule(curves(*rng.uniform(1, 2, (3, 20)))).outcome for _ in range(50)]
+    assert told.count(Outcome.HOLDS) + told.count(Outcome.IN_PART) <= 2
 
 
 def test_time_as_multiplications():

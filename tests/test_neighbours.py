@@ -181,6 +181,23 @@ def test_few_directions_rule_out_most_samples_and_no_neighbour(monkeypatch):
     assert (lower <= true).all() and (true - lower).mean() < 0.15 * true.mean()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_the_same_neighbours():
+    rng = np.random.default_rng(7)
+    queries, x = rng.integers(0, 256, (300, 28, 28)).astype(np.uint8), 255 * rng.random((20_000, 28, 28), np.float32)
+    there, here = (NearestNeighbour(queries, where).partial_fit(x, np.arange(20_000)) for where in ("cuda", "cpu"))
+    assert np.array_equal(there.indices, here.indices) and np.array_equal(there.squared, here.squared)
+
+
+def test_one_look_at_all_queries_finds_the_same_neighbours():
+    """As on a GPU: large blocks, all queries at once, no look along few directions."""
+    rng = np.random.default_rng(8)
+    queries, x = (rng.random((n, 60)).astype(np.float32) for n in (2_100, 400))
+    ours = NearestNeighbour(queries, block=512)
+    ours._looks, ours._queries = ours._looks[-1:], neighbours.QUERIES_GPU
+    assert np.array_equal(ours.partial_fit(x, np.zeros(400, int)).indices, brute_force(queries, x)[0])
+
+
 def test_samples_that_all_look_alike_are_still_told_apart(monkeypatch):
     """As of a generator that has collapsed: the few directions leave all open, and all pixels are looked at."""
     rng = np.random.default_rng(6)

@@ -134,6 +134,7 @@ def every_figure():
         "image_grid": lambda: plots.image_grid(x, title="twenty"),
         "real_against_fake": lambda: plots.real_against_fake(x, x),
         "loss_curves": lambda: plots.loss_curves(stats, "losses"),
+        "loss_panels": lambda: plots.loss_panels({name: stats for name in "abcde"}),
         "film_strip": lambda: plots.film_strip([x, x], ["step 1", "step 10,000"]),
         "bars": lambda: plots.bars([0.1] * 10, classes, "share", 0.1),
         "accuracies": lambda: plots.accuracies(classes, [0.5] * 10, [(0.4, 0.6)] * 10, [True] * 10),

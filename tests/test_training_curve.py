@@ -56,14 +56,19 @@ def stage(folder, step, seed):
     return path
 
 
+def keeps(monkeypatch, *files, more=()):
+    """These weights of the study imagenet32 are there, and `more` of natural32."""
+    found = {"imagenet32": files, "natural32": more}
+    monkeypatch.setattr(curve, "stages", lambda study: list(found[study.name]))
+
+
 def test_a_row_stays_when_its_weights_are_gone(small, monkeypatch):
-    kept = [stage(small, 10, 1), stage(small, 20, 2)]
-    monkeypatch.setattr(curve, "stages", lambda: kept)
+    keeps(monkeypatch, stage(small, 10, 1), stage(small, 20, 2))
     curve.main()
     first = results.load("training_curve")["measured"]
     assert [r["pictures_seen"] for r in first["rows"]] == [100, 200] and set(first["lines"]) >= {"random", "pixels"}
 
-    kept[:] = [stage(small, 20, 3), stage(small, 40, 4)]  # another machine: other weights at 20, none at 10
+    keeps(monkeypatch, stage(small, 20, 3), stage(small, 40, 4))  # another machine: other weights at 20, none at 10
     monkeypatch.setattr(curve, "of_kmeans", lambda *_: pytest.fail("a line was measured twice"))
     curve.main()
     second = results.load("training_curve")["measured"]
@@ -72,16 +77,16 @@ def test_a_row_stays_when_its_weights_are_gone(small, monkeypatch):
 
 
 def test_another_protocol_starts_anew(small, monkeypatch):
-    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 10, 1)])
+    keeps(monkeypatch, stage(small, 10, 1))
     curve.main()
-    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 20, 1)])
+    keeps(monkeypatch, stage(small, 20, 1))
     monkeypatch.setattr(curve, "LABELLED", 90)
     curve.main()
     assert [r["pictures_seen"] for r in results.load("training_curve")["measured"]["rows"]] == [200]
 
 
 def test_another_network_starts_anew(small, monkeypatch):
-    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 10, 1)])
+    keeps(monkeypatch, stage(small, 10, 1))
     curve.main()
     protocol = results.load("training_curve")["measured"]["protocol"]
     assert curve.earlier(protocol)["rows"]
@@ -99,7 +104,7 @@ def test_the_recorded_rows_are_of_the_protocol_as_it_stands(monkeypatch):
 
 
 def test_the_authors_line_is_that_of_their_weights(small, monkeypatch):
-    monkeypatch.setattr(curve, "stages", lambda: [stage(small, 10, 1)])
+    keeps(monkeypatch, stage(small, 10, 1))
     curve.main()
     lacking = results.load("training_curve")["measured"]
     assert "DCGAN_AUTHORS" in lacking["left_out"]["authors_four"]
@@ -110,7 +115,7 @@ def test_the_authors_line_is_that_of_their_weights(small, monkeypatch):
         curve.main()
         measured = results.load("training_curve")["measured"]
         digests.append(measured["lines"]["authors_four"]["weights"])
-        assert measured["left_out"] == {} and measured["lines"]["random"] == lacking["lines"]["random"]
+        assert set(measured["left_out"]) == {"natural32"} and measured["lines"]["random"] == lacking["lines"]["random"]
     assert digests[0] == digests[1] != digests[2]
     line = results.load("training_curve")["measured"]["lines"]["authors_four"]
     with monkeypatch.context() as patch:
@@ -120,7 +125,7 @@ def test_the_authors_line_is_that_of_their_weights(small, monkeypatch):
     monkeypatch.setattr(curve.authors, "discriminator", lacks)
     curve.main()
     measured = results.load("training_curve")["measured"]
-    assert measured["lines"]["authors_four"] == line and measured["left_out"] == {}
+    assert measured["lines"]["authors_four"] == line and set(measured["left_out"]) == {"natural32"}
 
 
 def lacks(*_, **__):
@@ -128,6 +133,20 @@ def lacks(*_, **__):
 
 
 def test_without_a_stage_it_says_what_to_run(small, monkeypatch):
-    monkeypatch.setattr(curve, "stages", list)
+    keeps(monkeypatch)
     with pytest.raises(data.NotAvailable, match="python -m experiments imagenet32"):
         curve.main()
+
+
+def test_a_second_training_is_a_curve_of_its_own(small, monkeypatch):
+    keeps(monkeypatch, stage(small, 10, 1), more=[stage(small, 5, 7), stage(small, 30, 8)])
+    curve.main()
+    first = results.load("training_curve")["measured"]
+    assert [r["pictures_seen"] for r in first["rows"]] == [100]
+    assert [r["pictures_seen"] for r in first["natural32"]] == [50, 300] and "natural32" not in first["left_out"]
+
+    keeps(monkeypatch)  # both are gone: what was measured stays
+    monkeypatch.setattr(curve, "of_network", lambda *_: pytest.fail("measured twice"))
+    curve.main()
+    second = results.load("training_curve")["measured"]
+    assert second["rows"] == first["rows"] and second["natural32"] == first["natural32"]

@@ -3,13 +3,14 @@
     python -m experiments features_cifar10
     python -m experiments features_cifar10 --rows kmeans_1600 kmeans_4800
 
-Reads the runs of the studies imagenet32 and cifar10. Every row takes the same way: features, C chosen on
-10,000 of the training pictures, the SVM fitted anew on all 50,000, one look at the test set. Then accuracy against the
-number of labels, and what a test set of 1,000 pictures would have said (accuracy against the length of D's training:
-`training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see `experiments.authors`).
-About three hours on two CPU cores; goes on where it was stopped (runs/features_cifar10). `--rows` measures some: rows
-do not depend on each other. The others stay as the results file has them, where it was measured by the same protocol;
-where not, rows with D's own among them begin a new file, which names the others as left out.
+Reads the runs of the studies imagenet32, cifar10 and, where it was run, natural32. Every row takes the same way:
+features, C chosen on 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look at the test set. Then
+accuracy against the number of labels, and what a test set of 1,000 pictures would have said (accuracy against the
+length of D's training: `training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see
+`experiments.authors`). About three hours on two CPU cores; goes on where it was stopped (runs/features_cifar10).
+`--rows` measures some: rows do not depend on each other. The others stay as the results file has them, where it was
+measured by the same protocol; where not, rows with D's own among them begin a new file, which names the others as left
+out.
 Writes results/features_cifar10.json.
 """
 
@@ -23,7 +24,7 @@ from dcgan_lib import checkpoints, data, device, features, models, results
 
 from .. import authors, scale, verdicts
 from ..measures import fingerprints
-from ..studies import cifar10, imagenet32
+from ..studies import cifar10, imagenet32, natural32
 from ..study import Study, first_config, first_line, once, rows_there
 
 VERSION = 4  # of the code below: a row made by an earlier one is made anew
@@ -35,7 +36,8 @@ CENTROIDS = (1600, 4800)  # of K-means: both figures are published
 SMALL = 1_000  # pictures of the test set of a reproduction that reports 84 %
 VALIDATION = 10_000  # of the training pictures
 CALIBRATION = 12_800  # training pictures for batch norm's statistics: a hundred batches
-MAIN, MIRRORED = "tinyimagenet", "tinyimagenet_mirrored"
+MAIN, MORE = "tinyimagenet", "natural32"
+MIRRORED = f"{MAIN}_mirrored"
 CANDIDATES = {  # of C, by the length of the features
     "pixels": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     "cifar10": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
@@ -105,6 +107,7 @@ def rows() -> dict:
         "random": lambda: models.build(first_config(imagenet32.STUDY).arch, seed=SEED)[1],
         "cifar10": lambda: trained(cifar10.STUDY),
         MAIN: lambda: trained(imagenet32.STUDY),
+        MORE: lambda: trained(natural32.STUDY),
     }
     out = {"pixels": (str, lambda: pixels)}
     for n in CENTROIDS:
@@ -115,7 +118,7 @@ def rows() -> dict:
         )
     first = {
         name: lambda name=name: checkpoints.first_convolutions(networks[name](), authors.FIRST)
-        for name in ("random", MAIN)
+        for name in ("random", MAIN, MORE)
     }
     first["authors"] = lambda: authors.discriminator("imagenet", partial=True)
     for name, network in (networks | {f"{name}_four": network for name, network in first.items()}).items():
@@ -123,10 +126,11 @@ def rows() -> dict:
             lambda network=network: checkpoints.digest(network()),
             lambda network=network: discriminator_vectors(network().to(DEVICE)),
         )
-    out[MIRRORED] = (
-        lambda: f"{out[MAIN][0]()}, mirrored",
-        lambda: discriminator_vectors(networks[MAIN]().to(DEVICE), flip=True),
-    )
+    for name in (MAIN, MORE):
+        out[f"{name}_mirrored"] = (
+            lambda name=name: f"{out[name][0]()}, mirrored",
+            lambda name=name: discriminator_vectors(networks[name]().to(DEVICE), flip=True),
+        )
     return out
 
 
@@ -252,6 +256,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
             "networks": {
                 "tinyimagenet": "results/training_imagenet32.json",
                 "cifar10": "results/training_cifar10.json",
+                "natural32": "results/training_natural32.json",
             },
         },
         seed=SEED,

@@ -6,7 +6,8 @@ Every kept stage of the study imagenet32 gets one number: the accuracy of the pa
 pictures (10,000 of the training pictures; the test pictures have no part in a curve that decides how long to train),
 trained on LABELLED others, C the best of a grid on the same validation pictures. Three lines go through the same:
 random weights of the same network (how much is architecture), K-means with 1,600 centroids (what the paper had to
-beat), and pixels. The paper's figure needs all 50,000 labels and is no line of this figure.
+beat), and pixels. The paper's figure needs all 50,000 labels and is no line of this figure. The study natural32 (more
+pictures, larger minibatches) is a second curve, of the stages whose weights are there.
 
 What would a training as long as the paper's buy? Of the authors' ImageNet discriminator the first four convolutions can
 be had (12,288 of the 28,672 features; see `experiments.authors`): they are a line too, beside the first four of ours.
@@ -25,8 +26,8 @@ from dcgan_lib import checkpoints, data, device, features, models, results, trai
 
 from .. import authors, scale
 from ..measures import fingerprints
-from ..studies import imagenet32
-from ..study import first_config, first_line, once, seen, stages_of
+from ..studies import imagenet32, natural32
+from ..study import Study, first_config, first_line, once, seen, stages_of
 
 VERSION = 1  # of the code below: rows of another are measured anew
 OUT = scale.runs("training_curve")
@@ -39,11 +40,25 @@ SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
 LAST = 3  # doublings, over which the gain is estimated
 
 
-def stages() -> list:
+def stages(study: Study) -> list:
     """Files of the weights that the study kept, from the earliest."""
-    folder = training.RunFolder(first_config(imagenet32.STUDY).out)
-    kept = [folder.kept(step) for step in stages_of(imagenet32.STUDY)]
+    folder = training.RunFolder(first_config(study).out)
+    kept = [folder.kept(step) for step in stages_of(study)]
     return [path for path in kept if path.exists()]
+
+
+def curve(study: Study, before: list[dict], protocol: dict, x: np.ndarray, y: np.ndarray) -> list[dict]:
+    """A row for every stage of the study's training, those of before where their weights are not here."""
+    rows = {row["pictures_seen"]: row for row in before}
+    for path in stages(study):
+        _, discriminator = checkpoints.load(path)
+        about, digest = checkpoints.info(path)["about"], checkpoints.digest(discriminator)
+        now = seen(path)
+        if rows.get(now, {}).get("weights") != digest:
+            key = protocol | {"weights": digest}
+            found = once(OUT / f"{digest}.json", key, lambda d=discriminator: of_network(d, x, y))
+            rows[now] = {"pictures_seen": now, "step": about["step"], "weights": digest, **found}
+    return [rows[now] for now in sorted(rows)]
 
 
 def judge(vectors: np.ndarray, y: np.ndarray, grid) -> dict:
@@ -138,9 +153,9 @@ def main() -> dict[str, str]:
     # A stage is known by its weights, so that the network is not in its key.
     protocol = {k: v for k, v in shown.items() if k != "architecture"}
     arch = first_config(imagenet32.STUDY).arch
-    if not stages():
-        raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
     before, left_out = earlier(shown), {}
+    if not stages(imagenet32.STUDY) and not before["rows"]:
+        raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
     lines = dict(before["lines"])
     ways = {
         "random": (shown, lambda: of_network(models.build(arch, seed=SEED)[1], x, y)),
@@ -157,21 +172,16 @@ def main() -> dict[str, str]:
     for name, (key, way) in ways.items():  # only what is there of other weights, or not at all
         if lines.get(name, {"weights": ""}).get("weights") != key.get("weights"):
             lines[name] = once(OUT / f"{name}.json", key, way)
-    rows = {row["pictures_seen"]: row for row in before["rows"]}
-    for path in stages():
-        _, discriminator = checkpoints.load(path)
-        about, digest = checkpoints.info(path)["about"], checkpoints.digest(discriminator)
-        now = seen(path)
-        if rows.get(now, {}).get("weights") != digest:
-            key = protocol | {"weights": digest}
-            found = once(OUT / f"{digest}.json", key, lambda d=discriminator: of_network(d, x, y))
-            rows[now] = {"pictures_seen": now, "step": about["step"], "weights": digest, **found}
-    rows = [rows[now] for now in sorted(rows)]
+    rows = curve(imagenet32.STUDY, before["rows"], protocol, x, y)
+    more = curve(natural32.STUDY, before.get("natural32", []), protocol, x, y)
+    if not more:
+        left_out["natural32"] = "its training was not run: python -m experiments natural32"
     gain = doubling(rows)
     results.record(
         "training_curve",
         {
             "rows": rows,
+            "natural32": more,
             "lines": lines,
             "per_doubling": gain,
             "meets": {
@@ -183,7 +193,7 @@ def main() -> dict[str, str]:
             "protocol": shown,
         },
         command="python -m experiments training_curve",
-        settings=shown | {"trained": "python -m experiments imagenet32"},
+        settings=shown | {"trained": "python -m experiments imagenet32, and natural32"},
         seed=SEED,
         images=train,
         device=device.device_name(device.pick_device()),

@@ -11,6 +11,7 @@ from . import (
     imagenet32,
     latent_size,
     mnist,
+    natural32,
     output_size,
     scenes,
     svhn,
@@ -21,6 +22,7 @@ from . import (
 # The reference runs of the book first; what else needs them comes later.
 _LISTED = (
     imagenet32.STUDY,
+    natural32.STUDY,
     cifar10.STUDY,
     svhn.STUDY,
     mnist.STUDY,

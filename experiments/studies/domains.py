@@ -5,7 +5,8 @@ generated) trained. Sets that cannot be had are left out, and the results file s
 
 Cost, with three seeds each, on two quiet cores: MNIST 60 epochs (10.8 million pictures in all, an hour), LFW 128 epochs
 (5.1 million, an hour), the other three 288,000 pictures each (2.6 million, half an hour). Their size is 32 pixels and
-their widths are half the tutorial's for that reason.
+their widths are half the tutorial's for that reason. The recorded run was made on an H200, its fifteen trainings among
+others: eight minutes.
 """
 
 from dcgan_lib import training
@@ -49,5 +50,4 @@ STUDY = Study(
             "C1",
         ),
     ),
-    not_run="its trainings have not been run yet: five variants, three seeds each",
 )

@@ -1,0 +1,37 @@
+"""C2, a further row: the paper's 32-pixel network on 157,044 pictures of ImageNet, in the paper's minibatches of 128.
+
+Tiny ImageNet's 100,000 training pictures and 57,044 of other classes (mini-ImageNet, Imagenette), as natural32.npz in
+DCGAN_DATA (see the data page). Half as many pictures again as in the study `imagenet32`, minibatches twice as large,
+and twice as many pictures seen: 20,000 steps of 128, which took six minutes of an H200 beside a dozen other trainings.
+Three things differ from `imagenet32` (pictures, minibatch, length), so that a difference between the two at their ends
+has no one cause; what the length does, the stages tell.
+"""
+
+from dcgan_lib import training
+
+from .. import measures
+from ..study import Study, Variant, film, first_config, measured_of
+
+STAGES = (20, 40, 80, 160, 320, 640, 1_250, 2_500, 5_000, 10_000, 20_000)
+
+
+def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
+    """As results/training_natural32.json has it."""
+    config = first_config(study)
+    frames = film(config.out, study.file, config.arch.image_size, (0, 6, 8, 10, 13, 18, -1))
+    return measured_of(rows[0]) | {"film_steps": frames, "stages": study.stages}, {}
+
+
+STUDY = Study(
+    "natural32",
+    "the paper's 32-pixel network on 157,044 pictures of ImageNet, minibatches of 128: a row of C2; for a GPU",
+    training.TrainConfig(
+        data="natural32", out="runs/natural32", arch="imagenet32", batch_size=128, steps=STAGES[-1], sample_every=1_000
+    ),
+    (Variant("natural32", {"out": "runs/natural32"}),),
+    measures=(measures.spread, measures.statistics),
+    stages=STAGES,
+    report=report,
+    result="training_natural32",
+    by_name_only="for a GPU: days on a CPU",
+)
