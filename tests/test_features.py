@@ -227,10 +227,14 @@ def test_l2svm_parity_with_linear_svc(data_set, C, way):
     assert ours.relative_gradient_.max() <= 1e-2
 
 
+@pytest.mark.parametrize("multiplied_in", ["bfloat16", "float32"])
 @pytest.mark.parametrize("C", [1e-4, 1e-2])
-def test_l2svm_stored_in_bfloat16(C, monkeypatch):
-    """The same problem with X rounded: its own minimum exactly, and the float32 one's predictions."""
+def test_l2svm_stored_in_bfloat16(C, multiplied_in, monkeypatch):
+    """The same problem with X rounded: its own minimum exactly, and the float32 one's predictions.
+
+    On processors that multiply bfloat16 and on those that do not."""
     large_sets(monkeypatch)
+    monkeypatch.setattr(svm, "pick_precision", lambda name, device: multiplied_in)
     X, y = wide()
     rounded = torch.from_numpy(X).bfloat16().float().numpy()
     half = features.L2SVM(C=C, storage="bfloat16").fit(X, y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..checks import choose
+from ..device import pick_precision
 
 STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROWS = 1024  # of X whose directions precondition the conjugate gradients
@@ -132,6 +134,8 @@ class _Features:
 
     def __init__(self, X: Tensor, dtype: torch.dtype, device: torch.device):
         self.passes, self.shape = 0, (len(X), X.shape[1] + 1)
+        # Where a processor does not multiply bfloat16 itself, X' R in it takes a hundred times as long as in float32.
+        self.slow = dtype == torch.bfloat16 and device.type == "cpu" and pick_precision("auto", device) != "bfloat16"
         if dtype == X.dtype:
             self.X = X.to(device)  # not copied on a CPU
         else:
@@ -142,27 +146,37 @@ class _Features:
     def scores(self, W: Tensor) -> Tensor:
         """W (K, F + 1) → X W' (N, K)."""
         self.passes += 1
+        if self.slow:
+            return torch.cat([rows @ W[:, :-1].T for _, rows in self._blocks()]) + W[:, -1]
         return self._times(W[:, :-1], self.X.T).T + W[:, -1]
 
     def back(self, R: Tensor) -> Tensor:
         """R (N, K) → R' X (K, F + 1); the skinny matrix on the left is several times faster."""
         self.passes += 1
-        return torch.cat([self._times(R.T.contiguous(), self.X), R.sum(0)[:, None]], 1)
+        if self.slow:
+            total = sum(R[part].T.contiguous() @ rows for part, rows in self._blocks())
+        else:
+            total = self._times(R.T.contiguous(), self.X)
+        return torch.cat([total, R.sum(0)[:, None]], 1)
 
     def hinge(self, W: Tensor, signs: Tensor) -> tuple[Tensor, Tensor]:
         """gap = 1 - signs * X W' (N, K) and (signs * max(0, gap))' X (K, F + 1), in float32 whatever X is stored in."""
         self.passes += 2
         gap, total = torch.empty_like(signs), torch.zeros_like(W)
-        room = None if self.X.dtype == torch.float32 else self.X.new_empty(BLOCK, self.X.shape[1], dtype=torch.float32)
-        for start in range(0, self.shape[0], BLOCK):
-            part, sign = self.X[start : start + BLOCK], signs[start : start + BLOCK]
-            if room is not None:  # the same memory for every block
-                part = room[: len(part)].copy_(part)
-            gap[start : start + BLOCK] = block = 1 - sign * (part @ W[:, :-1].T + W[:, -1])
-            signed = sign * block.clamp_min(0)
-            total[:, :-1] += signed.T.contiguous() @ part
+        for part, rows in self._blocks():
+            gap[part] = block = 1 - signs[part] * (rows @ W[:, :-1].T + W[:, -1])
+            signed = signs[part] * block.clamp_min(0)
+            total[:, :-1] += signed.T.contiguous() @ rows
             total[:, -1] += signed.sum(0)
         return gap, total
+
+    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Which rows, and they in float32, (BLOCK, F) a time; the next block takes the same memory."""
+        room = None if self.X.dtype == torch.float32 else self.X.new_empty(BLOCK, self.X.shape[1], dtype=torch.float32)
+        for start in range(0, self.shape[0], BLOCK):
+            part = slice(start, start + BLOCK)
+            rows = self.X[part]
+            yield part, rows if room is None else room[: len(rows)].copy_(rows)
 
     def rows(self, n: int) -> Tensor:
         """n evenly spaced rows, float32 (n, F + 1)."""
