@@ -255,8 +255,8 @@ def degrades(by: float = 0.1) -> Rule:
         worse = [curve for curve in curves if curve[-1] > (1 + by) * min(curve)]
         rising = sum(_rises(curve[curve.index(min(curve)) + 1 :]) for curve in worse)
         words = (
-            f"in {len(worse)} of {len(curves)} trainings the last distance is {by:.0%} above the lowest; distances "
-            f"rise after that in {rising}"
+            f"in {len(worse)} of {len(curves)} trainings the last distance is at least {by:.0%} above the lowest; a "
+            f"rise after that can be told in {rising}"
         )
         if rising < len(worse):
             return Verdict(Outcome.UNDECIDED, words)

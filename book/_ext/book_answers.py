@@ -415,7 +415,7 @@ FOUND: dict[str, Callable] = {
     "schedules": _schedules,
     "authors": _authors,
     "scaling": _scaling,
-    "domains": _predicted("domains", "One architecture"),
+    "domains": _predicted("domains", "One kind of network"),
     "judging_samples": _judging,
     "near_duplicates": _near_duplicates,
     "symptoms": _symptoms,
