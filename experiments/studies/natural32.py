@@ -10,16 +10,14 @@ has no one cause; what the length does, the stages tell.
 from dcgan_lib import training
 
 from .. import measures
-from ..study import Study, Variant, film, first_config, measured_of
+from ..study import Study, Variant, measured_of, stages_of
 
 STAGES = (20, 40, 80, 160, 320, 640, 1_250, 2_500, 5_000, 10_000, 20_000)
 
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_natural32.json has it."""
-    config = first_config(study)
-    frames = film(config.out, study.file, config.arch.image_size, (0, 6, 8, 10, 13, 18, -1))
-    return measured_of(rows[0]) | {"film_steps": frames, "stages": study.stages}, {}
+    return measured_of(rows[0]) | {"stages": stages_of(study)}, {}
 
 
 STUDY = Study(
