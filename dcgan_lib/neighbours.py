@@ -20,6 +20,7 @@ from .device import pick_device
 
 BLOCK, QUERIES = 512, 2048  # samples and queries compared at a time: their scores stay in a processor's cache
 BLOCK_GPU, QUERIES_GPU = 8192, 32768  # a GPU waits for each block's few calls: fewer of them, a gigabyte of scores
+PAIRS = 2**25  # of queries and samples that are gone through at a time, where a look leaves them open
 ROUNDING = 2.0**-24  # the largest relative error of one float32 operation
 REST = 0.1  # of the queries' variance that the few directions of the first look may leave out
 MANY = 0.005  # of a block's pairs: so many differences cost as much as the second look
@@ -30,8 +31,9 @@ class NearestNeighbour:
 
     uint8 or float, compared as float32 numbers without loss. A look along the few directions in which queries vary
     (lower bounds of distances, see `_Look`) rules out nearly all samples, one along all pixels is taken where it does
-    not, and differences in float64 decide, so the neighbours are exact; of equally near samples the earliest counts. Of
-    the nearest: `squared` distances, `labels` and `indices` in the stream, (Q,) each; `count` samples were seen.
+    not (on a CUDA device at once), and differences in float64 decide, so the neighbours are exact; of equally near
+    samples the earliest counts. Of the nearest: `squared` distances, `labels` and `indices` in the stream, (Q,) each;
+    `count` samples were seen.
     """
 
     def __init__(self, queries: np.ndarray | Tensor, device: str | torch.device = "cpu", block: int | None = None):
@@ -122,10 +124,11 @@ class NearestNeighbour:
             return True
         # The likeliest sample's own distance first: it rules out most others.
         self._decide(part.start + open_.cpu().numpy(), likeliest[open_].cpu().numpy(), samples, labels)
-        row, column = torch.nonzero(scores[open_] <= self._bound(part, slack)[open_, None]).T
-        if len(row) > most * scores.numel():
-            return False
-        self._decide(part.start + open_[row].cpu().numpy(), column.cpu().numpy(), samples, labels)
+        for some in open_.split(max(1, PAIRS // scores.shape[1])):
+            row, column = torch.nonzero(scores[some] <= self._bound(part, slack)[some, None]).T
+            if len(row) > most * scores.numel():
+                return False
+            self._decide(part.start + some[row].cpu().numpy(), column.cpu().numpy(), samples, labels)
         return True
 
     def _bound(self, part: slice, slack: Tensor) -> Tensor:

@@ -257,7 +257,7 @@ def curves(
         ax.set_xscale("symlog", linthresh=50)
     elif log:
         ax.set_xscale("log")
-        if len(at := sorted({v for x, *_ in series.values() for v in x})) <= 8:  # else powers of ten
+        if 0 < len(at := sorted({v for x, *_ in series.values() for v in x})) <= 8:  # else powers of ten
             named, room = at[:1], (at[-1] / at[0]) ** 0.1  # a tenth of the axis for a label
             for v in at[1:]:
                 if v >= room * named[-1]:

@@ -243,7 +243,8 @@ def degrades(by: float = 0.1) -> Rule:
     """The last distance of a run lies above its lowest one by a part of it, and distances rise on the way there.
 
     The lowest of many distances that only fluctuate lies below the last one, too. So they must rise after it: their
-    rank correlation with the stage is above 0, with a chance below 5 % (one-sided).
+    rank correlation with the stage is above 0, with a chance of about 5 % or less (one-sided). This second condition
+    was added after the run, in whose three trainings the first holds; it can only take such a verdict back.
     Holds: in every training. In part: in some. Does not hold: in none is the last distance so far above. Undecided:
     where it is, without a rise after the lowest, or fewer than three trainings.
     """

@@ -221,6 +221,8 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
     if message := before and before.get("diverged"):
         again = f"python -m experiments {study.name} --only {variant.name} --seed {seed} --fresh"
         print(f"it diverged in an earlier call, which is its result; to train it anew: {again}", flush=True)
+    elif found := _from_elsewhere(study, variant, seed, images):
+        return found
     else:
         try:
             finished = train(config, images, stages_of(study))
@@ -241,6 +243,18 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
         return about
 
     return once(path, key, measured)
+
+
+def _from_elsewhere(study: Study, variant: Variant, seed: int, images: data.ImageSet) -> dict | None:
+    """The row of a training whose networks stayed on the machine that made it; None where it was made or begun here.
+
+    A report may ship networks, so a study that has one needs them. (`fresh` trains such a row here.)
+    """
+    config = config_of(study, variant, seed)
+    folder = training.RunFolder(config.out)
+    if study.report or folder.weights.exists() or folder.state.exists():
+        return None
+    return kept_under(row_file(config), key_of(study, variant, seed, images), ("weights",))
 
 
 def train(config: training.TrainConfig, images: data.ImageSet, stages: tuple[int, ...] = ()) -> training.Run:
@@ -266,8 +280,10 @@ def keep(source: Path, kept: Path) -> None:
 
 
 def steps_done(folder: training.RunFolder) -> int:
-    """The checkpoint's step, 0 without one."""
-    return checkpoints.state_about(folder.state)["step"] if folder.state.exists() else 0
+    """The checkpoint's step, or that of a finished run's weights; 0 without either."""
+    if folder.state.exists():
+        return checkpoints.state_about(folder.state)["step"]
+    return folder.finished_at() or 0
 
 
 def origin(config: training.TrainConfig, out: Path) -> dict:
@@ -349,8 +365,8 @@ def kept_under(path: Path, key: dict, but: tuple[str, ...] = ()) -> dict | None:
 def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
     """Every (variant, seed) of the study with its row, or None where it was not trained and measured as it stands.
 
-    A row may come from another machine, without its networks; those that are here must be the row's.
-    Last comes why its pictures cannot be had, "" where they can.
+    A row may come from another machine, without its networks (`_from_elsewhere`). Last comes why its pictures cannot
+    be had, "" where they can.
     """
     for variant, seed in chosen(study):
         config = config_of(study, variant, seed)
@@ -359,9 +375,8 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
         except (data.NotAvailable, ImportError) as error:
             yield variant, seed, None, first_line(error)
             continue
-        key = key_of(study, variant, seed, images)
-        elsewhere = () if key["weights"] else ("weights",)  # they stayed on the machine that trained them
-        yield variant, seed, kept_under(row_file(config), key, but=elsewhere), ""
+        own = kept_under(row_file(config), key_of(study, variant, seed, images))
+        yield variant, seed, own or _from_elsewhere(study, variant, seed, images), ""
 
 
 # ---- the results file ----------------------------------------------------------------------------------------------
@@ -477,8 +492,10 @@ def sheet(study: Study, rows: list[dict]) -> list[str]:
         seed = next((r["seed"] for r in rows if r["variant"] == variant.name and "diverged" not in r), None)
         if seed is not None:
             config = config_of(study, variant, seed)
-            last = sorted((Path(config.out) / "samples").glob("step_*.png"))[-1]
-            drawn[variant.name] = sheets.untile(last, config.arch.image_size)[:SHEET]
+            found = sorted((Path(config.out) / "samples").glob("step_*.png"))
+            if not found:
+                raise data.NotAvailable(f"{config.out}/samples is not there: copy it with row.json")
+            drawn[variant.name] = sheets.untile(found[-1], config.arch.image_size)[:SHEET]
     if drawn:
         side = max(pictures.shape[1] for pictures in drawn.values())
         write_sheet(f"{study.file}_samples", [enlarged(pictures, side) for pictures in drawn.values()])

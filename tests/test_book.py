@@ -557,8 +557,8 @@ def test_summary_and_compute_pages():
         assert (command if len(command) < 60 else command.split()[0] + " …") in summary, name
         of = " (test)" if record["data"]["split"] == "test" else ""
         said = f"{record['data']['name']}{of}, {record['data']['images']:,}"
-        if name == "data_size":  # trained on several sets
-            said = "anime, natural32"
+        if len(sets := dcgan_book.sets(record)) > 1:  # trained on several
+            said = ", ".join(sets)
         elif "part" in record["measured"]:
             said = "a part of SVHN, 8,219 of its 99,289 pictures"
         assert said in summary, name

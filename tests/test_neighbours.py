@@ -189,11 +189,12 @@ def test_a_gpu_finds_the_same_neighbours():
     assert np.array_equal(there.indices, here.indices) and np.array_equal(there.squared, here.squared)
 
 
-def test_one_look_at_all_queries_finds_the_same_neighbours():
-    """As on a GPU: large blocks, all queries at once, no look along few directions."""
+def test_one_look_at_all_queries_finds_the_same_neighbours(monkeypatch):
+    """As on a GPU: large blocks, all queries at once but few pairs, no look along few directions."""
+    monkeypatch.setattr(neighbours, "PAIRS", 50_000)
     rng = np.random.default_rng(8)
     queries, x = (rng.random((n, 60)).astype(np.float32) for n in (2_100, 400))
-    ours = NearestNeighbour(queries, block=512)
+    ours = NearestNeighbour(queries, block=neighbours.BLOCK_GPU)
     ours._looks, ours._queries = ours._looks[-1:], neighbours.QUERIES_GPU
     assert np.array_equal(ours.partial_fit(x, np.zeros(400, int)).indices, brute_force(queries, x)[0])
 

@@ -84,6 +84,10 @@ def test_loss_curves_show_the_statistics():
     assert {t.get_text() for t in figure.axes[1].get_legend().get_texts()} == {"D(x), real", "D(G(z)), generated"}
     with pytest.raises(ValueError, match="hold no 'loss_d': found loss_g, step"):
         plots.loss_curves([{"step": 1, "loss_g": 1.0}])
+    panels = plots.loss_panels({"a": stats, "b": stats}).axes
+    assert [ax.get_title() for ax in panels] == ["a", "b"] and panels[0].lines[1].get_ydata()[-1] == 3
+    with pytest.raises(ValueError, match="two runs or more, got 1"):
+        plots.loss_panels({"a": stats})
 
 
 def stored(figure):
@@ -331,6 +335,12 @@ def test_curves_have_room_for_zero():
     )
     assert figure.axes[0].get_xscale() == "symlog" and [t.get_text() for t in figure.axes[0].texts] == ["goal"]
     assert plots.curves({"D": ([1, 10], [0, 1], [(0, 1)] * 2)}, "x", "y").axes[0].get_xscale() == "log"
+
+
+def test_ticks_of_curves_leave_room_for_their_labels():
+    axes = plots.curves({"a": ([1e3, 5e4, 1e5, 1e7], [1, 2, 3, 4])}, "x", "y").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1,000", "50,000", "", "10,000,000"]
+    assert plots.curves({}, "x", "y").axes
 
 
 def test_curves_shade_what_has_intervals():

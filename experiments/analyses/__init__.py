@@ -55,7 +55,7 @@ _LISTED = (
     ),
     Analysis(
         "features_cifar10",
-        "C2: a linear SVM on D's features of CIFAR-10, beside its baselines; three hours on two CPU cores",
+        "C2: a linear SVM on D's features of CIFAR-10, beside its baselines; four hours on two CPU cores",
         needs=("imagenet32", "cifar10"),
         fast={
             "VALIDATION": 60,

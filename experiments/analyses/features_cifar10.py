@@ -7,7 +7,7 @@ Reads the runs of the studies imagenet32, cifar10 and, where it was run, natural
 features, C chosen on 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look at the test set. Then
 accuracy against the number of labels, and what a test set of 1,000 pictures would have said (accuracy against the
 length of D's training: `training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see
-`experiments.authors`). About three hours on two CPU cores; goes on where it was stopped (runs/features_cifar10).
+`experiments.authors`). Four to five hours on two CPU cores; goes on where it was stopped (runs/features_cifar10).
 `--rows` measures some: rows do not depend on each other. The others stay as the results file has them, where it was
 measured by the same protocol; where not, rows with D's own among them begin a new file, which names the others as left
 out.
@@ -207,6 +207,8 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         there = results.load("features_cifar10")["measured"] if results.there("features_cifar10") else {}
         if there.get("protocol") == json.loads(json.dumps(about)):
             measured, left_out = there, {name: why for name, why in there["left_out"].items() if name not in only}
+            new = [name for name in todo if name not in (*only, *there["rows"], *left_out)]
+            left_out |= {name: "not measured yet by this protocol" for name in new}
         elif MAIN in only:
             left_out = {name: "not measured yet by this protocol" for name in todo if name not in only}
         else:

@@ -175,7 +175,7 @@ def main() -> dict[str, str]:
     rows = curve(imagenet32.STUDY, before["rows"], protocol, x, y)
     more = curve(natural32.STUDY, before.get("natural32", []), protocol, x, y)
     if not more:
-        left_out["natural32"] = "its training was not run: python -m experiments natural32"
+        left_out["natural32"] = "no weights of its stages are here: run python -m experiments natural32 first"
     gain = doubling(rows)
     results.record(
         "training_curve",

@@ -6,9 +6,9 @@ As Comets and Sztajnman (MNIST 60 epochs, LFW 128), Peintner et al. (Pokemon) an
 generated) trained. Sets that cannot be had are left out, and the results file says so.
 
 Cost, with three seeds each, on two quiet cores: MNIST 60 epochs (10.8 million pictures in all, an hour), LFW 128 epochs
-(5.1 million, an hour), the other three 288,000 pictures each (2.6 million, half an hour). Their size is 32 pixels and
-their widths are half the tutorial's for that reason. The recorded run was made on an H200, its fifteen trainings among
-others: eight minutes.
+(5.1 million, an hour), the other three 288,000 pictures each (2.6 million, half an hour), and ten minutes for what is
+measured. Their size is 32 pixels and their widths are half the tutorial's for that reason. The recorded run was made on
+an H200, its fifteen trainings among others: eight minutes.
 """
 
 from dcgan_lib import training

@@ -31,5 +31,5 @@ STUDY = Study(
     stages=STAGES,
     report=report,
     result="training_natural32",
-    by_name_only="for a GPU: days on a CPU",
+    by_name_only="for a GPU: some fifteen hours on two CPU cores",
 )
