@@ -58,7 +58,8 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 notebooks: $(STAMP)  ## execute the notebooks in place, outputs stored: SCALE=fast, demo (default) or paper
 	@echo "Executing the notebooks at scale '$(SCALE)' …"
 	@DCGAN_SCALE=$(SCALE) TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
-		--ExecutePreprocessor.timeout=-1 --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+		--ExecutePreprocessor.timeout=-1 --ExecutePreprocessor.store_widget_state=False \
+		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 results: $(STAMP)  ## run every study and analysis (hours on a CPU; they go on where they stopped): SCALE=fast for seconds each
 	@DCGAN_SCALE=$(SCALE) $(BIN)/python -m experiments all

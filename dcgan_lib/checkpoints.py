@@ -209,7 +209,7 @@ def load_classifier(
 
 def info(name_or_path: str | Path) -> dict:
     """What a file says of itself: kind, architecture, and where it comes from. Only its header is read."""
-    return _header(locate(name_or_path))[0]
+    return _header(locate(name_or_path))
 
 
 def trained_on(about: dict) -> str | None:
@@ -242,8 +242,8 @@ def locate(name_or_path: str | Path) -> Path:
         if not path.parent.is_dir() and HUB_ID.fullmatch(name):
             hint = f": no file and no folder is there; on the Hugging Face hub it would be hf:{name}"
         raise FileNotFoundError(f"no weights at {path}{hint}")
-    choose(name, pretrained(), "pretrained model", " (no file or folder of that name is here either)")
-    raise AssertionError("choose raises for an unknown name")
+    known = pretrained()
+    return known[choose(name, known, "pretrained model", " (no file or folder of that name is here either)")]
 
 
 def _path(name_or_path: str | Path) -> Path:
@@ -315,8 +315,7 @@ def load_authors(folder: str | Path, partial: bool = False) -> tuple[Generator |
             parameter.data.copy_(_authors_array(path, tuple(parameter.shape)))
     if generator is not None:
         calibrate(generator, (sample_latent(128, arch, seed) for seed in range(10)))
-        with torch.no_grad():
-            calibrate(discriminator, (generator.eval()(sample_latent(128, arch, 10 + seed)) for seed in range(10)))
+        calibrate(discriminator, (generator.eval()(sample_latent(128, arch, 10 + seed)) for seed in range(10)))
     else:
         for buffer in discriminator.buffers():
             if buffer.is_floating_point():
@@ -385,7 +384,7 @@ def load_state(path: str | Path) -> tuple[dict, dict[str, Tensor]]:
 
 def state_about(path: str | Path) -> dict:
     """What a checkpoint says of itself; no tensor is read. Errors as `load_state`."""
-    return _header(_path(path), "state")[0]["about"]
+    return _header(_path(path), "state")["about"]
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -481,8 +480,8 @@ def _write(path: str | Path, tensors: dict[str, Tensor], header: dict) -> Path:
     return write_bytes(path, serialise(tensors, {KEY: json.dumps({"format": 1, **header}, sort_keys=True)}))
 
 
-def _header(path: Path, kind: str | None = None) -> tuple[dict, int]:
-    """What is said of the tensors in a file of ours, and the number of its bytes; no tensor is read."""
+def _header(path: Path, kind: str | None = None) -> dict:
+    """What is said of the tensors in a file of ours; no tensor is read."""
     size = path.stat().st_size
     try:
         with path.open("rb") as f:
@@ -511,12 +510,12 @@ def _header(path: Path, kind: str | None = None) -> tuple[dict, int]:
     if kind and found != kind:
         beside = f": take {FILE} beside it" if found == "state" else ""
         raise CheckpointError(f"{path} holds {KINDS[found]}, expected {KINDS[kind]}{beside}")
-    return header, size
+    return header
 
 
 def _read(path: Path, kind: str) -> tuple[dict, dict[str, Tensor]]:
     """A file's header and tensors, floats as float32 where they are weights."""
-    header, _ = _header(path, kind)
+    header = _header(path, kind)
     try:
         tensors = parse(path.read_bytes())
     except (SafetensorError, ValueError, TypeError, KeyError) as error:

@@ -24,10 +24,10 @@ def choose(name: str, known, what: str, note: str = "") -> str:
     raise ValueError(f"unknown {what} {shortened(name)}{note}: {hint}known are {', '.join(known)}")
 
 
-def shortened(value, most: int = 80) -> str:
+def shortened(value) -> str:
     """repr for a message: one line, nothing that a terminal would obey, not endless."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= most else f"{text[: most - 2]} …"
+    return text if len(text) <= 80 else f"{text[:78]} …"
 
 
 def whole(value, what: str, low: int, high: int | None = None) -> int:

@@ -81,7 +81,7 @@ def sample(args: argparse.Namespace) -> None:
         sheets.save(args.out, sheets.tile(images, min(args.columns, args.n)))
     else:
         for i, pixels in enumerate(data.to_uint8(images)):
-            sheets.save(args.out / f"{i:06d}.png", pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+            sheets.save(args.out / f"{i:06d}.png", pixels)
     say(f"{args.n} pictures of {generator.arch.image_size}x{generator.arch.image_size} in {args.out}")
 
 

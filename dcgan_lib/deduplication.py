@@ -9,6 +9,7 @@ Exact repeats are found by their pixels, whatever the hashes say.
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 from collections.abc import Sequence
@@ -26,8 +27,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from . import checkpoints
+from .checks import whole
 from .data import ImageSet, batches
-from .data.image_set import whole_number
 from .device import pick_device
 
 SIZE = 32  # of the crops
@@ -70,7 +71,7 @@ class Duplicates:
     hamming: np.ndarray
     distances: np.ndarray
 
-    @property
+    @functools.cached_property
     def clusters(self) -> np.ndarray:
         """(n,) the cluster of each picture: 0, 1, … by their first pictures, -1 for pictures in no pair."""
         return clusters(self.pairs, self.n)
@@ -101,7 +102,8 @@ def find_duplicates(
     (infinite: every collision counts, as in the paper), `mirrored` finds mirror images too. Exact repeats are found
     whatever their hashes. `window` and `steps` are those of `candidates` and `fit`. Memory: 32 bytes of hashes a
     picture, the pairs, and blocks of fixed size.
-    Raises ValueError for fewer than 2 pictures or another shape or type, and for settings that would find nothing.
+    Raises ValueError for fewer than 2 pictures or another shape or type, and for settings that would find nothing;
+    TypeError for a radius, a window or steps that are no whole numbers.
     """
     pictures = images.images if isinstance(images, ImageSet) else images
     _check_search(radius, tolerance, window)
@@ -131,8 +133,8 @@ def compare(
     _check_search(radius, tolerance, window)
     if hashes.ndim != 2 or len(hashes) != len(images):
         raise ValueError(f"expected a hash for each of {len(images)} pictures, got {hashes.shape}")
-    alike, _ = candidates(hashes, radius, window)
-    repeats, _ = candidates(_pixel_hashes(images, mirrored, progress), 0, window)
+    alike = candidates(hashes, radius, window)
+    repeats = candidates(_pixel_hashes(images, mirrored, progress), 0, window)
     pairs = np.unique(np.concatenate([alike, repeats]), axis=0)
     apart = distance(images, pairs, mirrored=mirrored, progress=progress)
     near = apart <= tolerance
@@ -140,8 +142,8 @@ def compare(
 
 
 def _check_search(radius: int, tolerance: float, window: int) -> None:
-    whole_number("radius", radius, 0, BITS // 8 - 1)
-    whole_number("window", window, 1)
+    whole(radius, "radius", 0, BITS // 8 - 1)
+    whole(window, "window", 1)
     if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not tolerance >= 0:
         raise ValueError(f"tolerance must be a number of at least 0 (infinite: all), got {tolerance!r}")
 
@@ -197,7 +199,7 @@ def fit(
     progress: bool = True,
 ) -> Autoencoder:
     """Train the autoencoder on random minibatches (Adam, squared error): its time does not depend on their number."""
-    whole_number("steps", steps, 1)
+    whole(steps, "steps", 1)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or len(images) < 2:
         got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
         raise ValueError(f"expected at least 2 pictures, uint8 (N, H, W, 1 or 3), got {got}")
@@ -235,8 +237,8 @@ def encode(
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
-def candidates(hashes: np.ndarray, radius: int = 0, window: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs whose hashes, uint8 (N, bytes), differ in at most `radius` bits: indices (P, 2), smaller first; bits (P,).
+def candidates(hashes: np.ndarray, radius: int = 0, window: int = 32) -> np.ndarray:
+    """Pairs whose hashes, uint8 (N, bytes), differ in at most `radius` bits: indices (P, 2), smaller first.
 
     Hashes that differ in at most r bits agree in at least one of r + 1 parts. So the hashes are sorted by each part in
     turn, and each is compared with the next `window` that agree with it there: all pairs of a bucket of up to
@@ -258,8 +260,7 @@ def candidates(hashes: np.ndarray, radius: int = 0, window: int = 32) -> tuple[n
             a, b = order[same], order[same + offset]
             near = _differ(hashes, a, b) <= radius
             found.append(np.sort(np.stack([a[near], b[near]], 1), axis=1))
-    pairs = np.unique(np.concatenate(found), axis=0)
-    return pairs, _differ(hashes, *pairs.T)
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def _differ(hashes: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

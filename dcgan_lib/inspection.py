@@ -236,16 +236,16 @@ def optimised_input(
     return inner.detach().tanh().cpu()
 
 
-def class_entropy(found: Excitation, labels: np.ndarray) -> np.ndarray:
+def class_entropy(pictures: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """How mixed the classes are of the pictures that excite each map most, (M,) in bits: 0 when they are of one.
 
-    `labels` (N,) belong to all pictures that were looked at.
+    `pictures` (M, top) are those of an `Excitation`; `labels` (N,) belong to all pictures that were looked at.
     """
     labels, out = np.asarray(labels), []
-    if labels.ndim != 1 or len(labels) <= found.pictures.max():
-        raise ValueError(f"expected labels (N,) of all {found.pictures.max() + 1} pictures or more, got {labels.shape}")
-    for pictures in found.pictures:
-        p = np.unique(labels[pictures], return_counts=True)[1] / len(pictures)
+    if labels.ndim != 1 or len(labels) <= pictures.max():
+        raise ValueError(f"expected labels (N,) of all {pictures.max() + 1} pictures or more, got {labels.shape}")
+    for row in pictures:
+        p = np.unique(labels[row], return_counts=True)[1] / len(row)
         out.append(-(p * np.log2(p)).sum())
     return np.array(out) + 0.0  # no -0
 
@@ -312,7 +312,8 @@ def box_masks(path: str | Path, side: int, image_size: int) -> tuple[np.ndarray,
     checks.whole(image_size, "image_size", 1)
     checks.whole(side, "side", 1, image_size)
     try:
-        boxes = {int(k): [tuple(map(float, box)) for box in found] for k, found in _json(path)["boxes"].items()}
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+        boxes = {int(k): [tuple(map(float, box)) for box in found] for k, found in json.loads(text)["boxes"].items()}
         inside = all(
             0 <= top < bottom <= image_size and 0 <= left < right <= image_size
             for found in boxes.values()
@@ -334,10 +335,6 @@ def box_masks(path: str | Path, side: int, image_size: int) -> tuple[np.ndarray,
         for top, bottom, left, right in found:
             mask |= cells(top, bottom)[:, None] & cells(left, right)
     return np.array(list(boxes), int), masks
-
-
-def _json(path: str | Path) -> dict:
-    return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
 
 
 def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: float = 1.0) -> np.ndarray:

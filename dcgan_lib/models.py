@@ -65,7 +65,7 @@ def _weights_rng(seed: int | None) -> torch.Generator:
     """Without a seed one is drawn from torch's own generator, so that `torch.manual_seed` decides it."""
     if seed is None:
         seed = int(torch.randint(2**63 - 1, ()))
-    return torch.Generator().manual_seed(checks.whole(seed, "seed", -(2**63), 2**64 - 1))
+    return _rng(seed)
 
 
 def initialise(network: nn.Module, rng: torch.Generator) -> None:

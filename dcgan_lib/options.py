@@ -7,6 +7,7 @@ answer at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -70,10 +71,8 @@ def reader(rule, name: str) -> Callable[[str], object]:
     def read(text: str):
         value = text
         if isinstance(rule, Number):
-            try:
+            with contextlib.suppress(ValueError):
                 value = rule.kind(text)
-            except ValueError:
-                value = text
         try:
             rule.check(name, value)
         except ValueError as error:
@@ -94,16 +93,11 @@ def path(name: str) -> Callable[[str], Path]:
     return lambda text: Path(read(text)).expanduser()
 
 
-def architecture_name(text: str) -> str:
-    """For add_argument's `type`: a name of ARCHITECTURES."""
-    try:
-        return choose(text, ARCHITECTURES, "architecture")
-    except ValueError as error:
-        raise Mistake(str(error)) from None
+architecture_name = reader(Choice(tuple(ARCHITECTURES)), "architecture")  # for add_argument's `type`
 
 
 def add(group, *flags: str, names: str | None = None, **settings) -> argparse.Action:
-    """add_argument, with what a shell completes: "architectures", "weights", "data", or a file's name (None)."""
+    """add_argument, with what a shell completes: "architectures", "weights", "data", "anything", or a file (None)."""
     action = group.add_argument(*flags, **settings)
     action.names = names
     return action

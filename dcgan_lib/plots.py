@@ -282,7 +282,7 @@ def labelled(images: Images, labels: Sequence[str], columns: int = 8, width: flo
     for ax in axes.flat:
         ax.axis("off")
     for ax, picture, label in zip(axes.flat, drawn, labels, strict=False):
-        ax.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", interpolation="nearest")
+        ax.imshow(tile(picture[None], 1), interpolation="nearest")
         ax.set_title(label, fontsize=SMALL, y=0, pad=-3, va="top")
     return fig
 
@@ -354,19 +354,19 @@ def rates(training: dict[str, dict], width: float = 7.0) -> Figure:
 
 
 def heat_maps(maps: Sequence[np.ndarray | Tensor], titles: Sequence[str], width: float = COLUMN) -> Figure:
-    """Small matrices (H, W) side by side, each with its own colour scale and its range in the title."""
+    """Small matrices (H, W) side by side, each with its own colour scale, from 0 or below; titles say the range."""
     fig = _Figure(width, width / len(maps) + 0.4)
     axes = fig.subplots(1, len(maps), squeeze=False)
     for ax, values, title in zip(axes[0], maps, titles, strict=True):
         values = np.asarray(values)
-        ax.imshow(values, cmap="viridis", interpolation="nearest", vmin=0)
+        ax.imshow(values, cmap="viridis", interpolation="nearest", vmin=min(0, values.min()))
         ax.set_title(f"{title}\n{values.min():.2g} … {values.max():.2g}", fontsize=SMALL)
         ax.axis("off")
     return fig
 
 
 def draw_architecture(arch: Architecture, width: float = 9.8) -> Figure:
-    """Both networks as rows of blocks: height is the side in pixels, depth the channels (the paper's figure 1)."""
+    """Both networks as rows of blocks: height grows with the side, width with the channels (the paper's figure 1)."""
     sides, channels = list(arch.sizes), [arch.channels, *arch.widths]
     kernel = f"{arch.kernel_size}×{arch.kernel_size}"
     fig = _Figure(width, 0.48 * width)

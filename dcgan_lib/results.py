@@ -153,9 +153,7 @@ def digest(name: str) -> str:
 
     The claims' words and the command's name are not in it: a rule that is put otherwise makes no figure stale.
     """
-    said = {
-        key: value for key, value in json.loads(_file(name).read_text()).items() if key not in ("claims", "command")
-    }
+    said = {key: value for key, value in load(name).items() if key not in ("claims", "command")}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 

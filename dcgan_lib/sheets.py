@@ -21,8 +21,8 @@ from PIL import Image
 from torch import Tensor
 
 from . import checkpoints, models
+from .checks import whole
 from .data import to_uint8
-from .data.image_set import whole_number
 
 Images = Tensor | np.ndarray
 FILMS = (".gif", ".mp4")
@@ -42,7 +42,7 @@ def pixels(images: Images) -> np.ndarray:
 
 def tile(images: Images, columns: int = 8, gap: int = 2) -> np.ndarray:
     """Pictures side by side on white: uint8 (H', W', 3)."""
-    drawn, columns = pixels(images), whole_number("columns", columns, 1)
+    drawn, columns = pixels(images), whole(columns, "columns", 1)
     n, height, width = drawn.shape[:3]
     if not n:
         raise ValueError("expected at least one picture, got none")
@@ -59,7 +59,7 @@ def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarra
     if not isinstance(sheet, np.ndarray):
         with Image.open(sheet) as picture:
             sheet = np.asarray(picture.convert("RGB"))
-    whole_number("size", size, 1, min(sheet.shape[:2]))
+    whole(size, "size", 1, min(sheet.shape[:2]))
     rows, columns = ((side + gap) // (size + gap) for side in sheet.shape[:2])
     step = size + gap
     cells = [sheet[r * step : r * step + size, c * step : c * step + size] for r in range(rows) for c in range(columns)]
@@ -72,7 +72,7 @@ def coarse(images: Images, blocks: int = 8) -> np.ndarray:
     For figures of pictures that their owner does not let publish. Raises ValueError for sides that are no multiple of
     `blocks`.
     """
-    drawn, blocks = pixels(images), whole_number("blocks", blocks, 1)
+    drawn, blocks = pixels(images), whole(blocks, "blocks", 1)
     n, height, width, channels = drawn.shape
     if height % blocks or width % blocks:
         raise ValueError(f"expected sides that are multiples of blocks, {blocks}, got {height} x {width}")
@@ -123,8 +123,8 @@ def animation(
     suffix; FileNotFoundError for a folder without samples; ImportError where there is no ffmpeg.
     """
     path = check_film(path)  # before the work
-    milliseconds, magnify = whole_number("milliseconds", milliseconds, 10), whole_number("magnify", magnify, 1)
-    last = whole_number("last", last, 1)
+    milliseconds, magnify = whole(milliseconds, "milliseconds", 10), whole(magnify, "magnify", 1)
+    last = whole(last, "last", 1)
     if isinstance(frames, (str, Path)):
         frames = run_frames(frames)
     elif isinstance(frames, Tensor) and frames.ndim in (2, 3):

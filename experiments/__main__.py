@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.name in ANALYSES and any(part.values()):
             parser.error(f"{asked.name} is an analysis: --only, --seed, --shard and --fresh belong to studies")
         left_out = one(asked.name, own=own, **part)
-    except (data.NotAvailable, ValueError) as error:
+    except (data.NotAvailable, ImportError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     for what, why in left_out.items():

@@ -30,7 +30,6 @@ from . import nearest
 LINES = 300  # of a run's statistics that go into results/
 FAST = {"samples": 64, "labelled": 60, "pairs": 3, "draws": 2, "steps": 3, "warm": 1, "tested": 60, "per_class": 5}
 MISSING = (ImportError, data.NotAvailable)  # what an optional measure may lack
-MEASURES: dict[str, Measure] = {}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Measure:
     version: int
     function: Callable[..., dict]
     settings: dict = field(default_factory=dict)
-    depends: Callable[[dict], dict] = dict
+    depends: Callable[[dict], dict] = lambda settings: {}
     optional: bool = False
 
     def __call__(self, run: training.Run, real: data.ImageSet, rng: np.random.Generator) -> dict:
@@ -85,15 +84,12 @@ def first_line(error: BaseException) -> str:
 
 
 def measure(version: int, depends: Callable[[dict], dict] = lambda settings: {}, optional: bool = False):
-    """Register a function as a measure; its keyword arguments with their defaults are the settings."""
+    """Make a function a measure; its keyword arguments with their defaults are the settings."""
 
-    def register(function) -> Measure:
-        settings = dict(function.__kwdefaults__ or {})
-        found = Measure(function.__name__, version, function, settings, depends, optional)
-        MEASURES[found.name] = found
-        return found
+    def made(function) -> Measure:
+        return Measure(function.__name__, version, function, dict(function.__kwdefaults__ or {}), depends, optional)
 
-    return register
+    return made
 
 
 # ---- helpers -------------------------------------------------------------------------------------------------------
@@ -113,6 +109,13 @@ def seed_of(rng: np.random.Generator) -> int:
 def some(real: data.ImageSet, n: int, rng: np.random.Generator) -> np.ndarray:
     """At most n of the pictures, drawn without replacement."""
     return np.asarray(real.images[np.sort(rng.choice(len(real), min(n, len(real)), replace=False))])
+
+
+def halves(eye: str, real: data.ImageSet, samples: int, rng) -> tuple[int, np.ndarray, np.ndarray]:
+    """n, at most `samples`, and what the eye sees of n of the pictures and of n others: (n, F) twice."""
+    found = some(real, 2 * samples, rng)
+    order, n = rng.permutation(len(found)), len(found) // 2
+    return n, *(seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
 
 
 def placed(network):
@@ -503,10 +506,7 @@ def quality(run, real, rng, *, eye="efficientnet", samples=1_000, k_precision=3,
     """
     if eye == "digits" and real.channels != 1:
         return {f"left out: quality {eye}": "it looks at grey pictures only"}
-    found = some(real, 2 * samples, rng)
-    order = rng.permutation(len(found))
-    n = len(found) // 2
-    reference, others = (seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
+    n, reference, others = halves(eye, real, samples, rng)
     vectors = seen_by(eye, data.to_uint8(drawn(run.generator, n, rng)))
     k = {"precision": k_precision, "recall": k_precision, "density": k_density, "coverage": k_density}
     measured = {
@@ -583,10 +583,7 @@ def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict
 
     `real` is that of as many other training pictures, where there are enough.
     """
-    found = some(real, 2 * samples, rng)
-    order = rng.permutation(len(found))
-    n = len(found) // 2
-    vectors, others = (seen_once(eye, found[np.sort(part)]) for part in (order[:n], order[n : 2 * n]))
+    n, vectors, others = halves(eye, real, samples, rng)
     z = models.sample_latent(n, run.generator.arch, seed_of(rng))
     rows = [
         {"step": step, "frechet": metrics.frechet_distance(seen_by(eye, images), vectors)}

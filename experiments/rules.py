@@ -359,7 +359,7 @@ def fewer_wrong(a: tuple[str, int], b: tuple[str, int], digits: str = "held_out"
 
 def shows(name: str, variant: str, *without: str, above: float = math.inf, below: float = -math.inf) -> Rule:
     """The number `name` of a variant's trainings lies out of bounds, above `above` or below `below`, and those of the
-    variants `without` do not: one of them is the base line, another a remedy.
+    variants `without` do not: one of them is the baseline, another a remedy.
 
     Holds: in every training of the variant, and in none of the others. In part: in some of the variant's more, as a
     share, than in the others. Does not hold: not in more. Undecided: fewer than three trainings that have the number.

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from dcgan_lib import checkpoints, data, results, sheets, training
@@ -217,18 +218,19 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
     config = config_of(study, variant, seed)
     images = pictures(study, config)
     finished, path = None, row_file(config)
-    before = path.exists() and kept_under(path, key_of(study, variant, seed, images), ("measures", "note"))
+    key = key_of(study, variant, seed, images)  # of what is there before
+    before = kept_under(path, key, ("measures", "note"))
     if message := before and before.get("diverged"):
         again = f"python -m experiments {study.name} --only {variant.name} --seed {seed} --fresh"
         print(f"it diverged in an earlier call, which is its result; to train it anew: {again}", flush=True)
-    elif found := _from_elsewhere(study, variant, seed, images):
+    elif found := _from_elsewhere(study, config, key):
         return found
     else:
         try:
             finished = train(config, images, stages_of(study))
         except training.TrainingDiverged as error:
             message = first_line(error)
-    key = key_of(study, variant, seed, images)
+        key = key_of(study, variant, seed, images)
 
     def measured() -> dict:
         about = {"variant": variant.name, "seed": seed, "note": variant.note, "data": images.name}
@@ -245,16 +247,15 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
     return once(path, key, measured)
 
 
-def _from_elsewhere(study: Study, variant: Variant, seed: int, images: data.ImageSet) -> dict | None:
+def _from_elsewhere(study: Study, config: training.TrainConfig, key: dict) -> dict | None:
     """The row of a training whose networks stayed on the machine that made it; None where it was made or begun here.
 
     A report may ship networks, so a study that has one needs them. (`fresh` trains such a row here.)
     """
-    config = config_of(study, variant, seed)
     folder = training.RunFolder(config.out)
     if study.report or folder.weights.exists() or folder.state.exists():
         return None
-    return kept_under(row_file(config), key_of(study, variant, seed, images), ("weights",))
+    return kept_under(row_file(config), key, ("weights",))
 
 
 def train(config: training.TrainConfig, images: data.ImageSet, stages: tuple[int, ...] = ()) -> training.Run:
@@ -375,8 +376,8 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
         except (data.NotAvailable, ImportError) as error:
             yield variant, seed, None, first_line(error)
             continue
-        own = kept_under(row_file(config), key_of(study, variant, seed, images))
-        yield variant, seed, own or _from_elsewhere(study, variant, seed, images), ""
+        key = key_of(study, variant, seed, images)
+        yield variant, seed, kept_under(row_file(config), key) or _from_elsewhere(study, config, key), ""
 
 
 # ---- the results file ----------------------------------------------------------------------------------------------
@@ -527,8 +528,6 @@ def ship(
     source: Path | None = None,
 ) -> None:
     """Ship a run's weights in half precision, or some `parts` of them; `source` is a kept file instead of the end's."""
-    import torch
-
     source = source or Path(config.out) / checkpoints.FILE
     networks = dict(zip(("generator", "discriminator"), checkpoints.load(source), strict=True))
     about = {"result": f"results/{result}.json", **checkpoints.info(source)["about"]}

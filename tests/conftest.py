@@ -1,6 +1,7 @@
 """Every test has a cache and a data folder of its own and nothing from the machine's."""
 
 import os
+import shutil
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ def same_threads():
 
 
 @pytest.fixture
-def fast_scale(monkeypatch, tmp_path):
+def fast_scale(monkeypatch, tmp_path, tmp_path_factory):
     """An empty folder in which experiments run at scale 'fast', without the authors' weights."""
     from experiments import scale
 
@@ -30,5 +31,7 @@ def fast_scale(monkeypatch, tmp_path):
         monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
     monkeypatch.delenv("DCGAN_RESULTS")
     monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
+    stand_ins = scale.stand_ins(tmp_path_factory.getbasetemp() / "stand_ins")  # the same for every test: written once
+    shutil.copytree(stand_ins, scale.runs("data"))
     scale.prepare()
     return tmp_path

@@ -401,7 +401,7 @@ INSIDE = [
      "steps"),
     ("a rate of NaN", lambda s: inspection.optimised_input(s.d, (1, 3, 32, 32), inspection.unit(0, 0), 1, NAN),
      ValueError, "rate must be finite"),
-    ("labels of fewer", lambda s: inspection.class_entropy(s.excited, np.zeros(1)), ValueError, "labels"),
+    ("labels of fewer", lambda s: inspection.class_entropy(s.excited.pictures, np.zeros(1)), ValueError, "labels"),
 ]  # fmt: skip
 
 TABLE = [

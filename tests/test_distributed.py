@@ -1,7 +1,11 @@
-"""Two processes (gloo) against one: the same weights, no picture lost or seen twice, one writer, resumed by either."""
+"""Two processes (gloo) against one: the same weights, no picture lost or seen twice, one writer, resumed by either.
+
+`launched` are real processes, two of them under torch.distributed.run as a reader starts them; `trained` are forked.
+"""
 
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -10,16 +14,16 @@ import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import nn
 
-from dcgan_lib import checkpoints, device, distributed, models, training
+from dcgan_lib import checkpoints, cli, device, distributed, models, training
 
 CALL = (
     "--arch tiny32 --data digits --steps {steps} --batch-size 32 --seed 3 --device cpu --precision float32 "
-    "--log-every 4 --sample-every 8 --set widths=[8,16,16] "
+    "--log-every 4 --sample-every 8 --quiet --set widths=[8,16,16] "
     "--set generator_activation=elu --set discriminator_activation=elu"
 )
 
@@ -28,17 +32,20 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 
 
-def command(out, processes: int, steps: int, *more: str) -> list[str]:
-    start = [sys.executable, "-m", "dcgan_lib"]
-    if processes > 1:
-        launcher = "-m torch.distributed.run --standalone --nproc-per-node"
-        start = [sys.executable, *launcher.split(), str(processes), "-m", "dcgan_lib"]
-    return [*start, "train", *CALL.format(steps=steps).split(), "--out", str(out), *more]
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 
-def train(out, processes: int, steps: int = 8, *more: str) -> subprocess.CompletedProcess:
-    call = command(out, processes, steps, *more)
-    return subprocess.run(call, capture_output=True, text=True, timeout=240, env=ENVIRONMENT)
+def arguments(out, steps: int, *more: str) -> list[str]:
+    return ["train", *CALL.format(steps=steps).split(), "--out", str(out), *more]
+
+
+def trained(out, count: int, steps: int, *more: str) -> subprocess.CompletedProcess:
+    return processes.run(count, cli.main, arguments(out, steps, *more), env=ENVIRONMENT)
+
+
+def launched(count: int, *call: str, timeout: float = 240) -> subprocess.CompletedProcess:
+    start = [sys.executable] if count == 1 else [*LAUNCHER, str(count)]
+    return subprocess.run([*start, *call], capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT)
 
 
 def weights(out) -> torch.Tensor:
@@ -49,8 +56,8 @@ def weights(out) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    for name, processes in (("one", 1), ("two", 2)):
-        done = train(folder / name, processes)
+    for name, count in (("one", 1), ("two", 2)):
+        done = launched(count, "-m", "dcgan_lib", *arguments(folder / name, 8))
         assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
@@ -63,8 +70,8 @@ def test_two_processes_end_with_the_weights_of_one(runs):
 
 
 def test_two_processes_with_labels_end_with_the_weights_of_one(tmp_path):
-    for name, processes in (("one", 1), ("two", 2)):
-        done = train(tmp_path / name, processes, 6, "--set", "classes=10")
+    for name, count in (("one", 1), ("two", 2)):
+        done = trained(tmp_path / name, count, 6, "--set", "classes=10")
         assert done.returncode == 0, done.stderr[-2000:]
     apart = (weights(tmp_path / "one") - weights(tmp_path / "two")).abs()
     assert apart.quantile(0.99) < 2e-6, apart.quantile(torch.tensor([0.5, 0.99, 1.0]).double())
@@ -93,8 +100,8 @@ def test_one_writes(runs):
 
 
 def test_a_run_goes_on_with_another_number_of_processes(runs, tmp_path):
-    for processes, steps, more in ((1, 3, ()), (2, 6, ("--extend",)), (1, 8, ("--extend",))):
-        done = train(tmp_path / "run", processes, steps, *more)
+    for count, steps, more in ((1, 3, ()), (2, 6, ("--extend",)), (1, 8, ("--extend",))):
+        done = trained(tmp_path / "run", count, steps, *more)
         assert done.returncode == 0, done.stderr[-2000:]
     apart = (weights(runs / "one") - weights(tmp_path / "run")).abs()
     assert apart.quantile(0.99) < 2e-6, apart.max()
@@ -104,7 +111,7 @@ def test_a_run_goes_on_with_another_number_of_processes(runs, tmp_path):
 
 def test_a_stopped_pair_ends_where_it_stands(runs, tmp_path):
     """SIGTERM to the launcher reaches both processes; they stop at the same step, with a checkpoint."""
-    call = command(tmp_path / "run", 2, 4_000)
+    call = [*LAUNCHER, "2", "-m", "dcgan_lib", *arguments(tmp_path / "run", 4_000)]
     with subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         waited = time.monotonic()
         while not (tmp_path / "run" / "stats.jsonl").exists() and time.monotonic() - waited < 60:
@@ -121,22 +128,23 @@ def test_a_stopped_pair_ends_where_it_stands(runs, tmp_path):
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):
-    done = train(tmp_path / "run", 2, 2, "--batch-size", "31")
+    done = trained(tmp_path / "run", 2, 2, "--batch-size", "31")
     assert done.returncode and "does not divide into 2 equal parts" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("start", "fault", "said"),
     [
-        ("if rank == 1: data.load = fails", "the disk of process 1 is gone"),
-        ("settings['seed'] = rank", "the processes differ in settings, steps or pictures"),
-        ("settings['steps'] = 5 + rank", "the processes differ in settings, steps or pictures"),
-        ("settings['batch_size'] = 15 if rank else 16", "the processes differ in settings"),
+        ("launched", "if rank == 1: data.load = fails", "the disk of process 1 is gone"),
+        ("forked", "if rank == 1: data.load = fails", "the disk of process 1 is gone"),
+        ("forked", "settings['seed'] = rank", "the processes differ in settings, steps or pictures"),
+        ("forked", "settings['steps'] = 5 + rank", "the processes differ in settings, steps or pictures"),
+        ("forked", "settings['batch_size'] = 15 if rank else 16", "the processes differ in settings"),
     ],
-    ids=["a set fails on one", "seeds", "steps", "batch sizes"],
+    ids=["a set fails on one", "a set fails on one, forked", "seeds", "steps", "batch sizes"],
 )
-def test_what_differs_between_processes_ends_all_at_once(tmp_path, fault, said):
-    """Nobody is left waiting for one that is gone."""
+def test_what_differs_between_processes_ends_all_at_once(tmp_path, start, fault, said):
+    """Nobody is left waiting for one that is gone: also without the launcher, which would end the others."""
     (tmp_path / "script.py").write_text(f"""
 import os
 from dcgan_lib import data, training
@@ -149,14 +157,18 @@ settings = dict(arch="tiny32", out={str(tmp_path / "run")!r}, steps=5, batch_siz
 {fault}
 training.train("digits", **settings)
 """)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    started = time.monotonic()
-    done = subprocess.run(
-        [*launcher, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=120, env=ENVIRONMENT
-    )
+    script, started = str(tmp_path / "script.py"), time.monotonic()
+    if start == "launched":
+        done = launched(2, script, timeout=120)
+    else:
+        done = processes.run(2, _script, script, env=ENVIRONMENT, timeout=120)
     assert done.returncode and said in done.stderr, done.stderr[-2000:]
     assert time.monotonic() - started < 100
     assert not (tmp_path / "run" / "run.json").exists()  # nothing was begun
+
+
+def _script(path: str) -> None:
+    runpy.run_path(path, run_name="__main__")
 
 
 def test_no_picture_is_lost_or_seen_twice(monkeypatch):
@@ -171,9 +183,9 @@ def test_no_picture_is_lost_or_seen_twice(monkeypatch):
     assert {len(s) for s in seen} == {10}
 
 
-def _norms(rank: int, port: int, folder: str) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def _norms(folder: str) -> None:
     with distributed.group(torch.device("cpu")):
+        rank = distributed.rank()
         distributed.agree("7", "nothing", torch.device("cpu"))
         with pytest.raises(ValueError, match=rf"differ in steps \(process {rank}: {5 * rank}\)"):
             distributed.agree(str(5 * rank), "steps", torch.device("cpu"))
@@ -193,10 +205,8 @@ def _norms(rank: int, port: int, folder: str) -> None:
 
 
 def test_batch_norm_of_two_parts_is_that_of_the_whole(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(_norms, (port, str(tmp_path)), nprocs=2)
+    done = processes.run(2, _norms, str(tmp_path), env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr[-2000:]
     for shape in ((6, 3, 4, 4), (6, 3)):
         torch.manual_seed(0)
         x = (torch.randn(shape) + 5).requires_grad_()
@@ -216,8 +226,8 @@ def test_batch_norm_of_two_parts_is_that_of_the_whole(tmp_path):
 
 @pytest.mark.parametrize("more", [("--schedule", "alternate"), ("--ema-decay", "0.9")], ids=["alternate", "average"])
 def test_other_settings_in_two_processes(tmp_path, more):
-    for name, processes in (("one", 1), ("two", 2)):
-        done = train(tmp_path / name, processes, 4, *more)
+    for name, count in (("one", 1), ("two", 2)):
+        done = trained(tmp_path / name, count, 4, *more)
         assert done.returncode == 0, done.stderr[-2000:]
     apart = (weights(tmp_path / "one") - weights(tmp_path / "two")).abs()
     assert apart.quantile(0.99) < 2e-6, apart.max()
@@ -238,22 +248,23 @@ def test_one_process_needs_no_group():
         assert distributed.anyone(True, torch.device("cpu")) is True
 
 
-def test_the_benchmark_of_scaling_counts_what_a_step_sends(tmp_path):
+def _scaling(rank: int, world: int, port: int, out: str) -> None:
+    import scaling
+
+    scaling.NETS, scaling.BATCH, scaling.REPEATS = {"tiny32": 1}, 8, 1
+    scaling.work(rank, world, port, "tiny32", "cpu", out)
+
+
+def test_the_benchmark_of_scaling_counts_what_a_step_sends(tmp_path, monkeypatch):
     """Of two processes each gradient goes once, in float32; of one nothing goes."""
-    call = "import scaling; scaling.NETS, scaling.BATCH, scaling.REPEATS = {'tiny32': 1}, 8, 1; "
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # a process has the paths of this one
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for world in (1, 2):
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", f"{call}scaling.work({rank}, {world}, {port}, 'tiny32', 'cpu', 'out.pt')"],
-                cwd=tmp_path,
-                env=ENVIRONMENT | {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"},
-            )
-            for rank in range(world)
-        ]
-        assert [process.wait(timeout=120) for process in processes] == [0] * world
+        calls = [(_scaling, rank, world, port, str(tmp_path / "out.pt")) for rank in range(world)]
+        done = processes.ended([processes.Forked(*call, env=ENVIRONMENT) for call in calls], timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
         found = torch.load(tmp_path / "out.pt")
         assert len(found["times"]) == 1 and found["times"][0] > 0
         parameters = sum(p.numel() for network in models.build("tiny32") for p in network.parameters())

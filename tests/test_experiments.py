@@ -1,5 +1,6 @@
 """Experiments: rows are kept as long as all they depend on is the same; shards, rules, every registered name."""
 
+import importlib
 import json
 import os
 import shutil
@@ -363,21 +364,20 @@ def test_a_finished_run_of_stages_needs_no_checkpoint(monkeypatch):
 
 def test_measures_name_the_labelled_sets_they_look_at(monkeypatch):
     monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
-    before = {name: m.key() for name, m in measures.MEASURES.items() if name in ("class_report", "d_worth")}
-    assert (
-        before["class_report"]["depends"]["test"]["pictures"] != before["class_report"]["depends"]["train"]["pictures"]
-    )
+    before = [(m, m.key()) for m in (measures.class_report, measures.d_worth)]
+    of_classes = before[0][1]["depends"]
+    assert of_classes["test"]["pictures"] != of_classes["train"]["pictures"]
     for file in ("mnist", "cifar10"):
         with np.load(f"data/{file}.npz") as held:
             parts = dict(held)
         parts["y_train"] = (parts["y_train"] + 1) % 10
         parts["x_test"] = 255 - parts["x_test"]
         np.savez(f"data/{file}.npz", **parts)
-    for name, key in before.items():
-        now = measures.MEASURES[name].key()
+    for m, key in before:
+        now = m.key()
         assert now["depends"]["train"]["pictures"] == key["depends"]["train"]["pictures"]
         assert now["depends"]["train"]["labels"] != key["depends"]["train"]["labels"]
-    assert measures.class_report.key()["depends"]["test"] != before["class_report"]["depends"]["test"]
+    assert measures.class_report.key()["depends"]["test"] != of_classes["test"]
 
 
 # ---- what is asked for -----------------------------------------------------------------------------------------------
@@ -397,7 +397,7 @@ def test_shards_part_the_work(n):
 
 
 def test_a_variant_may_have_seeds_and_measures_of_its_own():
-    """More seeds for the base line: they are run, sharded, missed and recorded as the others."""
+    """More seeds for the baseline: they are run, sharded, missed and recorded as the others."""
     calls = []
     study = two(counted(calls), seeds=(0, 1))
     study = replace(study, variants=(replace(study.variants[0], seeds=(0, 1, 2)), study.variants[1]))
@@ -448,16 +448,22 @@ def test_every_name_has_a_results_file_or_says_why_not(monkeypatch):
     assert set(command.ORDER) == set(STUDIES) | set(ANALYSES)
 
 
+def test_an_analysis_on_one_thread_leaves_the_others_theirs(monkeypatch):
+    before = torch.get_num_threads()
+    module = importlib.import_module("experiments.analyses.nearest_digits")
+    monkeypatch.setattr(module, "main", lambda: torch.set_num_threads(before + 1))
+    ANALYSES["nearest_digits"].run()
+    assert torch.get_num_threads() == before
+
+
 def test_studies_that_compare_predict_and_repeat():
     for name, study in STUDIES.items():
         if study.report is None:
             assert study.predicts and study.seeds == (0, 1, 2), name
             assert all(v.seeds is None or set(study.seeds) < set(v.seeds) for v in study.variants), name
-            every = {m.name for v in study.variants for m in (*study.measures, *(v.measures or ()))}
-            assert every <= set(measures.MEASURES)
 
 
-def test_the_base_line_of_the_architecture_has_more_seeds():
+def test_the_baseline_of_the_architecture_has_more_seeds():
     base, *others = STUDIES["architecture"].variants
     assert (base.name, base.seeds) == ("base", (0, 1, 2, 3, 4)) and all(v.seeds is None for v in others)
 
@@ -964,7 +970,7 @@ def test_shows():
         "grid out of bounds: three 2 of 3 (5), base 0 of 3 (2), mend 0 of 3 (1)"
     )
     assert rule(seen(three=[5, 6, 7], base=[1, 2, 3], mend=[9, 1, 1])).outcome is Outcome.IN_PART, "no remedy always"
-    assert rule(seen(three=[5, 6, 7], base=[5, 6, 7], mend=[1, 1, 1])).outcome is Outcome.NOT, "the base line has it"
+    assert rule(seen(three=[5, 6, 7], base=[5, 6, 7], mend=[1, 1, 1])).outcome is Outcome.NOT, "the baseline has it"
     assert rule(seen(three=[1, 2, 3], base=[1, 2, 3], mend=[1, 1, 1])).outcome is Outcome.NOT
     assert rule(seen(three=[5, 6], base=[1, 2, 3], mend=[1, 1, 1])).outcome is Outcome.UNDECIDED
     diverged = [{"variant": "three", "finite": False}] * 3

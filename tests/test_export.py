@@ -1,6 +1,7 @@
 """ONNX against torch, the lab's arrays against torch, and the lab itself in headless Chromium."""
 
 import base64
+import gzip
 import json
 import re
 import threading
@@ -247,6 +248,13 @@ def open_lab(chromium):
         page.close()
 
 
+@pytest.fixture
+def packed_fast(monkeypatch):
+    """gzip's fastest level, seconds faster for large networks: the page unpacks the same bytes."""
+    compress = gzip.compress
+    monkeypatch.setattr(gzip, "compress", lambda data, level, **options: compress(data, 1, **options))
+
+
 def in_page(page, z, arch, label=0):
     call = "([z, label]) => Array.from(window.DCGAN_LAB.draw(Float32Array.from(z), label))"
     values = page.evaluate(call, [z.tolist(), label])
@@ -254,6 +262,7 @@ def in_page(page, z, arch, label=0):
 
 
 @pytest.mark.browser
+@pytest.mark.usefixtures("packed_fast")
 @pytest.mark.parametrize("name", SHAPES)
 def test_kernel_equals_torch(name, open_lab, tmp_path):
     """The kernel and the script against the same rounded layers run by torch: equal but for the order of sums."""
@@ -316,6 +325,7 @@ def shown(page, part):
 
 
 @pytest.mark.browser
+@pytest.mark.usefixtures("packed_fast")
 def test_a_reader_chooses_the_generator(open_lab, tmp_path):
     """From the disk: the second file is loaded when it is chosen and once, and each picture is its own generator's."""
     first, second = calibrated("svhn32", widths=(6, 8, 12)), calibrated("mnist28", **SHAPES["mnist28"])

@@ -139,9 +139,8 @@ def test_optimised_input_raises_the_score(discriminator):
 
 def test_class_entropy():
     pictures = np.array([[0, 1, 2, 3], [0, 1, 4, 5], [0, 2, 4, 6]])
-    found = inspection.Excitation(0, (0, 1, 2), np.zeros((3, 4)), pictures, np.zeros((3, 4, 2), int))
     labels = np.array([7, 7, 7, 7, 2, 2, 3])
-    np.testing.assert_allclose(inspection.class_entropy(found, labels), [0, 1, 1.5])
+    np.testing.assert_allclose(inspection.class_entropy(pictures, labels), [0, 1, 1.5])
 
 
 @pytest.fixture

@@ -263,7 +263,7 @@ def test_films_that_cannot_be_written(tmp_path, monkeypatch):
             sheets.animation(frames, tmp_path / name)
     with pytest.raises(ValueError, match="frames of one size, got 8×8, 16×16"):
         sheets.animation([pictures(1), pictures(1, size=16)], tmp_path / "x.gif", columns=1)
-    with pytest.raises(ValueError, match="columns must be a whole number"):
+    with pytest.raises(ValueError, match="columns must be at least 1, got 0"):
         sheets.animation(frames, tmp_path / "film.gif", columns=0)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
@@ -353,6 +353,14 @@ def test_labelled_pictures():
     assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", ""]
     with pytest.raises(ValueError, match="a label for each of the 3 pictures, got 2"):
         plots.labelled(pictures(3), ["one", "two"])
+    grey = np.full((1, 4, 4, 1), 100, np.uint8)  # no contrast of its own: 100 stays 100
+    assert (plots.labelled(grey, [""], columns=1).axes[0].images[0].get_array() == 100).all()
+
+
+def test_heat_maps_start_at_0_or_below():
+    axes = plots.heat_maps([np.ones((2, 2)), -np.ones((2, 2))], ["above", "below"]).axes
+    assert [ax.images[0].get_clim() for ax in axes] == [(0, 1), (-1, -1)]
+    axes[0].figure.canvas.draw()
 
 
 def test_sums_are_drawn_with_the_result_in_the_middle():
@@ -403,5 +411,5 @@ def test_a_set_s_own_picture_can_be_saved(tmp_path):
         with pytest.raises(ValueError, match="expected one picture, uint8"):
             sheets.save(tmp_path / "bad.png", bad)
     assert [p.name for p in tmp_path.iterdir()] == ["grey.png"]
-    with pytest.raises(ValueError, match="size must be a whole number from 1 to 8"):
+    with pytest.raises(ValueError, match="size must be from 1 to 8, got 0"):
         sheets.untile(np.zeros((8, 8, 3), np.uint8), 0)

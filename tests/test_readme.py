@@ -168,7 +168,10 @@ def test_numbers_are_those_of_the_results():
     rows = results.load("features_cifar10")["measured"]["rows"]
     svhn = results.load("features_svhn")["measured"]
     house = {k: np.mean(row["errors"]) for k, row in (svhn["rows"] | {"labels": svhn["supervised"]}).items()}
-    speed = results.load("bench_cpu")["measured"]["training"]["tutorial64"]["ours"]["median"]
+    speed, without = (
+        results.load(name)["measured"]["training"]["tutorial64"]["ours"]["median"]
+        for name in ("bench_cpu", "bench_cpu_avx2")
+    )
     waiting = results.load("bench_waiting_cpu")["measured"]["decoding"]
     epochs = results.load("training_faces")["measured"]["epochs"]
     streets = results.load("inspection_forgetting_streets")["measured"]
@@ -190,10 +193,11 @@ def test_numbers_are_those_of_the_results():
         f"gone from {gone['positive weight']} of {streets['tested']} samples, with random maps from {gone['random']}, "
         f"with all maps kept from {gone['all maps']}:",
         f"about {5 * round(speed / 5)} pictures a second (the steps alone)",
+        f"on {without:.0f} where the processor has no bfloat16 instructions",
         f"after {epochs:.0f} passes over 9,000 faces",
         f"wrong on {few} of held-out digits with 50,000 samples to look among, on {many} with ten million",
         f"on {real:.1f} % with 50,000 real digits",
-        f"decoding {waiting['files']:,} JPEGs takes {waiting['first']:.0f} seconds",
+        f"decoding of {waiting['files']:,} JPEGs takes {waiting['first']:.0f} seconds",
         f"The features of 60,000 pictures are {60_000 * features * 4 / 1e9:.1f} GB",
         f"a fit takes {results.load('bench_svm_cpu')['measured']['peak_gigabytes']:.0f} GB",
     ):

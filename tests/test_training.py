@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import processes
 import pytest
 import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, data, device, models, training
+from dcgan_lib import checkpoints, cli, data, device, models, training
 from dcgan_lib.training import TrainConfig
 
 SMALL = models.architecture("tiny32", widths=(4, 8, 8), latent_dim=8)
@@ -30,10 +31,20 @@ def config(out, **changes):
     return TrainConfig(out=out, **(settings | changes))
 
 
-def command(out, *more):
+def arguments(out, *more):
     call = "--arch tiny32 --data digits --steps 60 --batch-size 32 --seed 3 --device cpu --precision float32"
     call += " --schedule simultaneous --checkpoint-seconds 0 --log-every 5 --sample-every 20"
-    return [sys.executable, "-m", "dcgan_lib", "train", *call.split(), "--out", str(out), *more]
+    return ["train", *call.split(), "--out", str(out), *more]
+
+
+def real(call):
+    """What a reader starts: `python -m dcgan_lib …`."""
+    start = [sys.executable, "-m", "dcgan_lib", *call]
+    return subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def forked(call):
+    return processes.Forked(cli.main, call)
 
 
 def lines(path):
@@ -42,14 +53,17 @@ def lines(path):
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("--schedule", "alternate", "--ema-decay", "0.9")], ids=["plain", "alternate-ema"]
+    ("start", "more"),
+    [(real, ()), (forked, ("--schedule", "alternate", "--ema-decay", "0.9"))],
+    ids=["plain", "alternate-ema"],
 )
-def test_killed_run_ends_with_the_same_bits(tmp_path, more):
-    """SIGKILL to a real process at random moments: writing, training or starting, whatever it was doing."""
-    subprocess.run(command(tmp_path / "whole", *more), check=True, capture_output=True)
+def test_killed_run_ends_with_the_same_bits(tmp_path, start, more):
+    """SIGKILL to a process at random moments: writing, training or starting, whatever it was doing."""
+    done = processes.run(1, cli.main, arguments(tmp_path / "whole", *more))
+    assert done.returncode == 0, done.stderr
     moments, stats, kills, reached = random.Random(), tmp_path / "cut" / "stats.jsonl", 0, []
     for _ in range(30):
-        process = subprocess.Popen(command(tmp_path / "cut", *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = start(arguments(tmp_path / "cut", *more))
         goal = stats.stat().st_size + 1 if stats.exists() else 1  # wait until it has gone on at least a little
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
@@ -58,7 +72,7 @@ def test_killed_run_ends_with_the_same_bits(tmp_path, more):
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.002)
-        output = process.communicate()[0].decode()
+        output = "".join(process.communicate(timeout=120))
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, output
@@ -73,14 +87,12 @@ def test_killed_run_ends_with_the_same_bits(tmp_path, more):
 
 
 def test_stop_signal_finishes_the_step_and_saves(tmp_path):
-    process = subprocess.Popen(
-        command(tmp_path / "run", "--checkpoint-seconds", "1000"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    process = real(arguments(tmp_path / "run", "--checkpoint-seconds", "1000"))
     stats = tmp_path / "run" / "stats.jsonl"
     while process.poll() is None and not (stats.exists() and stats.stat().st_size > 0):
         time.sleep(0.002)
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0].decode()
+    output = "".join(process.communicate(timeout=60))
     assert process.returncode == 130, output
     assert "the same call goes on from there" in output
     assert checkpoints.load_state(tmp_path / "run" / "state.safetensors")[0]["step"] >= 1

@@ -4,11 +4,10 @@ import base64
 import io
 import json
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
+import processes
 import pytest
 import torch
 from PIL import Image
@@ -186,20 +185,20 @@ def test_two_who_label_one_file_lose_nothing(tmp_path):
     assert one.message.value == "window: 2 of 4 pictures looked at, 1 show it, 1 boxes"
 
 
+def _labels(path, me: int, each: int) -> None:
+    tool = labeller(path, 2)
+    tool.at.value, tool.rows.value = 1, (0, 32)
+    for i in range(each):
+        tool.columns.value = (i, 16 + me)
+        tool.add.click()
+    assert not tool.unsaved, tool.message.value
+
+
 def test_many_processes_that_label_one_file_lose_nothing(tmp_path):
     path, each = tmp_path / "windows.json", 12
-    script = (
-        "import sys, numpy as np; from dcgan_lib import widgets\n"
-        "me = int(sys.argv[2])\n"
-        "tool = widgets.BoxLabeller(np.zeros((2, 32, 32, 3), np.uint8), sys.argv[1], 'window')\n"
-        "tool.at.value, tool.rows.value = 1, (0, 32)\n"
-        f"for i in range({each}):\n"
-        "    tool.columns.value = (i, 16 + me)\n"
-        "    tool.add.click()\n"
-        "assert not tool.unsaved, tool.message.value"
-    )
-    workers = [subprocess.Popen([sys.executable, "-c", script, str(path), str(me)]) for me in range(2)]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    workers = [processes.Forked(_labels, path, me, each) for me in range(2)]
+    done = processes.ended(workers, timeout=120)
+    assert [worker.returncode for worker in workers] == [0, 0], done.stderr
     boxes = json.loads(path.read_text())["boxes"]["1"]
     assert sorted(boxes) == sorted([0, 32, i, 16 + me] for me in range(2) for i in range(each))
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checks import choose
+from ..checks import choose, whole
 from . import sources
 from .cache import Source, cache_root, cached, verify_folder
 from .cards import CARDS, Card
 from .decoding import printable
-from .image_set import ImageSet, batches, fingerprint, to_float, to_uint8, whole_number
+from .image_set import ImageSet, batches, fingerprint, to_float, to_uint8
 from .memory import from_array, from_dataset
 
 __all__ = [
@@ -62,15 +62,15 @@ def load(
     DCGAN_DATA; `limit` draws so many pictures at random by `seed`, as `take` does.
     An ImageSet is given back as it is; an array goes through `from_array`, a torchvision-like data set through
     `from_dataset`.
-    Raises ValueError for an unknown name, split or number, NotAvailable when a set cannot be had, FileNotFoundError
-    for a path that is not there, OSError when the disk or the cache fails. A warning names damaged pictures: they are
-    left out.
+    Raises ValueError for an unknown name, split or number (TypeError for what is no whole number), NotAvailable when
+    a set cannot be had, FileNotFoundError for a path that is not there, OSError when the disk or the cache fails. A
+    warning names damaged pictures: they are left out.
     """
     if limit is not None:
-        whole_number("limit", limit, 1)
-    whole_number("seed", seed, 0)
+        whole(limit, "limit", 1)
+    whole(seed, "seed", 0)
     if image_size is not None:
-        whole_number("image_size", image_size, 1, 4096)
+        whole(image_size, "image_size", 1, 4096)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels!r}")
     if isinstance(name_or_path, (str, Path)):

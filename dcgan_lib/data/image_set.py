@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checks import whole
 from .cards import CARDS, Card
 
 
@@ -129,11 +130,11 @@ class ImageSet:
         """`n` pictures drawn at random by `seed`, none twice, in the order drawn: a smaller n is the start of a larger.
 
         `by_class` draws as many of each class: n must be a multiple of their number; pictures without a label are left
-        out. Raises ValueError when n is not from 1 to what there is, or where `by_class` finds no labels or too few of
-        a class.
+        out. Raises TypeError for an n or a seed that is no whole number, ValueError when n is not from 1 to what there
+        is, or where `by_class` finds no labels or too few of a class.
         """
-        whole_number("n", n, 1)
-        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        whole(n, "n", 1)
+        rng = np.random.default_rng(whole(seed, "seed", 0))
         if not by_class:
             if n > len(self):
                 raise ValueError(f"{n:,} pictures asked for, {self.name} ({self.split}) has {len(self):,}")
@@ -162,15 +163,6 @@ def fingerprint(images: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def whole_number(name: str, value, least: int, most: int | None = None) -> int:
-    """`value` as an int. Raises ValueError that names it unless it is a whole number from `least` (to `most`)."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
-        span = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {span}, got {value!r}")
-    return int(value)
-
-
 def to_float(images) -> Tensor:
     """uint8 (N, H, W, C) → float32 (N, C, H, W) in [-1, 1] = x / 127.5 - 1 (section 4), channels_last in memory."""
     if isinstance(images, np.ndarray):
@@ -188,7 +180,7 @@ def batches(images: np.ndarray | Tensor, size: int, device: str | torch.device =
     Raises as `to_float`, and ValueError for floats of another shape. Warns of many floats without one below 0: from 0
     to 1 is another library's range.
     """
-    whole_number("batch size", size, 1)
+    whole(size, "batch size", 1)
     floats = isinstance(images, Tensor) and images.is_floating_point()
     if floats and len(float_pictures(images)) >= 8 and 0 <= images.detach().min() < images.detach().max() <= 1:
         warnings.warn("pictures from 0 to 1: this library's are from -1 to 1, 2 * images - 1", stacklevel=2)

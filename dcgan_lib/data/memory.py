@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..checks import whole
 from .decoding import GREY_MODES, decode, printable
-from .image_set import ImageSet, fingerprint, whole_number
+from .image_set import ImageSet, fingerprint
 from .npz import check_labels
 
 
@@ -37,7 +38,7 @@ def from_array(
         raise ValueError(f"{expected}, got {images.shape}, which holds no pictures")
     images = images[..., None] if images.ndim == 3 else images.view()
     height, width, channels = images.shape[1:]
-    size = min(height, width) if image_size is None else whole_number("image_size", image_size, 1, 4096)
+    size = min(height, width) if image_size is None else whole(image_size, "image_size", 1, 4096)
     if (height, width) != (size, size):
         images = np.stack([decode(np.ascontiguousarray(x), size, channels) for x in images])
     return _set(images, labels, name, class_names)
@@ -61,7 +62,7 @@ def from_dataset(
     name = name or type(dataset).__name__.lower()
     if not len(dataset):
         raise ValueError(f"{name} holds no pictures")
-    size = None if image_size is None else whole_number("image_size", image_size, 1, 4096)
+    size = None if image_size is None else whole(image_size, "image_size", 1, 4096)
     pictures, labels = [], []
     for i in range(len(dataset)):
         try:
@@ -73,7 +74,10 @@ def from_dataset(
             raise ValueError(f"item {i} of {name}: expected a picture or (picture, label), got {len(item)} things")
         picture = _picture(item[0] if pair else item, f"item {i} of {name}")
         size = size or min(picture.size)
-        pictures.append(decode(picture, size, channels or (1 if picture.mode in GREY_MODES else 3)))
+        try:
+            pictures.append(decode(picture, size, channels or (1 if picture.mode in GREY_MODES else 3)))
+        except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: what PIL raises for a broken PNG
+            raise ValueError(f"item {i} of {name} could not be decoded ({type(error).__name__}: {error})") from error
         if pair:
             labels.append(_label(item[1], f"item {i} of {name}"))
     if labels and len(labels) != len(pictures):
@@ -90,7 +94,7 @@ def _picture(picture, what: str) -> Image.Image:
         return picture
     if isinstance(picture, torch.Tensor):
         picture = picture.detach().cpu()
-        if picture.is_floating_point():
+        if picture.is_floating_point() and picture.numel():
             if not (torch.isfinite(picture).all() and picture.min() >= 0 and picture.max() <= 1):
                 raise ValueError(f"{what}: expected floats in [0, 1]: leave Normalize out of the transforms")
             picture = (picture * 255).round().to(torch.uint8)

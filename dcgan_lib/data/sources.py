@@ -100,7 +100,7 @@ def _left_out(path: Path, kinds: Counter) -> str:
     return f"{printable(str(path))}: left out {counted}: expected {', '.join(sorted(FORMATS))}"
 
 
-def archive(path: Path, name: str | None = None) -> Source:
+def archive(path: Path) -> Source:
     """A .zip of pictures, read without unpacking. Its table of checksums names the content."""
     unchanged = guard([path])
     with open_zip(path) as z:
@@ -115,7 +115,7 @@ def archive(path: Path, name: str | None = None) -> Source:
     _some(names, path, notices)
     members = _Members(path, chosen)
     return Source(
-        name or printable(path.stem),
+        printable(path.stem),
         key,
         lambda: _listed(members, names),
         _channels(members),
@@ -146,7 +146,7 @@ class _Members:
 
 
 def _channels(pictures) -> int:
-    """1 when all pictures are grey in their files, else 3; only headers are read, up to the first colour."""
+    """1 when all pictures are grey in their files, else 3: read up to the first colour."""
     seen = False
     for i in range(len(pictures)):
         try:

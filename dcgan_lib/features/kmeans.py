@@ -55,7 +55,7 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         rows, columns = top[:, None, None] + steps[:, None], left[:, None, None] + steps
         patches = images[which[:, None, None], rows, columns]  # (P, patch, patch, C)
         # In the order of F.unfold: channel, row, column.
-        patches = _normalised(torch.from_numpy(patches.transpose(0, 3, 1, 2).reshape(len(patches), -1)).float(), 1)
+        patches = _normalised(torch.from_numpy(patches.transpose(0, 3, 1, 2).reshape(len(patches), -1)).float())
         self.mean_ = patches.mean(0)
         values, vectors = torch.linalg.eigh(torch.cov(patches.T).double())
         self.whitening_ = (vectors * (values + 0.1).rsqrt() @ vectors.T).float()  # (D, D), symmetric
@@ -89,7 +89,7 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         for start in range(0, len(images), self.batch_size):
             pixels = images[start : start + self.batch_size]
             x = torch.from_numpy(np.array(pixels)).to(self.device).permute(0, 3, 1, 2).float()
-            x = _normalised(F.unfold(x, self.patch), 1).transpose(1, 2) - mean  # (n, positions, D)
+            x = _normalised(F.unfold(x, self.patch)).transpose(1, 2) - mean  # (n, positions, D)
             x = x.unflatten(1, (images.shape[1] - self.patch + 1, -1))  # (n, rows, columns, D)
             sums = []
             for part in _quadrants(x):  # one at a time: what it takes stays in a CPU's cache
@@ -125,9 +125,9 @@ class KMeansFeatures(TransformerMixin, BaseEstimator):
         return images
 
 
-def _normalised(patches: Tensor, dim: int) -> Tensor:
-    """Each patch without its mean, over sqrt(variance + 10), in grey levels of 255."""
-    return (patches - patches.mean(dim, keepdim=True)) / (patches.var(dim, keepdim=True) + 10).sqrt()
+def _normalised(patches: Tensor) -> Tensor:
+    """Each patch (n, D) or (n, D, positions) without its mean, over sqrt(variance + 10), in grey levels of 255."""
+    return (patches - patches.mean(1, keepdim=True)) / (patches.var(1, keepdim=True) + 10).sqrt()
 
 
 def _quadrants(x: Tensor) -> list[Tensor]:

@@ -6,7 +6,7 @@ pictures by degrees.
 """
 
 from .controls import controls
-from .distances import frechet_distance, kernel_distance, kernel_distances
+from .distances import frechet_distance, kernel_distance
 from .extractors import EXTRACTORS, efficientnet, efficientnet_features, face_attribute_features, inception_fid
 from .faults import blurred, noisy, repeated
 from .intervals import samples_needed, with_interval
@@ -35,7 +35,6 @@ __all__ = [
     "head_turn",
     "inception_fid",
     "kernel_distance",
-    "kernel_distances",
     "nearest",
     "noisy",
     "precision",

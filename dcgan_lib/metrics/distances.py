@@ -34,31 +34,20 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 def kernel_distance(
     real: np.ndarray, generated: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> float:
-    """Mean over subsets of the unbiased squared maximum mean discrepancy: `kernel_distances` says more.
+    """Mean over subsets of the unbiased squared maximum mean discrepancy of features (N, F) and (M, F).
 
-    Around 0 (and below it by chance) for two samples of the same pictures, however few.
-    """
-    return float(kernel_distances(real, generated, subsets, subset_size, seed).mean())
-
-
-def kernel_distances(
-    real: np.ndarray, generated: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0
-) -> np.ndarray:
-    """The kernel distance in each of some random subsets of features (N, F) and (M, F): (subsets,).
-
-    Unbiased squared maximum mean discrepancy with the kernel (x·y / F + 1)³; with Inception's features this is KID
-    (Bińkowski et al., Demystifying MMD GANs, 2018). Subsets are drawn without repeats, each of `subset_size` vectors or
-    of all where a set has fewer. Their standard deviation is the spread that is usually quoted: it is that of one
-    subset, and too small where subsets are most of a set.
+    Its kernel is (x·y / F + 1)³; with Inception's features this is KID (Bińkowski et al., Demystifying MMD GANs, 2018).
+    Around 0 (and below it by chance) for two samples of the same pictures, however few. Subsets are drawn without
+    repeats, each of `subset_size` vectors or of all where a set has fewer.
     Raises ValueError as `frechet_distance` does and for subsets or a subset_size that are too small.
     """
     real, generated = (features.astype(np.float32) for features in feature_pair(real, generated))
     whole(subsets, "subsets", 1)
     size, rng = min(whole(subset_size, "subset_size", 2), len(real), len(generated)), np.random.default_rng(seed)
     if size == len(real) == len(generated):  # every subset is the whole set
-        return np.full(subsets, _squared_discrepancy(real, generated))
+        return _squared_discrepancy(real, generated)
     draws = ([v[rng.choice(len(v), size, replace=False)] for v in (real, generated)] for _ in range(subsets))
-    return np.array([_squared_discrepancy(*pair) for pair in draws])
+    return float(np.mean([_squared_discrepancy(*pair) for pair in draws]))
 
 
 def _squared_discrepancy(x: np.ndarray, y: np.ndarray) -> float:

@@ -253,8 +253,8 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
             "validation": VALIDATION,
             "calibration": CALIBRATION,
             "candidates": CANDIDATES | {"K-means": KMEANS, "others": USUAL},
-            "storage": "bfloat16",
-            "tol": 1e-2,
+            "storage": SVM["storage"],
+            "tol": SVM["tol"],
             "networks": {
                 "tinyimagenet": "results/training_imagenet32.json",
                 "cifar10": "results/training_cifar10.json",

@@ -40,8 +40,7 @@ def networks(images) -> dict:
     every = {"trained": checkpoints.load("imagenet32")[1]}
     every |= {f"random {seed}": models.build("imagenet32", seed=seed)[1] for seed in SEEDS}
     for network in every.values():
-        with torch.no_grad():
-            models.calibrate(network, data.batches(images[:CALIBRATION], 128))
+        models.calibrate(network, data.batches(images[:CALIBRATION], 128))
         network.eval()
     return every
 
@@ -61,9 +60,8 @@ def strongest(network, images) -> list[np.ndarray]:
 def selectivity(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each map the class entropy of its TOP pictures (bits), and the area under its best class's ROC curve."""
     order = np.argsort(-values, axis=0, kind="stable")[:TOP].T  # (width, TOP)
-    found = inspection.Excitation(0, tuple(range(len(order))), np.zeros_like(order), order, np.zeros((*order.shape, 2)))
-    entropy = inspection.class_entropy(found, labels)
-    ranks = np.apply_along_axis(rankdata, 0, values)  # 1 … N, ties shared
+    entropy = inspection.class_entropy(order, labels)
+    ranks = rankdata(values, axis=0)  # 1 … N, ties shared
     areas = []
     for c in np.unique(labels):
         n = (labels == c).sum()
@@ -144,8 +142,7 @@ def main() -> None:
     }
     rng = np.random.default_rng(SEED)
     chance = np.stack([rng.choice(len(labels), TOP, replace=False) for _ in range(2000)])
-    found = inspection.Excitation(0, tuple(range(2000)), np.zeros_like(chance), chance, np.zeros((*chance.shape, 2)))
-    measured |= {"top": TOP, "chance_entropy": float(inspection.class_entropy(found, labels).mean())}
+    measured |= {"top": TOP, "chance_entropy": float(inspection.class_entropy(chance, labels).mean())}
     measured["guided"] = guided(every, images)
     first, last, random = measured["trained"][0], measured["trained"][-1], measured["random"][-1]
     claims = {

@@ -205,12 +205,9 @@ def faces() -> tuple[dict, dict[str, str]]:
 def seen_by(look: Features, reference, right, modes: np.ndarray, spoilt: list[tuple], most: int) -> dict:
     """One eye's rows and curves; it looks at `most` of both sets, and beyond them at what the faults choose and at
     right samples that set the scale of copies."""
-    choose = np.random.default_rng(SEED).bit_generator.state
 
     def chosen(of: np.ndarray, right_: np.ndarray) -> list[Set]:
-        rng = np.random.default_rng()
-        rng.bit_generator.state = choose
-        return chosen_faults(of, right_, modes, rng)
+        return chosen_faults(of, right_, modes, np.random.default_rng(SEED))  # each time the same choice
 
     indices = np.arange(len(right))[:, None]
     wanted = [part.ravel() for fault, _, part in chosen(indices, indices) if fault == "dropped"]

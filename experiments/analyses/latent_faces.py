@@ -58,6 +58,7 @@ SUMS = {  # result → plus, minus, and what the classifier should see
         "expected": {"Eyeglasses": True, "Male": False},
     },
 }
+AVERAGED = 4  # faces a side of the turn vector, as in the paper
 REPETITIONS = 30  # McGill: ten; disjoint triples
 CONTROL = "random differences"
 UNTRAINED = "spherical, untrained generator"
@@ -158,7 +159,7 @@ def walks(faces: Faces) -> dict:
             kinds[kind].append(latent.path_report(features.deep_features(faces.classifier, images)))
     out = {k: {n: summary([r[n] for r in rows]) for n in rows[0]} for k, rows in kinds.items()}
     # Are pictures half way as good as samples? Distance to real faces, beside that of samples.
-    pairs = faces.pool.view(2, -1, faces.pool.shape[1])[:, : POOL // 2]
+    pairs = faces.pool.view(2, -1, faces.pool.shape[1])
     middles = {
         "samples": faces.pool[: POOL // 2],
         "linear": (pairs[0] + pairs[1]) / 2,
@@ -290,11 +291,11 @@ def sum_against_mean(faces: Faces) -> dict:
     }
 
 
-def pose(faces: Faces, averaged: int = 4) -> dict:
-    """The paper's turn vector, from `averaged` samples a side, along which TURNED other faces are turned."""
+def pose(faces: Faces) -> dict:
+    """The paper's turn vector, from AVERAGED samples a side, along which TURNED other faces are turned."""
     turned = metrics.head_turn(faces.images)
     order = np.argsort(turned)
-    left, right = order[:averaged], order[-averaged:]
+    left, right = order[:AVERAGED], order[-AVERAGED:]
     vector = latent.turn(faces.pool[left], faces.pool[right])
     rng = torch.Generator().manual_seed(faces.seed + 3)
     z = models.sample_latent(TURNED, faces.generator.arch, rng)
@@ -332,7 +333,7 @@ def pose(faces: Faces, averaged: int = 4) -> dict:
         "right": right.tolist(),
         "vector": [float(f"{v:.5g}") for v in vector.tolist()],
         "spread": {"generated": float(turned.std()), "real": float(real.std())},
-        "averaged": averaged,
+        "averaged": AVERAGED,
         "tested": TURNED,
     }
 

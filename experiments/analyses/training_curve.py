@@ -36,7 +36,7 @@ LABELLED, VALIDATION, CALIBRATION = 10_000, 10_000, 12_800
 CENTROIDS = 1600
 GRID = (3e-5, 1e-4, 3e-4)  # of C; goes on beyond the largest while that is the best
 KMEANS_GRID = (3e-4, 1e-3, 3e-3)
-SVM = {"storage": "bfloat16", "tol": 1e-2, "progress": True}
+SVM = {"storage": "bfloat16", "tol": 1e-2}
 LAST = 3  # doublings, over which the gain is estimated
 
 
@@ -135,7 +135,7 @@ def protocol_of(pictures: dict) -> dict:
         "calibration": CALIBRATION,
         "centroids": CENTROIDS,
         "grid": GRID,
-        "svm": {k: v for k, v in SVM.items() if k != "progress"},
+        "svm": SVM,
         "seed": SEED,
         "pictures": pictures,
         "architecture": first_config(imagenet32.STUDY).arch.to_dict(),
@@ -203,8 +203,5 @@ def main() -> dict[str, str]:
 
 def earlier(protocol: dict) -> dict:
     """Rows and lines that results/training_curve.json holds under this very protocol."""
-    try:
-        found = results.load("training_curve")["measured"]
-    except ValueError:  # no such file
-        found = {"protocol": {}}
-    return found if found["protocol"] == protocol else {"rows": [], "lines": {}}
+    found = results.load("training_curve")["measured"] if results.there("training_curve") else {}
+    return found if found.get("protocol") == protocol else {"rows": [], "lines": {}}

@@ -4,7 +4,7 @@ The base follows the paper (5x5 kernels, uniform z of 100) at a quarter of its w
 from 64 pixels to 32 and 128; here the side is halved and doubled too, to 16 and 64. Losses do not measure samples, so
 distances, shares and what D is worth stand beside them.
 
-The base line has five seeds, since all others are held against it. Cost: 18 variants x 3 seeds and 2 more = 56
+The baseline has five seeds, since all others are held against it. Cost: 18 variants x 3 seeds and 2 more = 56
 trainings x 128,000 pictures (14 epochs) = 7.2 million; at 1,400 pictures a second on two quiet cores 1.4 hours, half an
 hour more for those at full resolution (two that pool, one of 64 pixels), and half an hour for what is measured, most of
 it EfficientNet's, 26 ms of one core a picture. A distance at another side is one to real pictures of that side,

@@ -1,9 +1,9 @@
 """What goes wrong on pictures of one's own, and how it shows: each symptom made by one change that a reader might make.
 
-Two base lines that work, faces of CelebA and digits of MNIST at small widths, and beside each the same with one change.
+Two baselines that work, faces of CelebA and digits of MNIST at small widths, and beside each the same with one change.
 Digits are for the copies: what a network has learnt by heart may be shown there, and of CelebA it may not. Numbers are
 those that any run has (`measures.symptoms`), most of which `dcgan train` warns of. A symptom is taught where it shows
-in every seed and in no training of the base line, which is its remedy. Bounds and changes were chosen before the run,
+in every seed and in no training of the baseline, which is its remedy. Bounds and changes were chosen before the run,
 after single tries with a third of the network at 16 pixels and 1,000 steps. There kernels of 3 and a raised rate had
 shown nothing, and ten or a hundred pictures no copies; with ten D was at 1. For that reason digits train for longer.
 
