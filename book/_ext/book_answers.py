@@ -398,7 +398,7 @@ def _judging(r: Results):
 def _symptoms(r: Results):
     shown = [p["verdict"] == "holds on this set" for p in r["symptoms"]["measured"]["predictions"]]
     words = (
-        "both base lines work, on thousands of pictures; which change makes which symptom, and what mends it, is below"
+        "both baselines work, on thousands of pictures; which change makes which symptom, and what mends it, is below"
     )
     return f"{sum(shown)} of {len(shown)} predictions hold in every seed: symptoms made by one change each", words
 
