@@ -490,6 +490,12 @@ def test_everything_goes_on_after_a_failure(monkeypatch, capsys):
     assert "a slip" in said.err, "with its traceback"
 
 
+def test_the_command_says_which_package_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(command, "one", lambda *_, **__: importlib.import_module("no_such_package"))
+    assert command.main(["near_duplicates"]) == 1
+    assert "No module named 'no_such_package'" in capsys.readouterr().err
+
+
 def test_the_command_says_what_is_wrong(capsys):
     assert command.main(["cifar1"]) == 1
     assert "unknown experiment 'cifar1': did you mean 'cifar10'" in capsys.readouterr().err

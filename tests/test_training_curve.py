@@ -88,6 +88,18 @@ def test_a_row_stays_when_its_weights_are_gone(small, monkeypatch):
     assert second["rows"][0] == first["rows"][0] and second["rows"][1]["weights"] != first["rows"][1]["weights"]
 
 
+def test_a_damaged_file_is_not_written_over(small, monkeypatch):
+    """Its rows may be of weights that are gone."""
+    keeps(monkeypatch, stage(small, 10, 1))
+    assert curve.earlier({}) == {"rows": [], "lines": {}}  # no file
+    damaged = results.folder() / "training_curve.json"
+    damaged.parent.mkdir(parents=True, exist_ok=True)
+    damaged.write_text("<<<<<<< ours\n{}")
+    with pytest.raises(ValueError, match="Expecting value"):
+        curve.main()
+    assert damaged.read_text() == "<<<<<<< ours\n{}"
+
+
 def test_another_protocol_starts_anew(small, monkeypatch):
     keeps(monkeypatch, stage(small, 10, 1))
     curve.main()
