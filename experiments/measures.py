@@ -83,11 +83,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def measure(version: int, depends: Callable[[dict], dict] = lambda settings: {}, optional: bool = False):
-    """Make a function a measure; its keyword arguments with their defaults are the settings."""
+def measure(version: int, **more):
+    """Make a function a measure, `more` as `Measure` has it; its keyword arguments with their defaults are settings."""
 
     def made(function) -> Measure:
-        return Measure(function.__name__, version, function, dict(function.__kwdefaults__ or {}), depends, optional)
+        return Measure(function.__name__, version, function, dict(function.__kwdefaults__ or {}), **more)
 
     return made
 
