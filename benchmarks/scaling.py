@@ -56,6 +56,7 @@ def work(rank: int, world: int, port: int, name: str, device: str, out: str) -> 
         arch = models.architecture(name)
         config = training.TrainConfig("unused", "unused", arch, steps=1, batch_size=BATCH, device=device)
         trainer, step = training.Trainer(config, arch, pictures(arch.image_size)), 0
+        trainer.captures = False  # several processes do without CUDA graphs
         times = []
         for repeat in range(REPEATS + 1):  # the first one warms up
             if repeat == 1:

@@ -297,6 +297,7 @@ def cost(run, real, rng, *, steps=10, warm=2, batch_size=64) -> dict:
         trainer.step(0)
     on_gpu = trainer.device.type == "cuda"
     if on_gpu:
+        warm = max(warm, 4)  # until the step is recorded (training.capture)
         torch.cuda.reset_peak_memory_stats()
     times = []
     for k in range(1, warm + steps + 1):

@@ -89,7 +89,11 @@ class Minibatches:
 
     def sent(self, x: Tensor) -> Tensor:
         """x on the device. Only CUDA may go on meanwhile: MPS would read memory that Python has given back."""
-        return x.to(self.device, non_blocking=self.device.type == "cuda")
+        if self.device.type != "cuda":
+            return x.to(self.device)
+        if x.device.type == "cpu":
+            x = x.pin_memory()  # from other memory a large copy waits for the GPU
+        return x.to(self.device, non_blocking=True)
 
     def indices(self, k: int) -> Tensor:
         """Which pictures this process sees in minibatch k."""

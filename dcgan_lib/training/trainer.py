@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from .. import checkpoints, data, device, distributed, models
 from ..architecture import Architecture
 from ..config import TrainConfig
 from . import streams
+from .capture import Captured
 from .minibatches import Minibatches, check_labels
 
 FIXED = 64  # latents that are drawn again and again while training goes on
@@ -29,6 +31,8 @@ class Trainer:
     >>> generator, discriminator = trainer.finished()
 
     `arch.classes` decides whether both networks are told the labels, which `images` then must have (ImageSet).
+    On one NVIDIA GPU a step is recorded as a CUDA graph at its fourth call and replayed from then on: what changes it
+    in Python (layers that are frozen, hooks, a learning rate) comes before that, or after `trainer.captures = False`.
     Raises ValueError where the batch does not divide into equal parts of the processes, `config.start` holds networks
     of another architecture, or the labels do not fit.
     """
@@ -60,6 +64,8 @@ class Trainer:
         self.average = copy.deepcopy(self.generator).requires_grad_(False) if config.ema_decay else None
         if distributed.world_size() > 1:
             self.generator, self.discriminator = map(distributed.synchronise, (self.generator, self.discriminator))
+        self.captures = self.device.type == "cuda" and torch.version.cuda is not None and distributed.world_size() == 1
+        self.recorded: dict[str, Captured] = {}  # by the part of a step
         self.optimisers = [self._adam(self.generator), self._adam(self.discriminator)]
         self.fixed = models.sample_latent(FIXED, arch, streams.generator(config.seed, streams.FIXED_NOISE, 0))
         self.columns, self.fixed_labels = COLUMNS, None  # of the sheet of fixed latents: 8, or one a class
@@ -78,13 +84,16 @@ class Trainer:
                 network.load_state_dict(there.state_dict())
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        c = self.config
+        c, rate = self.config, self.config.learning_rate
+        if self.captures and c.decay_after is not None:
+            rate = torch.tensor(rate, device=self.device)  # a number would stay as it was recorded
         return torch.optim.Adam(
             network.parameters(),
-            c.learning_rate,
+            rate,
             (c.beta1, 0.999),
             weight_decay=c.weight_decay,
             fused=self.device.type != "mps",
+            capturable=self.captures,
         )
 
     def autocast(self) -> torch.autocast:
@@ -106,25 +115,49 @@ class Trainer:
     def step(self, k: int, log: bool = False) -> dict[str, Tensor]:
         """Train on minibatch k, counted from 0. Returns the losses and, with `log`, what `stats.jsonl` holds."""
         if self.config.decay_after is not None:
-            for optimiser in self.optimisers:
-                for group in optimiser.param_groups:
-                    group["lr"] = self.config.rate(k, self.length)
-        labels = self.labels(k)
-        if self.config.schedule == "alternate":
-            # As released: each minibatch feeds one network only, the generator first; of G's, the pictures go unused.
-            if k % 2 == 0:
-                with self.autocast():
-                    fake = self.generator(self.latent(k), labels)
-                return self._generator_step(fake, labels, log)
-            with torch.no_grad(), self.autocast():
-                fake = self.generator(self.latent(k), labels)
-            return self._discriminator_step(self.batches[k], fake, labels, log)
-        # The usual port: one minibatch feeds both. D learns from G's pictures without a gradient to G, then G learns
-        # from the D that this step has already changed; the pictures are drawn once.
+            rate = self.config.rate(k, self.length)
+            for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+        latent, labels = self.latent(k), self.labels(k)
+        if self.config.schedule != "alternate":
+            return self._run(self._train_both, log, self.batches[k], latent, labels)
+        # As released: each minibatch feeds one network only, the generator first; of G's, the pictures go unused.
+        if k % 2 == 0:
+            return self._run(self._train_generator, log, latent, labels)
+        return self._run(self._train_discriminator, log, self.batches[k], latent, labels)
+
+    def _run(self, part, log: bool, *inputs: Tensor | None) -> dict[str, Tensor]:
+        """One of the three below, as a CUDA graph where there is one."""
+        if not self.captures:
+            return part(*inputs, log=log)
+        if part.__name__ not in self.recorded:
+            self.recorded[part.__name__] = Captured(self.device)
+        # What is logged is in the graph at every step: a second graph without it would hold all activations once more.
+        found = self.recorded[part.__name__](partial(part, log=True), *inputs)
+        return {name: value for name, value in found.items() if log or name.startswith("loss")}
+
+    def _train_both(self, real: Tensor, latent: Tensor, labels: Tensor | None, log: bool) -> dict[str, Tensor]:
+        """The usual port: one minibatch feeds both, and the pictures are drawn once.
+
+        D learns from G's pictures without a gradient to G, then G learns from the D that this step has already changed.
+        """
         with self.autocast():
-            fake = self.generator(self.latent(k), labels)
-        d = self._discriminator_step(self.batches[k], fake.detach(), labels, log)
+            fake = self.generator(latent, labels)
+        d = self._discriminator_step(real, fake.detach(), labels, log)
         return d | self._generator_step(fake, labels, log)
+
+    def _train_generator(self, latent: Tensor, labels: Tensor | None, log: bool) -> dict[str, Tensor]:
+        with self.autocast():
+            fake = self.generator(latent, labels)
+        return self._generator_step(fake, labels, log)
+
+    def _train_discriminator(self, real: Tensor, latent: Tensor, labels: Tensor | None, log: bool) -> dict[str, Tensor]:
+        with torch.no_grad(), self.autocast():
+            fake = self.generator(latent, labels)
+        return self._discriminator_step(real, fake, labels, log)
 
     def _discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None, log: bool) -> dict[str, Tensor]:
         optimiser = self.optimisers[1]
@@ -198,6 +231,7 @@ class Trainer:
             network.load_state_dict(part(name))
         for name, optimiser in optimisers.items():
             checkpoints.restore_optimiser(optimiser, part(name))
+        self.recorded = {}  # graphs know the moments by their place in memory
 
     def local(self, network: nn.Module) -> nn.Module:
         """A copy whose batch norm asks no other process."""
