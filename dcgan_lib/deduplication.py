@@ -303,13 +303,19 @@ def _details(images: np.ndarray) -> Tensor:
 
 
 def _mean_of(x: Tensor, width: int) -> Tensor:
-    """Mean of the square of `width` pixels about each pixel, of what of it lies inside the picture."""
-    for kernel, padding in (
-        ((width, 1), (width // 2, 0)),
-        ((1, width), (0, width // 2)),
-    ):  # columns, then rows: fewer sums
-        x = F.avg_pool2d(x, kernel, 1, padding, count_include_pad=False)
-    return x
+    """Mean of the square of `width` pixels about each pixel, of what of it lies inside the picture.
+
+    As two matrix products, down the columns and along the rows: avg_pool2d takes several times as long.
+    """
+    down, along = (_window(side, width) for side in x.shape[-2:])  # (H, H), (W, W)
+    return down @ x @ along.T
+
+
+def _window(side: int, width: int) -> Tensor:
+    """(side, side): row i means over the `width` places about i that there are."""
+    place = torch.arange(side)
+    near = ((place[:, None] - place).abs() <= width // 2).float()
+    return near / near.sum(1, keepdim=True)
 
 
 def clusters(pairs: np.ndarray, n: int) -> np.ndarray:

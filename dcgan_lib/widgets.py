@@ -230,7 +230,10 @@ class ArithmeticTable(_Drawing):
     def still(self) -> bytes:
         shown = [self.choices[self.chosen[slot]] for slot in self.SLOTS]
         pictures = self._pictures(torch.stack([*shown, self.result]))
-        return plots.labelled(pictures, ["A", "B", "C", "A − B + C"], columns=4, width=5)._drawn("png")
+        file = io.BytesIO()
+        figure = plots.labelled(pictures, ["A", "B", "C", "A − B + C"], columns=4, width=5)
+        figure.savefig(file, format="png", bbox_inches="tight")
+        return file.getvalue()
 
     def _choose(self, index: int) -> None:
         self.chosen[self.slot.value] = index

@@ -55,10 +55,11 @@ def judged(name: str, measured: dict) -> dict[str, str]:
 def judged_again(record: dict) -> dict:
     """A results file's content with the verdicts that today's rules give its numbers; of predictions the words, too."""
     name, measured = record["name"], record["measured"]
-    claims = {c: record["claims"][c] | {"verdict": verdict} for c, verdict in judged(name, measured).items()}
     if name in PREDICTING:
         predictions, claims = study.judged(PREDICTING[name], measured["rows"], measured["missing"])
         measured = measured | {"predictions": predictions}
+    else:
+        claims = {c: record["claims"][c] | {"verdict": verdict} for c, verdict in judged(name, measured).items()}
     return record | {"measured": measured, "claims": record["claims"] | claims}
 
 

@@ -185,6 +185,14 @@ def test_clusters_hang_together_and_all_but_their_first_are_redundant(tmp_path):
         deduplication.write_csv(found, tmp_path / "list.csv", names[:2])
 
 
+def test_means_of_a_square_are_of_what_lies_inside():
+    x = torch.rand(2, 3, 6, 9, generator=torch.Generator().manual_seed(0))
+    found = deduplication._mean_of(x, 5)
+    for i, j in np.ndindex(6, 9):
+        square = x[:, :, max(0, i - 2) : i + 3, max(0, j - 2) : j + 3]
+        torch.testing.assert_close(found[:, :, i, j], square.mean((2, 3)), rtol=1e-5, atol=1e-6)
+
+
 def test_distance_sees_through_small_shifts_and_mirrors(crops):
     small = np.stack([np.asarray(Image.fromarray(c).resize((36, 36))) for c in crops[:50]])
     shifted = np.concatenate([small[:, 2:34, 2:34], small[:, 3:35, 1:33], small[:, 2:34, 2:34][:, :, ::-1]])
