@@ -19,7 +19,19 @@ from .studies import STUDIES
 from .study import Study, first_line, run
 
 ORDER = (  # of a run of everything: what others read comes first
-    *("imagenet32", "natural32", "cifar10", "svhn", "mnist", "face_attributes", "faces", "scenes", "streets"),
+    *(
+        "imagenet32",
+        "natural32",
+        "natural32_long",
+        "imagenet32_controls",
+        "cifar10",
+        "svhn",
+        "mnist",
+        "face_attributes",
+        "faces",
+        "scenes",
+        "streets",
+    ),
     *ANALYSES,
     *STUDIES,
 )

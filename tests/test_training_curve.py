@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dcgan_lib import data, models, results
+from dcgan_lib import checkpoints, data, models, results, training
 from experiments.analyses import training_curve as curve
+from experiments.study import config_of
 
 
 def rows_of(accuracies, first=1_000):
@@ -60,8 +61,6 @@ def small(fast_scale, monkeypatch):
 
 
 def stage(folder, step, seed):
-    from dcgan_lib import checkpoints
-
     networks = models.build("imagenet32", seed=seed, widths=(4, 4, 8, 8, 16, 16))
     path = folder / f"{step}.safetensors"
     checkpoints.save(path, *networks, {"step": step, "config": {"batch_size": 10}})
@@ -71,7 +70,7 @@ def stage(folder, step, seed):
 def keeps(monkeypatch, *files, more=()):
     """These weights of the study imagenet32 are there, and `more` of natural32."""
     found = {"imagenet32": files, "natural32": more}
-    monkeypatch.setattr(curve, "stages", lambda study: list(found[study.name]))
+    monkeypatch.setattr(curve, "stages", lambda study, variant, seed: list(found.get(study.name, ())))
 
 
 def test_a_row_stays_when_its_weights_are_gone(small, monkeypatch):
@@ -139,7 +138,9 @@ def test_the_authors_line_is_that_of_their_weights(small, monkeypatch):
         curve.main()
         measured = results.load("training_curve")["measured"]
         digests.append(measured["lines"]["authors_four"]["weights"])
-        assert set(measured["left_out"]) == {"natural32"} and measured["lines"]["random"] == lacking["lines"]["random"]
+        assert (
+            set(measured["left_out"]) == set(curve.CURVES) and measured["lines"]["random"] == lacking["lines"]["random"]
+        )
     assert digests[0] == digests[1] != digests[2]
     line = results.load("training_curve")["measured"]["lines"]["authors_four"]
     with monkeypatch.context() as patch:
@@ -149,7 +150,7 @@ def test_the_authors_line_is_that_of_their_weights(small, monkeypatch):
     monkeypatch.setattr(curve.authors, "discriminator", lacks)
     curve.main()
     measured = results.load("training_curve")["measured"]
-    assert measured["lines"]["authors_four"] == line and set(measured["left_out"]) == {"natural32"}
+    assert measured["lines"]["authors_four"] == line and set(measured["left_out"]) == set(curve.CURVES)
 
 
 def lacks(*_, **__):
@@ -174,3 +175,28 @@ def test_a_second_training_is_a_curve_of_its_own(small, monkeypatch):
     curve.main()
     second = results.load("training_curve")["measured"]
     assert second["rows"] == first["rows"] and second["natural32"] == first["natural32"]
+
+
+def test_a_d_of_the_released_schedule_saw_every_second_minibatch(small, monkeypatch):
+    plain, taking_turns = stage(small, 20, 1), small / "turns.safetensors"
+    networks = checkpoints.load(plain)
+    config = {"batch_size": 10, "schedule": "alternate"}
+    checkpoints.save(taking_turns, *networks, {"step": 20, "config": config})
+    monkeypatch.setattr(curve, "of_network", lambda *_: {})
+    rows = [curve.curve([path], [], {}, None, None)[0] for path in (plain, taking_turns)]
+    assert [row["pictures_seen"] for row in rows] == [200, 100]
+
+
+@pytest.mark.parametrize(("study", "variant", "seed"), curve.CURVES.values(), ids=list(curve.CURVES))
+def test_each_curve_is_of_a_training_of_its_study(tmp_path, monkeypatch, study, variant, seed):
+    monkeypatch.delenv("DCGAN_SCALE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    found = next(v for v in study.variants if v.name == variant)
+    assert seed in (found.seeds or study.seeds)
+    step = study.stages[-1]
+    kept = training.RunFolder(config_of(study, found, seed).out).kept(step)
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert curve.stages(study, variant, seed) == [kept]
+    others = [where for where in curve.CURVES.values() if where != (study, variant, seed)]
+    assert not any(curve.stages(*where) for where in others)

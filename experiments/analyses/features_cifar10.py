@@ -3,11 +3,12 @@
     python -m experiments features_cifar10
     python -m experiments features_cifar10 --rows kmeans_1600 kmeans_4800
 
-Reads the runs of the studies imagenet32, cifar10 and, where it was run, natural32. Every row takes the same way:
-features, C chosen on 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look at the test set. Then
-accuracy against the number of labels, and what a test set of 1,000 pictures would have said (accuracy against the
-length of D's training: `training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see
-`experiments.authors`). Four to five hours on two CPU cores; goes on where it was stopped (runs/features_cifar10).
+Reads the runs of the studies imagenet32, cifar10 and, where they were run, natural32 and natural32_long. Every row
+takes the same way: features, C chosen on 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look
+at the test set. Then accuracy against the number of labels, and what a test set of 1,000 pictures would have said
+(accuracy against the length of D's training: `training_curve`). For the rows of the authors' first four convolutions
+set DCGAN_AUTHORS (see `experiments.authors`). Four to five hours on two CPU cores; goes on where it was stopped
+(runs/features_cifar10).
 `--rows` measures some: rows do not depend on each other. The others stay as the results file has them, where it was
 measured by the same protocol; where not, rows with D's own among them begin a new file, which names the others as left
 out.
@@ -36,7 +37,7 @@ CENTROIDS = (1600, 4800)  # of K-means: both figures are published
 SMALL = 1_000  # pictures of the test set of a reproduction that reports 84 %
 VALIDATION = 10_000  # of the training pictures
 CALIBRATION = 12_800  # training pictures for batch norm's statistics: a hundred batches
-MAIN, MORE = "tinyimagenet", "natural32"
+MAIN, MORE, LONG = "tinyimagenet", "natural32", "natural32_long"
 MIRRORED = f"{MAIN}_mirrored"
 CANDIDATES = {  # of C, by the length of the features
     "pixels": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
@@ -108,6 +109,7 @@ def rows() -> dict:
         "cifar10": lambda: trained(cifar10.STUDY),
         MAIN: lambda: trained(imagenet32.STUDY),
         MORE: lambda: trained(natural32.STUDY),
+        LONG: lambda: trained(natural32.LONG),
     }
     out = {"pixels": (str, lambda: pixels)}
     for n in CENTROIDS:
@@ -259,6 +261,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
                 "tinyimagenet": "results/training_imagenet32.json",
                 "cifar10": "results/training_cifar10.json",
                 "natural32": "results/training_natural32.json",
+                "natural32_long": "results/training_natural32_long.json",
             },
         },
         seed=SEED,

@@ -7,7 +7,8 @@ pictures (10,000 of the training pictures; the test pictures have no part in a c
 trained on LABELLED others, C the best of a grid on the same validation pictures. Three lines go through the same:
 random weights of the same network (how much is architecture), K-means with 1,600 centroids (what the paper had to
 beat), and pixels. The paper's figure needs all 50,000 labels and is no line of this figure. The study natural32 (more
-pictures, larger minibatches) is a second curve, of the stages whose weights are there.
+pictures, larger minibatches, longer) is a second curve, those of imagenet32_controls (another seed; the released
+schedule) are two more, of the stages whose weights are there; on their axis are the pictures that D has seen.
 
 What would a training as long as the paper's buy? Of the authors' ImageNet discriminator the first four convolutions can
 be had (12,288 of the 28,672 features; see `experiments.authors`): they are a line too, beside the first four of ours.
@@ -26,8 +27,8 @@ from dcgan_lib import checkpoints, data, device, features, models, results, trai
 
 from .. import authors, scale
 from ..measures import fingerprints
-from ..studies import imagenet32, natural32
-from ..study import Study, first_config, first_line, once, seen, stages_of
+from ..studies import imagenet32, imagenet32_controls, natural32
+from ..study import Study, config_of, first_config, first_line, once, seen, stages_of
 
 VERSION = 1  # of the code below: rows of another are measured anew
 OUT = scale.runs("training_curve")
@@ -38,22 +39,31 @@ GRID = (3e-5, 1e-4, 3e-4)  # of C; goes on beyond the largest while that is the 
 KMEANS_GRID = (3e-4, 1e-3, 3e-3)
 SVM = {"storage": "bfloat16", "tol": 1e-2}
 LAST = 3  # doublings, over which the gain is estimated
+CURVES = {  # the further ones: study, variant, seed
+    "natural32": (natural32.STUDY, "natural32", 0),
+    "natural32_long": (natural32.LONG, "natural32", 0),
+    "second_seed": (imagenet32_controls.STUDY, "second_seed", 1),
+    "alternate": (imagenet32_controls.STUDY, "alternate", 0),
+}
 
 
-def stages(study: Study) -> list:
-    """Files of the weights that the study kept, from the earliest."""
-    folder = training.RunFolder(first_config(study).out)
+def stages(study: Study, variant: str, seed: int) -> list:
+    """Files of the weights that one training of the study kept, from the earliest."""
+    found = next(v for v in study.variants if v.name == variant)
+    folder = training.RunFolder(config_of(study, found, seed).out)
     kept = [folder.kept(step) for step in stages_of(study)]
     return [path for path in kept if path.exists()]
 
 
-def curve(study: Study, before: list[dict], protocol: dict, x: np.ndarray, y: np.ndarray) -> list[dict]:
-    """A row for every stage of the study's training, those of before where their weights are not here."""
+def curve(files: list, before: list[dict], protocol: dict, x: np.ndarray, y: np.ndarray) -> list[dict]:
+    """A row for every stage of a training, those of before where their weights are not here."""
     rows = {row["pictures_seen"]: row for row in before}
-    for path in stages(study):
+    for path in files:
         _, discriminator = checkpoints.load(path)
         about, digest = checkpoints.info(path)["about"], checkpoints.digest(discriminator)
         now = seen(path)
+        if about["config"].get("schedule") == "alternate":
+            now //= 2  # every second minibatch is G's alone
         if rows.get(now, {}).get("weights") != digest:
             key = protocol | {"weights": digest}
             found = once(OUT / f"{digest}.json", key, lambda d=discriminator: of_network(d, x, y))
@@ -154,7 +164,8 @@ def main() -> dict[str, str]:
     protocol = {k: v for k, v in shown.items() if k != "architecture"}
     arch = first_config(imagenet32.STUDY).arch
     before, left_out = earlier(shown), {}
-    if not stages(imagenet32.STUDY) and not before["rows"]:
+    files = stages(imagenet32.STUDY, "imagenet32", 0)
+    if not files and not before["rows"]:
         raise data.NotAvailable("no stage of the long training is there: run python -m experiments imagenet32 first")
     lines = dict(before["lines"])
     ways = {
@@ -172,16 +183,18 @@ def main() -> dict[str, str]:
     for name, (key, way) in ways.items():  # only what is there of other weights, or not at all
         if lines.get(name, {"weights": ""}).get("weights") != key.get("weights"):
             lines[name] = once(OUT / f"{name}.json", key, way)
-    rows = curve(imagenet32.STUDY, before["rows"], protocol, x, y)
-    more = curve(natural32.STUDY, before.get("natural32", []), protocol, x, y)
-    if not more:
-        left_out["natural32"] = "no weights of its stages are here: run python -m experiments natural32 first"
+    rows = curve(files, before["rows"], protocol, x, y)
+    more = {name: curve(stages(*where), before.get(name, []), protocol, x, y) for name, where in CURVES.items()}
+    for name in [name for name, found in more.items() if not found]:
+        study = CURVES[name][0].name
+        left_out[name] = f"no weights of its stages are here: run python -m experiments {study} first"
     gain = doubling(rows)
+    trained = ["imagenet32", *(study.name for study, *_ in CURVES.values())]
     results.record(
         "training_curve",
         {
             "rows": rows,
-            "natural32": more,
+            **more,
             "lines": lines,
             "per_doubling": gain,
             "meets": {
@@ -193,7 +206,7 @@ def main() -> dict[str, str]:
             "protocol": shown,
         },
         command="python -m experiments training_curve",
-        settings=shown | {"trained": "python -m experiments imagenet32, and natural32"},
+        settings=shown | {"trained": f"python -m experiments {', '.join(dict.fromkeys(trained))}"},
         seed=SEED,
         images=train,
         device=device.device_name(device.pick_device()),

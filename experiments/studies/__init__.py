@@ -9,6 +9,7 @@ from . import (
     domains,
     faces,
     imagenet32,
+    imagenet32_controls,
     latent_size,
     mnist,
     natural32,
@@ -23,6 +24,8 @@ from . import (
 _LISTED = (
     imagenet32.STUDY,
     natural32.STUDY,
+    natural32.LONG,
+    imagenet32_controls.STUDY,
     cifar10.STUDY,
     svhn.STUDY,
     mnist.STUDY,
