@@ -622,7 +622,7 @@ def test_finished_leaves_the_trainer_as_it_was(tmp_path):
 
 
 def test_only_cuda_copies_while_python_goes_on(monkeypatch):
-    """MPS reads memory late that Python has given back by then (pytorch issue 189690)."""
+    """MPS reads memory late that Python has given back by then (pytorch issue 189690); CUDA wants it pinned."""
     asked = []
 
     class Noted(torch.Tensor):
@@ -630,11 +630,15 @@ def test_only_cuda_copies_while_python_goes_on(monkeypatch):
             asked.append((torch.device(device).type, non_blocking))
             return self
 
+        def pin_memory(self):
+            asked.append("pinned")
+            return self
+
     batches = training.Minibatches(np.zeros((8, 32, 32, 1), np.uint8), 4, 0)
     for name in ("mps", "cuda", "cpu"):
         batches.device = torch.device(name)
         batches.sent(torch.zeros(1).as_subclass(Noted))
-    assert asked == [("mps", False), ("cuda", True), ("cpu", False)]
+    assert asked == [("mps", False), "pinned", ("cuda", True), ("cpu", False)]
 
 
 def test_divergence_is_said_and_spares_the_checkpoint(tmp_path, monkeypatch):

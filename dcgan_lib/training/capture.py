@@ -45,7 +45,7 @@ class Captured:
         return outputs
 
     def _record(self, function, inputs) -> None:
-        self.inputs = [None if x is None else torch.empty_like(x) for x in inputs]  # in the same layout
+        self.inputs = [None if x is None else x.clone() for x in inputs]  # where every call puts its own; same layout
         self.graph = torch.cuda.CUDAGraph()
         # thread_local: a thread that reads minibatches ahead may go on taking pinned memory.
         with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
