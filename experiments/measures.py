@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from dcgan_lib import checkpoints, data, device, features, latent, metrics, models, neighbours, training
+from dcgan_lib.training.capture import WARM
 
 from . import nearest
 
@@ -297,7 +298,7 @@ def cost(run, real, rng, *, steps=10, warm=2, batch_size=64) -> dict:
         trainer.step(0)
     on_gpu = trainer.device.type == "cuda"
     if on_gpu:
-        warm = max(warm, 4)  # until the step is recorded (training.capture)
+        warm = max(warm, WARM)  # until the step is recorded
         torch.cuda.reset_peak_memory_stats()
     times = []
     for k in range(1, warm + steps + 1):

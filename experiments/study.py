@@ -445,7 +445,7 @@ def compared(study: Study, rows: list[dict], missing: list, left_out: dict[str, 
     ]
     measured = {
         "variants": variants,
-        "rows": [row | {"stats": thinned(row["stats"], CURVE)} if "stats" in row else row for row in rows],
+        "rows": list(map(shortened, rows)),
         "missing": missing,
         "left_out": left_out,
         "predictions": predictions,
@@ -468,6 +468,11 @@ def judged(study: Study, rows: list[dict], missing: list) -> tuple[list[dict], d
 def measured_of(row: dict) -> dict:
     """A row without its bookkeeping: what the results file of a single training calls measured."""
     return {k: v for k, v in row.items() if k not in BOOKKEEPING}
+
+
+def shortened(row: dict) -> dict:
+    """A row with at most CURVE lines of its training's statistics; one that diverged has none."""
+    return row | {"stats": thinned(row["stats"], CURVE)} if "stats" in row else row
 
 
 def shown(value):

@@ -28,7 +28,7 @@ from dcgan_lib import checkpoints, data, device, features, models, results, trai
 from .. import authors, scale
 from ..measures import fingerprints
 from ..studies import imagenet32, imagenet32_controls, natural32
-from ..study import Study, config_of, first_config, first_line, once, seen, stages_of
+from ..study import Study, chosen, config_of, first_config, first_line, once, seen, stages_of
 
 VERSION = 1  # of the code below: rows of another are measured anew
 OUT = scale.runs("training_curve")
@@ -49,7 +49,7 @@ CURVES = {  # the further ones: study, variant, seed
 
 def stages(study: Study, variant: str, seed: int) -> list:
     """Files of the weights that one training of the study kept, from the earliest."""
-    found = next(v for v in study.variants if v.name == variant)
+    ((found, _),) = chosen(study, [variant], [seed])
     folder = training.RunFolder(config_of(study, found, seed).out)
     kept = [folder.kept(step) for step in stages_of(study)]
     return [path for path in kept if path.exists()]
@@ -185,9 +185,9 @@ def main() -> dict[str, str]:
             lines[name] = once(OUT / f"{name}.json", key, way)
     rows = curve(files, before["rows"], protocol, x, y)
     more = {name: curve(stages(*where), before.get(name, []), protocol, x, y) for name, where in CURVES.items()}
-    for name in [name for name, found in more.items() if not found]:
-        study = CURVES[name][0].name
-        left_out[name] = f"no weights of its stages are here: run python -m experiments {study} first"
+    for name, (study, *_) in CURVES.items():
+        if not more[name]:
+            left_out[name] = f"no weights of its stages are here: run python -m experiments {study.name} first"
     gain = doubling(rows)
     trained = ["imagenet32", *(study.name for study, *_ in CURVES.values())]
     results.record(

@@ -16,7 +16,7 @@ from dataclasses import replace
 from dcgan_lib import training
 
 from .. import measures
-from ..study import CURVE, Study, Variant, measured_of, stages_of
+from ..study import Study, Variant, measured_of, shortened, stages_of
 
 STAGES = (20, 40, 80, 160, 320, 640, 1_250, 2_500, 5_000, 10_000, 20_000)
 LONG_STAGES = (*STAGES, 40_000, 75_000)
@@ -24,10 +24,7 @@ LONG_STAGES = (*STAGES, 40_000, 75_000)
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     """As results/training_natural32.json and training_natural32_long.json have it."""
-    row = measured_of(rows[0])
-    if "stats" in row:  # not of one that diverged
-        row["stats"] = measures.thinned(row["stats"], CURVE)
-    return row | {"stages": stages_of(study)}, {}
+    return shortened(measured_of(rows[0])) | {"stages": stages_of(study)}, {}
 
 
 STUDY = Study(
