@@ -143,7 +143,8 @@ def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
     """The direction in which an attribute grows: logistic regression from latents (N, latent_dim) to labels 0 or 1.
 
     Classes weigh the same, however rare one is; `accuracy` is balanced, by five-fold cross-validation.
-    Raises TypeError or ValueError for what is neither, NaN, or a class with fewer than 10 latents.
+    Raises TypeError or ValueError for what is neither, NaN, a class with fewer than 10 latents, or latents that do not
+    differ between the two.
     """
     C = checks.number(C, "C", 0, above=True)
     z, labels = _floats(latent, "latents", 2).numpy(), np.asarray(labels)
@@ -158,6 +159,8 @@ def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
     model = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
     accuracy = cross_val_score(model, z, labels, cv=5, scoring="balanced_accuracy").mean()
     vector = torch.from_numpy(model.fit(z, labels).coef_[0].astype(np.float32))
+    if not vector.norm() > 0:
+        raise ValueError("latents with the attribute do not differ from those without: there is no direction")
     return Direction(vector / vector.norm(), float(accuracy))
 
 

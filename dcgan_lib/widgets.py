@@ -321,7 +321,10 @@ class BoxLabeller(_Widget):
         return boxes
 
     def _add(self, _) -> None:
-        box = self._box()
+        top, bottom, left, right = box = self._box()
+        if top == bottom or left == right:  # both handles of a slider may meet
+            self.message.value = "This box is empty: move the sliders apart."
+            return
         self._change(lambda boxes: boxes.append(box))
 
     def _undo(self, _) -> None:

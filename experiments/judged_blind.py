@@ -295,7 +295,12 @@ def read_answers(path: str | Path, n: int, side: int) -> dict[str, list]:
                 picture, *cells = (row[name].strip() for name in table.fieldnames)
                 if not 0 <= int(picture) < n:
                     raise ValueError(f"pictures are numbered from 0 to {n - 1}")
-                found = boxes.setdefault(str(int(picture)), [])
+                if None in row:
+                    raise ValueError("more cells than columns")
+                key, says_all = str(int(picture)), len(cells) == 1 or not any(cells)
+                if key in boxes and (says_all or not boxes[key]):
+                    raise ValueError(f"picture {key} stands there before, and only boxes may be several")
+                found = boxes.setdefault(key, [])
                 if len(cells) == 1:
                     found += {"yes": [[0, side, 0, side]], "no": []}[cells[0].lower()]
                 elif any(cells):

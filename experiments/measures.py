@@ -12,7 +12,7 @@ import copy
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -684,9 +684,39 @@ def d_worth(
 ) -> dict:
     """Accuracy of a linear SVM on D's features of a labelled set: what the discriminator is worth (section 5).
 
-    `labelled` pictures, a fifth of which choose C, `tested` others; classes are the set's labels or an attribute.
+    `labelled` pictures, a fifth of which choose C, `tested` others; classes are the set's labels or an attribute. The
+    pictures are the same for the same rng, whatever the network.
     """
-    arch = run.discriminator.arch
+    network, settings = run.discriminator, (labelled_set, attribute, labelled, tested, candidates, tol)
+    right, C = told_right(vectors_of(network), network.arch, rng, *settings)
+    return {"d_worth": float(right.mean()), "d_worth_interval": list(features.interval(right)), "d_worth_C": C}
+
+
+def vectors_of(network: models.Discriminator) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """What `told_right` asks for, by the features of D."""
+
+    def vectors(pictures, known):
+        return features.discriminator_features(network, pictures, calibrate_on=known, progress=False)
+
+    return vectors
+
+
+def told_right(
+    vectors: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    arch: models.Architecture,
+    rng: np.random.Generator,
+    labelled_set: str,
+    attribute: str | None,
+    labelled: int,
+    tested: int,
+    candidates: Sequence[float],
+    tol: float,
+) -> tuple[np.ndarray, float]:
+    """Which of the `tested` pictures a linear SVM names rightly, (tested,) bool, and its C. Settings as `d_worth`.
+
+    `vectors(pictures, known)` makes the features (N, F) of pictures (N, H, W, C) as `arch` takes them; `known` are the
+    labelled ones.
+    """
     pictures = data.load(labelled_set, image_size=arch.image_size, channels=arch.channels)
     classes = pictures.labels
     if attribute is not None:
@@ -696,10 +726,9 @@ def d_worth(
     shuffle = rng.permutation(len(x))
     x, y = x[shuffle], y[shuffle]
     cut = min(labelled, len(x) // 2)
-    vectors = features.discriminator_features(run.discriminator, x, calibrate_on=x[:cut], progress=False)
+    found = vectors(x, x[:cut])
     fitted = cut - cut // 5
-    parts = (vectors[:fitted], y[:fitted], vectors[fitted:cut], y[fitted:cut])
+    parts = (found[:fitted], y[:fitted], found[fitted:cut], y[fitted:cut])
     model, _ = features.choose_C(*parts, candidates, tol=tol)
-    model.set_params(warm_start=False).fit(vectors[:cut], y[:cut])
-    right = model.predict(vectors[cut:]) == y[cut:]
-    return {"d_worth": float(right.mean()), "d_worth_interval": list(features.interval(right)), "d_worth_C": model.C}
+    model.set_params(warm_start=False).fit(found[:cut], y[:cut])
+    return model.predict(found[cut:]) == y[cut:], model.C

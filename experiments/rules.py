@@ -162,6 +162,8 @@ def same_order(one: str, other: str, at_least: float = 0.8, of: int = 5) -> Rule
         if len(found) < of:
             return Verdict(Outcome.UNDECIDED, f"{len(found)} of at least {of} variants have both")
         rho = float(spearmanr(*zip(*found.values(), strict=True)).statistic)
+        if math.isnan(rho):
+            return Verdict(Outcome.UNDECIDED, "one of the two numbers does not differ between variants")
         words = f"rank correlation {rho:.2f} over {len(found)} variants"
         if rho >= at_least:
             return Verdict(Outcome.HOLDS, words)

@@ -148,6 +148,11 @@ def measures_of(study: Study, variant: Variant) -> tuple[Measure, ...]:
     return tuple(m.small() for m in found) if scale.fast() else found
 
 
+def draws_of(measure: Measure, seed: int) -> np.random.Generator:
+    """What decides a measure's draws: the same for all variants of one seed."""
+    return np.random.default_rng((seed, zlib.crc32(measure.name.encode())))
+
+
 def seeds_of(study: Study, variant: Variant) -> tuple[int, ...]:
     seeds = study.seeds if variant.seeds is None else variant.seeds
     return seeds[:1] if scale.fast() else seeds
@@ -240,8 +245,7 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
         for network in (finished.generator, finished.discriminator):
             placed(network)
         for m in measures_of(study, variant):
-            rng = np.random.default_rng((seed, zlib.crc32(m.name.encode())))
-            about |= m(finished, images, rng)
+            about |= m(finished, images, draws_of(m, seed))
         return about
 
     return once(path, key, measured)

@@ -998,6 +998,8 @@ def test_same_order():
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40))).outcome is Outcome.UNDECIDED
     lacking = [{"variant": "5", "one": 9}] * 3  # of a training that the other eye did not see
     assert "over 5 variants" in rule(seen((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)) + lacking).words
+    alike = rule(seen((1, 7), (2, 7), (3, 7), (4, 7), (5, 7)))
+    assert alike.outcome is Outcome.UNDECIDED and "does not differ" in alike.words
 
 
 def test_no_picture_of_the_large_networks_is_enlarged(monkeypatch, tmp_path):

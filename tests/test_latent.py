@@ -95,6 +95,8 @@ def test_direction_finds_a_planted_one():
         latent.direction(z, torch.rand(3000))
     with pytest.raises(ValueError, match="at least 10 latents with it and 10 without, got 3 and 2997"):
         latent.direction(z, np.arange(3000) < 3)
+    with pytest.raises(ValueError, match="there is no direction"):
+        latent.direction(torch.ones(40, 3), np.arange(40) % 2)
 
 
 def test_exemplars_are_as_sure_as_their_least_sure_attribute():
@@ -144,6 +146,15 @@ def test_path_report():
     assert latent.path_report(corner)["detour"] == pytest.approx(7 / 5)
     with pytest.raises(ValueError, match="3 or more"):
         latent.path_report(even[:2])
+
+
+def test_nearest_of_vectors_far_from_zero():
+    """Differences of squares would round them away."""
+    rng = np.random.default_rng(0)
+    references, queries = rng.standard_normal((300, 64)), rng.standard_normal((40, 64))
+    away = np.linalg.norm(queries[:, None] - references, axis=2)
+    indices, _ = metrics.nearest(queries + 1_000, references + 1_000)
+    assert np.array_equal(indices[:, 0], away.argmin(1))
 
 
 def test_nearest_against_a_plain_loop():

@@ -136,6 +136,9 @@ def test_labelling_saves_each_box(tmp_path):
     tool.columns.value = (16, 20)
     tool.add.click()
     tool.undo.click()
+    tool.columns.value = (20, 20)  # both handles meet
+    tool.add.click()
+    assert "empty" in tool.message.value
     tool.next.click()
     assert tool.at.value == 1
     tool.next.click()  # nothing there

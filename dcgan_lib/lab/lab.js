@@ -369,8 +369,11 @@
   const NEEDS = "Chrome 91, Firefox 113, Safari 16.4 or newer (WebAssembly SIMD and DecompressionStream)";
 
   // Every weights file is a classic script that sets window.DCGAN_NET: a script element loads it from file:// too.
+  // One that came in part does not run, and sets nothing.
   const fetched = (file) => new Promise((resolve, reject) => {
-    const done = () => resolve(window.DCGAN_NET), failed = () => reject(new Error(`the file ${file} is missing`));
+    delete window.DCGAN_NET;
+    const failed = () => reject(new Error(`the file ${file} is missing, or did not arrive whole: try again`));
+    const done = () => (window.DCGAN_NET ? resolve(window.DCGAN_NET) : failed());
     document.head.append(make("script", { src: new URL(file, HERE), onload: done, onerror: failed }));
   });
 
@@ -436,7 +439,7 @@
   const start = () => {
     const root = document.getElementById("dcgan-lab");
     if (!root) return;
-    if (!window.DCGAN_NET) root.textContent = "The generator's file weights.js is missing: `dcgan export lab` writes it.";
+    if (!window.DCGAN_NET) root.textContent = "The generator's file weights.js is missing, or did not arrive whole: reload the page.";
     else mount(root, window.DCGAN_NET);
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

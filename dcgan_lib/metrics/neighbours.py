@@ -35,9 +35,12 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
         raise ValueError(f"k must be from 1 to the {len(references)} references, got {k}")
     chunk = whole(chunk, "chunk", 1)
     queries, references = torch.from_numpy(queries), torch.from_numpy(references)
-    # cdist takes the difference of squares for long vectors, which rounds: exact distances decide among a few more.
+    # cdist takes the difference of squares for long vectors, which rounds, the more the farther they lie from 0: so
+    # they are centred, and exact distances decide among a few more.
     few = min(k + SPARE, len(references))
-    rows = [torch.cdist(part, references).topk(few, largest=False) for part in queries.split(chunk)]
+    centre = references.double().mean(0).float()
+    centred = references - centre
+    rows = [torch.cdist(part - centre, centred).topk(few, largest=False) for part in queries.split(chunk)]
     indices = torch.cat([r.indices for r in rows])
     distances = torch.stack([(queries - references[indices[:, j]]).norm(dim=1) for j in range(few)], 1)
     distances, order = distances.sort(dim=1, stable=True)

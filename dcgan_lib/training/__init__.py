@@ -25,7 +25,7 @@ from . import board, streams
 from .folder import LENGTH, RunFolder, read_stats, settings_of
 from .interrupts import finish_step_first
 from .minibatches import Minibatches, check_labels
-from .trainer import Trainer
+from .trainer import Trainer, initial_networks
 from .watch import Watch
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "TrainingDiverged",
     "Watch",
     "finish",
+    "initial_networks",
     "read_stats",
     "streams",
     "train",

@@ -22,6 +22,11 @@ COLUMNS = 8  # of their sheet
 CALIBRATION_BATCHES = 10
 
 
+def initial_networks(arch: Architecture, seed: int) -> tuple[models.Generator, models.Discriminator]:
+    """G and D as a training with this seed begins with them."""
+    return models.build(arch, seed=streams.generator(seed, streams.WEIGHTS, 0).initial_seed())
+
+
 class Trainer:
     """G and D with their Adams; `step(k)` trains on minibatch k. The loop of `train`, benchmarks and students call it.
 
@@ -54,8 +59,7 @@ class Trainer:
         stride = 2 if config.schedule == "alternate" else 1  # then D sees every second minibatch
         self.batches = Minibatches(pixels, config.batch_size, config.seed, self.device, labels, stride)
         self.length = config.length(len(pixels))
-        weights_seed = streams.generator(config.seed, streams.WEIGHTS, 0).initial_seed()
-        self.generator, self.discriminator = models.build(arch, seed=weights_seed)
+        self.generator, self.discriminator = initial_networks(arch, config.seed)
         if config.start is not None:
             self._start_from(config.start)
         layout = torch.preserve_format if self.device.type == "mps" else torch.channels_last

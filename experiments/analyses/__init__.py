@@ -132,6 +132,10 @@ _LISTED = (
         fast={"POOL": 160, "N": 16, "SIZES": (8, 16), "FEW": 32, "DRAWS": 2, "CHANGES": {"noise": (8,), "blur": (1,)}},
     ),
     Analysis(
+        "untrained_worth",
+        "what D is worth before its training, and what pixels are: the control of five studies; minutes",
+    ),
+    Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: maps of trunks dropped, judged blind from stored labels; seconds"
     ),
     Analysis(

@@ -35,7 +35,7 @@ DIRECTIONS = {  # attribute → the slider's name
     "Eyeglasses": "glasses",
     "Blond_Hair": "blond hair",
     "Black_Hair": "black hair",
-    "Bangs": "fringe",
+    "Bangs": "bangs",
     "Heavy_Makeup": "make-up",
     "Pale_Skin": "pale skin",
     "Mouth_Slightly_Open": "open mouth",

@@ -44,6 +44,7 @@ STUDY = Study(
         *measures.SAMPLED,
         measures.quality.set(eye="digits"),
         measures.walks.set(eye="efficientnet", pairs=20, samples=500),
+        measures.d_worth.set(labelled_set="cifar10"),
     ),
     predicts=(
         Prediction(
