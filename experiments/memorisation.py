@@ -246,8 +246,8 @@ def measure(
     In each space: distances to the nearest training picture, of generated, held-out and blurred ones and of altered
     copies. The fair test: is the nearest of M training pictures nearer than the nearest of the M held-out ones? Without
     memorisation it is for one half, by symmetry. Then all training pictures against these: without memorisation T of
-    T + M nearest ones are training pictures. `deduplicated` is the latter with those pictures alone that are `kept`,
-    booleans (T,) and (M,). Then what the controls explain, and coverage.
+    T + M nearest ones are training pictures. Both also by `counted_once`. `deduplicated` is the latter with those
+    pictures alone that are `kept`, booleans (T,) and (M,). Then what the controls explain, and coverage.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(train), len(held_out), replace=False)
@@ -260,11 +260,12 @@ def measure(
         references, seen = look(train), {name: look(images) for name, images in sets.items()}
         near = {name: metrics.nearest(v, references) for name, v in seen.items()}
         new = {name: metrics.nearest(seen[name], seen[HELD_OUT]) for name in (GENERATED, *copies)}
-        few = {name: metrics.nearest(seen[name], references[drawn])[1] for name in new}
+        few = {name: metrics.nearest(seen[name], references[drawn]) for name in new}
         fair = {"as many": {"expected": 0.5}, "all": {"expected": len(train) / (len(train) + len(held_out))}}
-        for name, (_, distance) in new.items():
-            for test, old in (("as many", few[name]), ("all", near[name][1])):
-                fair[test][name] = [int((old < distance).sum()), len(distance)]
+        for test, old in (("as many", few), ("all", near)):
+            for name in new:
+                fair[test][name] = [int((old[name][1] < new[name][1]).sum()), len(seen[name])]
+            fair[test] |= counted_once(old[GENERATED], new[GENERATED])
         alone = {"expected": float(kept.sum() / (kept.sum() + kept_new.sum()))}
         for name in new:
             asked = kept[drawn] if name in copies else slice(None)  # copies of what is dropped are none any more
@@ -290,6 +291,24 @@ def measure(
             "coverage": coverage(references[drawn], seen),
         }
     return {"blur": blur, "spaces": out}
+
+
+def counted_once(old: tuple[np.ndarray, np.ndarray], new: tuple[np.ndarray, np.ndarray]) -> dict:
+    """The fair test where a real picture counts once, however many generated ones it is nearest to.
+
+    Few real pictures are nearest to many: those are told together, and say little more than one. `old` and `new` are
+    the nearest trained on and held out, indices (N, 1) and distances (N, 1). Of the real pictures that are nearest to
+    any, `distinct` [of, n] were trained on; `most` is the largest number of pictures that one is nearest to, and
+    `independent` how many that do not share theirs would tell as much as the N: N² / sum of the squared numbers.
+    """
+    trained_on = (old[1] < new[1])[:, 0]
+    who = np.where(trained_on, old[0][:, 0], -1 - new[0][:, 0])  # the held-out ones are negative
+    distinct, shared = np.unique(who, return_counts=True)
+    return {
+        "distinct": [int((distinct >= 0).sum()), len(distinct)],
+        "most": int(shared.max()),
+        "independent": float(len(who) ** 2 / (shared.astype(float) ** 2).sum()),
+    }
 
 
 def still_nearest(queries, references, kept, known) -> np.ndarray:

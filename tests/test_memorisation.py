@@ -71,8 +71,37 @@ def test_what_is_rare_left_out_is_told(pictures):
 def test_nothing_to_explain(pictures):
     row, _ = measured(*pictures)
     assert {told(row, control) for control in (BLURRED, CENTRAL, BOTH)} == {Outcome.UNDECIDED}
-    low, high = features.proportion_interval(*row["fair"]["all"][GENERATED])
+    low, high = features.proportion_interval(*row["fair"]["all"]["distinct"])
     assert low < row["fair"]["all"]["expected"] == TRAINED / (TRAINED + HELD) < high
+
+
+def test_a_real_picture_counts_once_however_many_it_is_nearest_to():
+    """Five pictures with three nearest: 0 (three of them) and 7 were trained on, 2 was held out."""
+    old = np.array([[0], [0], [0], [7], [4]]), np.array([[1.0], [1], [1], [1], [9]])
+    new = np.array([[0], [0], [7], [2], [2]]), np.array([[2.0], [2], [2], [2], [3]])
+    found = memorisation.counted_once(old, new)
+    assert found == {"distinct": [2, 3], "most": 3, "independent": pytest.approx(25 / 11)}
+
+
+def test_the_share_of_distinct_pictures_is_as_symmetry_says():
+    """Many parts of one set into trained on and held out: the share spreads as that of independent pictures does.
+
+    The share of generated pictures spreads more, as `independent` of them would.
+    """
+    rng = np.random.default_rng(0)
+    real, asked = rng.normal(size=(400, 6)), 0.5 * rng.normal(size=(600, 6))
+    shares, distinct, found = [], [], None
+    for _ in range(300):
+        real = rng.permutation(real)
+        old, new = (metrics.nearest(asked, part) for part in (real[:300], real[300:]))
+        shares.append((old[1] < new[1]).mean())
+        found = memorisation.counted_once(old, new)
+        distinct.append(found["distinct"][0] / found["distinct"][1])
+    n, left = found["distinct"][1], 1 - found["distinct"][1] / 400  # drawn from 400, without putting back
+    assert np.mean(shares) == pytest.approx(0.75, abs=0.01) == np.mean(distinct)
+    assert np.std(distinct) == pytest.approx(np.sqrt(0.75 * 0.25 / n * left), rel=0.15)
+    assert np.std(shares) == pytest.approx(np.sqrt(0.75 * 0.25 / found["independent"]), rel=0.15)
+    assert found["independent"] < 300 and np.std(shares) > 1.3 * np.sqrt(0.75 * 0.25 / 600)
 
 
 def test_copies_are_explained_by_neither(pictures):

@@ -187,11 +187,12 @@ def _c4(r: Results) -> str:
 
 def _c5(r: Results) -> str:
     rows = [training["memorisation"]["features"]["fair"]["all"] for training in _faces(r)]
-    (near, n), expected = rows[0]["generated"], rows[0]["expected"]
-    own = with_interval(near / n, features.proportion_interval(near, n, method="exact"))
-    if len(rows) > 1:
-        own = between([f(of / n for of, n in (row["generated"] for row in rows)) for f in (min, max)])
-    return f"{own} have a training face nearest; {percent(expected, 0)} by chance ({_how_many(rows)})"
+    counted, expected = [row["distinct"] for row in rows if "distinct" in row], rows[0]["expected"]
+    of, n = counted[0]
+    own = with_interval(of / n, features.proportion_interval(of, n, method="exact"))
+    if len(counted) > 1:
+        own = between([f(of / n for of, n in counted) for f in (min, max)])
+    return f"{own} of the nearest faces are training faces; {percent(expected, 0)} by chance ({_how_many(counted)})"
 
 
 def _faces(r: Results) -> list[dict]:

@@ -487,9 +487,8 @@ def of_training(trainings: dict) -> str:
 def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
     def tests(spaces: dict, kind: str = "all") -> dict[str, dict]:
         rows = {k: v["deduplicated"] if kind == "deduplicated" else v["fair"][kind] for k, v in spaces.items()}
-        return {
-            k: {"expected": r["expected"], "generated": r["generated"], "copies": r[SHIFTED]} for k, r in rows.items()
-        }
+        names = {"expected": "expected", "generated": "generated", "distinct": "distinct", SHIFTED: "copies"}
+        return {k: {new: r[name] for name, new in names.items() if name in r} for k, r in rows.items()}
 
     def share(counts: list[int]) -> float:
         return counts[0] / counts[1]
