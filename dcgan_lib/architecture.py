@@ -108,10 +108,10 @@ class Architecture:
         return 4 * 4 * sum(self.widths)
 
     def resized(self, image_size: int) -> Architecture:
-        """The same architecture for another image size, with its innermost grid kept near 4x4.
+        """The same architecture for another image size, with its innermost grid kept: it stays below twice as large.
 
         A doubling adds a layer on the image's side with half its neighbour's width (as the 128-pixel networks of the
-        Innsbruck reproduction do), a halving drops the outermost ones.
+        Innsbruck reproduction do), but no less than 16 where the neighbour has as many; a halving drops the outermost.
         """
         if not isinstance(image_size, int) or not MIN_SIZE <= image_size <= MAX_SIZE:
             raise ValueError(f"image_size must be from {MIN_SIZE} to {MAX_SIZE}, got {image_size!r}")
@@ -120,7 +120,7 @@ class Architecture:
         widths, strides = list(self.widths), list(self.layer_strides)
         grid = self.sizes[-1]
         while image_size // 2 ** strides.count(2) >= 2 * grid:
-            widths.insert(0, max(widths[0] // 2, 16))
+            widths.insert(0, max(widths[0] // 2, min(widths[0], 16)))
             strides.insert(0, 2)
         while len(widths) > 1 and image_size // 2 ** strides.count(2) < min(grid, 4):
             widths.pop(0)

@@ -32,20 +32,25 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device.type, lambda: True)
     if not there():
         raise ValueError(f"this machine has no {device.type} device: take device='cpu' or 'auto'")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"this machine has no {device}: it has {torch.cuda.device_count()} CUDA devices, from cuda:0")
+    several = ""
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:  # one GPU a process
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        several = "; start no more processes than these (--nproc-per-node)"
+    if device.type == "cuda" and (device.index or 0) >= (there := torch.cuda.device_count()):
+        raise ValueError(f"this machine has no {device}: it has {there} CUDA devices, from cuda:0{several}")
     return device
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """'auto': bfloat16 where the hardware multiplies it faster (recent NVIDIA; CPUs: measured), else float32."""
+    """'auto': bfloat16 where the hardware multiplies it faster (recent NVIDIA; CPUs: measured), else float32.
+
+    AMD's GPUs count their generations otherwise, and older ones have no fast bfloat16: there 'auto' is float32.
+    """
     choose(name, PRECISIONS, "precision")
     if name != "auto":
         return name
     if device.type == "cuda":
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+        fast = torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
     else:
         fast = device.type == "cpu" and _bfloat16_pays()
     return "bfloat16" if fast else "float32"

@@ -15,7 +15,7 @@ SCALES = ("fast", "demo", "paper")
 
 def scale() -> str:
     """'fast' (seconds, what tests run), 'demo' (minutes; the default) or 'paper', from DCGAN_SCALE."""
-    return choose(os.environ.get("DCGAN_SCALE", "demo"), SCALES, "DCGAN_SCALE")
+    return choose(os.environ.get("DCGAN_SCALE") or "demo", SCALES, "DCGAN_SCALE")
 
 
 def pick(*, fast, demo, paper):

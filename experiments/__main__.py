@@ -52,12 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
     asked, own = parser.parse_known_args(arguments)
     if own and asked.name not in ANALYSES:
         parser.error(f"unknown {' '.join(own)}")
-    scale.prepare()
     part = {"only": asked.only, "seeds": asked.seed, "shard": asked.shard, "fresh": asked.fresh}
-    if asked.name is None:
-        print("\n".join(listed()))
-        return 0
     try:
+        scale.prepare()
+        if asked.name is None:
+            print("\n".join(listed()))
+            return 0
         if asked.name == "all":
             return everything()
         choose(asked.name, [*STUDIES, *ANALYSES, "all"], "experiment")

@@ -161,9 +161,10 @@ def same_order(one: str, other: str, at_least: float = 0.8, of: int = 5) -> Rule
         found = {v: [median(a), median(b)] for v, (a, b) in found.items() if min(len(a), len(b)) >= SEEDS}
         if len(found) < of:
             return Verdict(Outcome.UNDECIDED, f"{len(found)} of at least {of} variants have both")
-        rho = float(spearmanr(*zip(*found.values(), strict=True)).statistic)
-        if math.isnan(rho):
+        numbers = list(zip(*found.values(), strict=True))
+        if min(map(len, map(set, numbers))) == 1:
             return Verdict(Outcome.UNDECIDED, "one of the two numbers does not differ between variants")
+        rho = float(spearmanr(*numbers).statistic)
         words = f"rank correlation {rho:.2f} over {len(found)} variants"
         if rho >= at_least:
             return Verdict(Outcome.HOLDS, words)

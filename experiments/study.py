@@ -199,16 +199,18 @@ def run(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = Non
     """Train and measure what was asked for, then write the results file of all rows that are there.
 
     `fresh` deletes what earlier calls left of these trainings. Returns {variant: why it was left out}; NotAvailable
-    where nothing at all could be had.
+    where nothing at all could be had, ValueError where another process trains in a folder that is to be deleted.
     """
     left_out = {}
     jobs = chosen(study, only, seeds, shard)
     for variant, seed in jobs:
         config = config_of(study, variant, seed)
-        if fresh:
-            shutil.rmtree(config.out, ignore_errors=True)
         try:
             print(f"{study.name}: {variant.name}, seed {seed}", flush=True)
+            if fresh and Path(config.out).exists():
+                pictures(study, config)  # nothing goes that could not be made again
+                with training.RunFolder(config.out).locked():
+                    shutil.rmtree(config.out)
             row(study, variant, seed)
         except (data.NotAvailable, ImportError) as error:
             left_out[variant.name] = first_line(error)

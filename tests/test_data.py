@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -381,6 +382,8 @@ def test_decoding():
     assert (decoding.decode(clear, 8, 3) == 255).all()
     deep = Image.fromarray(np.full((8, 8), 0x8000, np.uint16))
     assert (decoding.decode(deep, 8, 1) == 0x80).all()
+    pgm = b"P5 8 8 65535\n" + np.full((8, 8), 0x8000, ">u2").tobytes()
+    assert (decoding.decode(pgm, 8, 1) == 0x80).all()
     picture = Image.new("RGB", (16, 16))
     picture.paste((255, 255, 255), (0, 0, 16, 8))  # white above
     exif = Image.Exif()
@@ -388,6 +391,47 @@ def test_decoding():
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", exif=exif)
     assert decoding.decode(buffer.getvalue(), 16, 3)[-1].mean() > 200
+
+
+def test_16_bit_grey_is_grey(tmp_path):
+    for i in range(3):
+        (tmp_path / f"{i}.pgm").write_bytes(b"P5 16 16 65535\n" + np.full((16, 16), 9000 * i, ">u2").tobytes())
+    images = data.load(tmp_path, image_size=16)
+    assert images.channels == 1 and np.asarray(images.images)[:, 0, 0, 0].tolist() == [0, 35, 70]
+
+
+def test_parts_of_a_set_are_no_classes(tmp_path):
+    picture = Image.fromarray(np.zeros((16, 16, 3), np.uint8))
+    for part in ("train/cats", "train/dogs", "test/cats", "test/dogs"):
+        (tmp_path / part).mkdir(parents=True)
+        picture.save(tmp_path / part / "a.png")
+    with pytest.warns(UserWarning, match=r"test and train are taken for classes.*load one of them by itself.*train"):
+        data.load(tmp_path, image_size=16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert data.load(tmp_path / "train", image_size=16).class_names == ["cats", "dogs"]
+
+
+def test_a_damaged_tiff_is_left_out_like_any_other(tmp_path):
+    for i in range(4):
+        Image.fromarray(np.full((16, 16, 3), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    big = b"II" + struct.pack("<HHHQ", 43, 8, 0, 2**63 - 8)  # a BigTIFF that begins beyond any file
+    (tmp_path / "bad.tif").write_bytes(big + bytes(50))
+    with pytest.warns(UserWarning, match=r"bad\.tif"):
+        assert len(data.load(tmp_path, image_size=16)) == 4
+
+
+def test_lsun_s_held_out_database_is_called_val(root):
+    lmdb = pytest.importorskip("lmdb")
+    for part, value in (("train", 10), ("val", 200)):
+        place = root / "lsun" / f"bedroom_{part}_lmdb"
+        place.mkdir(parents=True)
+        file = io.BytesIO()
+        Image.fromarray(np.full((16, 16, 3), value, np.uint8)).save(file, "PNG")
+        with lmdb.open(str(place), map_size=2**20) as database, database.begin(write=True) as t:
+            t.put(b"a", file.getvalue())
+    held_out = data.load("lsun_bedroom", root=root, image_size=16, split="test", download=False)
+    assert (np.asarray(held_out.images) == 200).all()
 
 
 def test_depths_that_would_decode_to_blanks_are_refused():

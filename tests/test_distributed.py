@@ -240,6 +240,18 @@ def test_a_process_takes_its_own_gpu(monkeypatch):
     with pytest.raises(ValueError, match="no cuda:7: it has 4 CUDA devices"):
         device.pick_device("cuda:7")
     assert [str(device.pick_device(n)) for n in ("auto", "cuda", "cuda:1")] == ["cuda:3", "cuda:3", "cuda:1"]
+    monkeypatch.setenv("LOCAL_RANK", "4")
+    with pytest.raises(ValueError, match=r"no cuda:4: it has 4 CUDA devices.*no more processes than these"):
+        device.pick_device("cuda")
+
+
+def test_auto_is_bfloat16_on_recent_nvidia_alone(monkeypatch):
+    for hip, capability, expected in (
+        (None, (9, 0), "bfloat16"), (None, (7, 5), "float32"), ("6.2", (9, 0), "float32")
+    ):  # fmt: skip
+        monkeypatch.setattr(torch.version, "hip", hip)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
+        assert device.pick_precision("auto", torch.device("cuda")) == expected
 
 
 def test_one_process_needs_no_group():

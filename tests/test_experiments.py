@@ -179,6 +179,27 @@ def test_fresh_forgets_what_was_there(monkeypatch):
     assert taken == [0, 1, 2, 3] and calls == ["fast", "wide", "fast"]
 
 
+def test_fresh_deletes_nothing_that_could_not_be_made_again(monkeypatch):
+    study = two(images=lambda config: data.load("digits", image_size=32))
+    studies.run(study, only=["fast"])
+    gone = replace(study, images=lambda config: (_ for _ in ()).throw(data.NotAvailable("the disk is not there")))
+    folder = training.RunFolder(Path("runs/two/fast"))
+    with pytest.raises(data.NotAvailable, match="the disk is not there"):
+        studies.run(gone, only=["fast"], fresh=True)
+    assert folder.state.exists()
+    with folder.locked(), pytest.raises(ValueError, match="runs/two/fast"):
+        studies.run(study, only=["fast"], fresh=True)
+    assert folder.state.exists()
+
+
+def test_a_wrong_scale_is_said(monkeypatch, capsys):
+    monkeypatch.setenv("DCGAN_SCALE", "quick")
+    assert command.main(["cifar10"]) == 1
+    assert "unknown DCGAN_SCALE 'quick'" in capsys.readouterr().err
+    monkeypatch.setenv("DCGAN_SCALE", "")  # counts as none
+    assert command.main([]) == 0
+
+
 def test_a_variant_without_pictures_is_left_out_and_the_others_are_not():
     study = two(counted([]))
     study = replace(study, variants=(*study.variants, Variant("bedrooms", {"data": "bedrooms_of_mine"})))

@@ -588,6 +588,59 @@ def test_a_run_of_given_pictures_is_finished_with_them(tmp_path):
         assert training.finish(out, progress=False, images=given).stats[-1]["step"] == 4
 
 
+def test_a_run_of_another_machine_ends_here(tmp_path, monkeypatch):
+    """No step is trained, so that a run begun on a GPU in bfloat16 is no other run on a CPU."""
+    out, step = tmp_path / "run", training.Trainer.step
+
+    def stopped(self, k, log=False):
+        if k == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # this step is finished first
+        return step(self, k, log)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="stopped after step 4 of 9"):
+        patched.setattr(training.Trainer, "step", stopped)
+        training.train("digits", arch=SMALL, batch_size=16, out=out, steps=9, log_every=1, progress=False)
+    run = json.loads((out / "run.json").read_text())
+    run["stretches"][0] |= {"device": "a GPU", "device_type": "cuda", "precision": "bfloat16"}
+    run["call"]["device"] = "mps" if not torch.backends.mps.is_available() else "cuda"
+    (out / "run.json").write_text(json.dumps(run))
+    assert training.finish(out, progress=False).stats[-1]["step"] == 4
+    assert checkpoints.info(out)["about"]["finished"]
+    machines = [(s["device_type"], s["from_step"]) for s in json.loads((out / "run.json").read_text())["stretches"]]
+    assert machines == [("cuda", 0), ("cpu", 4)]
+
+
+def test_a_full_disk_is_said_with_what_is_left(tmp_path, monkeypatch):
+    import builtins
+
+    opened, real = [], builtins.open
+
+    def full(path, mode="r", *rest, **more):
+        file = real(path, mode, *rest, **more)
+        if mode == "a" and str(path).endswith("stats.jsonl"):
+            opened.append(path)
+            if len(opened) > 2:
+                file.close()
+                raise OSError(28, "No space left on device")
+        return file
+
+    monkeypatch.setattr(builtins, "open", full)
+    settings = {"arch": SMALL, "batch_size": 16, "out": tmp_path / "run", "steps": 6, "log_every": 1}
+    said = r"stats.jsonl could not be written \(No space left on device\).*the same call goes on from there"
+    with pytest.raises(OSError, match=said):
+        training.train("digits", **settings, progress=False)
+    monkeypatch.undo()
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "cache"))
+    rows = training.train("digits", **settings, progress=False).stats
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_average_can_be_trained_on(tmp_path):
+    settings = {"arch": SMALL, "batch_size": 16, "out": tmp_path, "steps": 2, "ema_decay": 0.9, "progress": False}
+    for run in (training.train("digits", **settings), training.train("digits", **settings)):  # trained, then loaded
+        assert models.parameter_count(run.generator) > 0 and all(p.requires_grad for p in run.generator.parameters())
+
+
 def poison(monkeypatch, after: int) -> None:
     """From now on a weight of any generator is NaN after so many steps."""
     step = training.Trainer.step
@@ -671,6 +724,13 @@ def test_collapse_is_said_in_words(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # once each
         watch.samples(torch.zeros(8, 1, 32, 32), 600)
+
+
+def test_a_collapse_is_said_of_a_set_that_is_sorted():
+    """The first pictures of a sorted set are one kind, and alike."""
+    kinds = np.concatenate([np.full((300, 32, 32, 3), 90, np.uint8), data.to_uint8(faces(900))])
+    with pytest.warns(UserWarning, match="collapsed to one picture"):
+        training.Watch(data.load(kinds)).samples(torch.zeros(8, 3, 32, 32), 500)
 
 
 def faces(n: int, seed: int = 0, colours: float = 0.4) -> torch.Tensor:

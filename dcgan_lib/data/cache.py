@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from .decoding import decode, machine_fault, printable
 
-VERSION = 3  # raise when the same pictures would decode to other bytes, or when the folder is laid out anew
+VERSION = 4  # raise when the same pictures would decode to other bytes, or when the folder is laid out anew
 BLOCK = 2**22  # bytes: each block of the pixels has a SHA-256 of its own, so that a few can be checked at each load
 SAMPLED = 4
 

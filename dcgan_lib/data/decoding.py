@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 
@@ -23,7 +24,7 @@ FORMATS = {
 }
 # Pictures too, but not read here: they are counted, so that nobody misses them unawares.
 NOT_READ = {".avif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".dng", ".cr2", ".nef"}
-GREY_MODES = ("1", "L", "LA", "I;16")
+GREY_MODES = ("1", "L", "LA", "I;16", "I")
 
 
 def printable(text: str) -> str:
@@ -38,8 +39,11 @@ def open_picture(picture: bytes | Path) -> Image.Image:
 
 
 def machine_fault(error: BaseException) -> bool:
-    """Whether the machine failed, not the picture: PIL's own OSErrors ('truncated', …) have no errno."""
-    return isinstance(error, MemoryError) or getattr(error, "errno", None) is not None
+    """Whether the machine failed, not the picture: PIL's own OSErrors ('truncated', …) have no errno.
+
+    A damaged TIFF may send its reader to a place before the file's beginning, which is EINVAL.
+    """
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL)
 
 
 def decode(picture, size: int, channels: int) -> np.ndarray:
@@ -53,9 +57,10 @@ def decode(picture, size: int, channels: int) -> np.ndarray:
         picture.load()
     elif isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture.squeeze(-1) if picture.shape[-1:] == (1,) else picture)
+    in_32_bits = picture.mode == "I" and picture.format in ("PPM", "PNG")  # so Pillow holds their 16 bits
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):  # 16-bit grey: keep the high byte
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode.startswith("I;16") or in_32_bits:  # 16-bit grey: keep the high byte
+        picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {picture.mode}: expected 8 or 16 bits a channel")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:

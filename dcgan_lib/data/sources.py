@@ -25,6 +25,8 @@ from .cards import Card
 from .decoding import FORMATS, GREY_MODES, NOT_READ, machine_fault, open_picture, printable
 from .npz import NotHere, bomb, npz, open_zip  # noqa: F401
 
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders that are parts, not classes
+
 
 def digits() -> Source:
     """scikit-learn's 1,797 digits of 8x8 with values 0 … 16: real, and there without a download."""
@@ -46,6 +48,7 @@ def folder(path: Path, name: str | None = None) -> Source:
     files, notices = _walk(path)
     names = [p.relative_to(path).as_posix() for p in files]
     _some(names, path, notices)
+    notices += _splits(names, path)
     tree = _tree(files, path)
     number = {p: i for i, p in enumerate(files)}
     readable = [number[p] for p in tree.files]
@@ -113,6 +116,7 @@ def archive(path: Path) -> Source:
     notices = [_left_out(path, left_out)] if left_out else []
     names = [i.filename for i in chosen]
     _some(names, path, notices)
+    notices += _splits(names, path)
     members = _Members(path, chosen)
     return Source(
         printable(path.stem),
@@ -166,6 +170,26 @@ def _some(names: list[str], path: Path, notices: list[str] = ()) -> None:
         raise ValueError(f"no pictures in {path}: expected {', '.join(sorted(FORMATS))}, at any depth{more}")
 
 
+def _folders(names: list[str]) -> list[list[str]]:
+    """The folders of each name, outermost first, without those that are common to all: they tell nothing."""
+    parts = [n.split("/")[:-1] for n in names]
+    while all(parts) and len({p[0] for p in parts}) == 1:
+        parts = [p[1:] for p in parts]
+    return parts
+
+
+def _splits(names: list[str], path: Path) -> list[str]:
+    """A notice where what would be classes has the names of a set's parts, so that test pictures lie among the rest."""
+    parts = _folders(names)
+    found = sorted({p[0] for p in parts}) if all(parts) else []
+    if not found or {part.lower() for part in found} - SPLITS:
+        return []
+    return [
+        f"{printable(str(path))}: {' and '.join(found)} are taken for classes, and look like parts of a set: load one "
+        f"of them by itself, such as {printable(str(path / found[-1]))}"
+    ]
+
+
 def _listed(pictures, names: list[str], readable: list[int] | None = None) -> Contents:
     """Labels from the names' folders, where every picture lies in one of several.
 
@@ -174,9 +198,7 @@ def _listed(pictures, names: list[str], readable: list[int] | None = None) -> Co
     """
     readable = range(len(names)) if readable is None else readable
     listed = [names[i] for i in readable]
-    parts = [n.split("/")[:-1] for n in names]
-    while all(parts) and len({p[0] for p in parts}) == 1:  # a common outer folder tells nothing
-        parts = [p[1:] for p in parts]
+    parts = _folders(names)
     if not all(parts):
         return Contents(pictures, listed)
     classes = sorted({p[0] for p in parts})
@@ -271,8 +293,11 @@ def torchvision_set(name: str, card: Card, split: str, root: Path, download: boo
 
 
 def lsun_lmdb(name: str, split: str, root: Path) -> Source:
-    """LSUN's own database of encoded pictures, <room>_<split>_lmdb in lsun/ or in the root itself (extra 'lsun')."""
-    folder_ = f"{name.removeprefix('lsun_')}_{split}_lmdb"
+    """LSUN's own database of encoded pictures, <room>_<split>_lmdb in lsun/ or in the root itself (extra 'lsun').
+
+    A room's held-out pictures are its "val" database; LSUN's "test" has no rooms.
+    """
+    folder_ = f"{name.removeprefix('lsun_')}_{'val' if split == 'test' else split}_lmdb"
     where = next((p for p in (root / "lsun" / folder_, root / folder_) if p.exists()), root / "lsun" / folder_)
     if not where.exists():
         raise NotHere(f"{where} does not exist")

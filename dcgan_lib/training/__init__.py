@@ -7,8 +7,6 @@ weights, optimisers and a number. `trainer` holds the networks and one step, `fo
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sys
 import time
 from dataclasses import dataclass, fields, replace
@@ -124,7 +122,7 @@ def _train(
             there = folder.recorded()
             done = _steps_done(folder, there, settings, steps, extend)
             decay = _decay(there, config, done, steps, ending)
-            config = _same_arithmetic(config, there, done, where, switch)
+            config = _same_arithmetic(config, there, done, where, switch, ending)
         distributed.agree(str(done), "the checkpoint's step", where)
         if folder.finished_at() == steps:
             stats = read_stats(folder.stats) if folder.stats.exists() else []
@@ -177,7 +175,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     quiet = {} if progress else {"disable": True}  # else TQDM_DISABLE decides
     bar = tqdm(total=steps, initial=done, desc=f"training on {images.name}", unit="step", **quiet)
     closing = contextlib.closing(events) if events else contextlib.nullcontext()
-    with bar, closing, finish_step_first() as stop, open(folder.stats if writer else os.devnull, "a") as lines:
+    with bar, closing, finish_step_first() as stop:
         for k in range(done, steps):
             # One step of the paper's section 4. 'alternate' logs a pair of steps, one of each network.
             log = (k // 2 if config.schedule == "alternate" else k) % config.log_every == 0 or k == steps - 1
@@ -197,8 +195,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
                 logged = now
                 epoch = round(step * config.batch_size / len(images), 4)
                 stats.append({"step": step, "epoch": epoch, **row, "images_per_second": rate})
-                lines.write(json.dumps(stats[-1]) + "\n")
-                lines.flush()
+                if writer:
+                    folder.add_stats(stats[-1])
                 bar.set_postfix({n: f"{row[n]:.2f}" for n in ("loss_d", "loss_g") if n in row}, refresh=False)
                 if writer:
                     watch.statistics(stats)
@@ -240,7 +238,9 @@ def finish(out: str | Path, progress: bool = True, images: data.ImageSet | None 
     """End a stopped run where its checkpoint stands: the weights of a run that was started with that many steps.
 
     (Not so in the fall of `decay_after`, which is cut there; the run may still go on to its former end by `extend`.)
-    A run that was given its pictures (`train(…, images=faces)`, `train(faces, …)`) wants them again as `images`.
+    No step is trained, so that a run of another machine ends here, too, on the device that it was given or, where this
+    machine has none such, on what there is. A run that was given its pictures (`train(…, images=faces)`,
+    `train(faces, …)`) wants them again as `images`.
     Raises FileNotFoundError where there is no checkpoint or the pictures cannot be found, data.NotAvailable for a named
     set that is gone, ValueError for other pictures or an old checkpoint that does not say which it was trained on.
     """
@@ -261,9 +261,12 @@ def finish(out: str | Path, progress: bool = True, images: data.ImageSet | None 
         )
     if images is not None:
         images = data.load(images, image_size=arch.image_size)
-    config = TrainConfig(
-        **call | {"arch": arch, "out": folder.path, "steps": step, "epochs": None, "progress": progress}
-    )
+    try:
+        where = str(device.pick_device(call.get("device", "auto")))
+    except ValueError:
+        where = "auto"
+    here = {"arch": arch, "out": folder.path, "device": where, "progress": progress}
+    config = TrainConfig(**call | here | {"steps": step, "epochs": None})
     return _train(config, images, ending=True)
 
 
@@ -339,11 +342,19 @@ def _decay(there: dict | None, config: TrainConfig, done: int, steps: int, endin
     return now
 
 
-def _same_arithmetic(config: TrainConfig, there: dict | None, done: int, where, switch: bool) -> TrainConfig:
-    """The configuration with the precision that the run was begun in, or ValueError where this call changes it."""
+def _same_arithmetic(
+    config: TrainConfig, there: dict | None, done: int, where, switch: bool, ending: bool = False
+) -> TrainConfig:
+    """The configuration with the precision that the run was begun in, or ValueError where this call changes it.
+
+    A run that is `ending` trains no step, so that it may end anywhere: in its precision on the same kind of device.
+    """
     if not (stretches := _counted(there, done)):
         return config
     last = stretches[-1]
+    if ending:
+        asked = last["precision"] if where.type == last["device_type"] else "auto"
+        return replace(config, precision=device.pick_precision(asked, where))
     asked = last["precision"] if config.precision == "auto" and not switch else config.precision
     now = {"precision": device.pick_precision(asked, where), "device": where.type}
     before = {"precision": last["precision"], "device": last["device_type"]}

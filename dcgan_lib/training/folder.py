@@ -178,6 +178,19 @@ class RunFolder:
         checkpoints.write_bytes(self.stats, "".join(json.dumps(row) + "\n" for row in rows).encode())
         return rows
 
+    def add_stats(self, row: dict) -> None:
+        """One line more. Raises OSError, with what is left and what to do, where the disk does not take it."""
+        self.still_here()
+        try:
+            with open(self.stats, "a") as lines:
+                lines.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{self.stats} could not be written ({error.strerror}); the last checkpoint is untouched, and the same "
+                "call goes on from there",
+            ) from error
+
     def checkpoint(self, tensors: dict[str, Tensor], about: dict) -> None:
         """Everything that the next step depends on, whole or not at all."""
         self.still_here()

@@ -22,7 +22,7 @@ def check_labels(images: np.ndarray | data.ImageSet, classes: int | None = None)
         what = images.name if isinstance(images, data.ImageSet) else "this array"
         raise ValueError(
             f"training with classes needs labels, and {what} has none: take a labelled set, or a folder with a "
-            "subfolder a class"
+            "subfolder a class and no picture beside these"
         )
     if classes not in (None, found):
         raise ValueError(

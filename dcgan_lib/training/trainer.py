@@ -238,9 +238,9 @@ class Trainer:
         self.recorded = {}  # graphs know the moments by their place in memory
 
     def local(self, network: nn.Module) -> nn.Module:
-        """A copy whose batch norm asks no other process."""
+        """A copy whose batch norm asks no other process; that of the moving average can be trained, too."""
         if distributed.world_size() == 1 or network is self.average:
-            return copy.deepcopy(network)
+            return copy.deepcopy(network).requires_grad_(True)
         out = type(network)(self.arch).to(self.device)
         out.load_state_dict(network.state_dict())
         return out.train(network.training)
