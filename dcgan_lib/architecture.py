@@ -108,7 +108,7 @@ class Architecture:
         return 4 * 4 * sum(self.widths)
 
     def resized(self, image_size: int) -> Architecture:
-        """The same architecture for another image size, with its innermost grid kept: it stays below twice as large.
+        """The same architecture for another image size; its innermost grid stays less than twice as large.
 
         A doubling adds a layer on the image's side with half its neighbour's width (as the 128-pixel networks of the
         Innsbruck reproduction do), but no less than 16 where the neighbour has as many; a halving drops the outermost.

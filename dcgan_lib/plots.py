@@ -32,11 +32,11 @@ COLUMN = 7.6  # inches: the book's column
 SMALL = 9  # points: the smallest text
 
 
-COLOURS = 4096  # a chart's lines and letters have fewer, with their soft edges; photographs have more
+COLOURS = 4096  # a chart's lines and letters have fewer, with their soft edges
 
 
-def with_palette(png: bytes) -> bytes:
-    """A PNG with a palette of 256 colours, a third of the bytes; one that has more than COLOURS stays as it is.
+def with_palette(png: bytes, most: int = COLOURS) -> bytes:
+    """A PNG with a palette of 256 colours, a third of the bytes; one that has more than `most` stays as it is.
 
     Up to 256 colours are kept exactly. Those of soft edges move, by a tenth of one of 255 steps on average.
     """
@@ -44,7 +44,7 @@ def with_palette(png: bytes) -> bytes:
     if "A" in picture.mode and picture.getchannel("A").getextrema()[0] < 255:
         return png
     picture = picture.convert("RGB")
-    if picture.getcolors(COLOURS) is None:
+    if picture.getcolors(most) is None:
         return png
     file = io.BytesIO()
     picture.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
@@ -55,6 +55,7 @@ class _Figure(Figure):
     """A Figure that a notebook can draw although pyplot, which would tell it how, does not know it."""
 
     kinds: ClassVar[dict[str, dict]] = {"png": {}}  # files that a notebook may store, and how they are written
+    colours: ClassVar[int] = COLOURS
 
     def __init__(self, width: float, height: float):
         super().__init__(figsize=(width, height), layout="constrained")
@@ -67,12 +68,13 @@ class _Figure(Figure):
     def _drawn(self, kind: str, **settings) -> bytes:
         file = io.BytesIO()
         self.savefig(file, format=kind, bbox_inches="tight", **settings)
-        return with_palette(file.getvalue()) if kind == "png" else file.getvalue()
+        return with_palette(file.getvalue(), self.colours) if kind == "png" else file.getvalue()
 
 
 class _Sheet(_Figure):
     """Pictures: photographs take a third of the bytes as JPEG, digits do not. Colours keep their full resolution."""
 
+    colours = 256  # exactly, or none: soft edges of a photograph are no soft edges of a line
     kinds = _Figure.kinds | {"jpeg": {"pil_kwargs": {"quality": 90, "subsampling": 0}}}
 
 

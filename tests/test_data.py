@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import re
 import struct
 import warnings
 import zipfile
@@ -410,6 +411,17 @@ def test_parts_of_a_set_are_no_classes(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert data.load(tmp_path / "train", image_size=16).class_names == ["cats", "dogs"]
+    deeper = tmp_path / "archive" / "set"
+    deeper.mkdir(parents=True)
+    (tmp_path / "train").rename(deeper / "train")
+    (tmp_path / "test").rename(deeper / "val")
+    with pytest.warns(UserWarning, match=re.escape(f"such as {deeper / 'train'}")):
+        data.load(tmp_path / "archive", image_size=16)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as z:
+        for file in deeper.rglob("*.png"):
+            z.write(file, file.relative_to(deeper))
+    with pytest.warns(UserWarning, match=r"unpack it and load one of them by itself, such as train"):
+        data.load(tmp_path / "a.zip", image_size=16)
 
 
 def test_a_damaged_tiff_is_left_out_like_any_other(tmp_path):

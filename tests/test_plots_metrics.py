@@ -109,6 +109,8 @@ def test_a_notebook_keeps_the_smaller_file():
     assert np.abs(np.asarray(exact).astype(int) - np.asarray(kept)).mean() < 3  # of 255
     even = np.zeros((4, 32, 32, 1), np.uint8)
     assert stored(plots.image_grid(even)).format == "PNG" == stored(plots.bars([1.0], ["a"], "b")).format
+    few = stored(plots.image_grid(light[:4].astype(np.uint8)))  # few pixels, and photographs all the same
+    assert few.mode in ("RGB", "RGBA")
 
 
 def written(picture, mode="RGB"):

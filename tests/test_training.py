@@ -626,7 +626,7 @@ def test_a_full_disk_is_said_with_what_is_left(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "open", full)
     settings = {"arch": SMALL, "batch_size": 16, "out": tmp_path / "run", "steps": 6, "log_every": 1}
-    said = r"stats.jsonl could not be written \(No space left on device\).*the same call goes on from there"
+    said = r"stats.jsonl could not be written \(No space left on device\).*the same call begins anew"
     with pytest.raises(OSError, match=said):
         training.train("digits", **settings, progress=False)
     monkeypatch.undo()

@@ -46,7 +46,15 @@ def search(value, trials=64, half=0.01):
 
 
 def near(share, expected=0.9, n=2000, copies=1000):
-    return {"expected": expected, "distinct": [round(share * n), n], "copies": [copies, 1000]}
+    of = [round(share * n), n]
+    return {
+        "expected": expected,
+        "distinct": of,
+        "copies": [copies, 1000],
+        "generated": of,
+        "most": 1,
+        "independent": n,
+    }
 
 
 def layer(entropy, area, half=0.02):
@@ -161,6 +169,8 @@ CASES = [
     (NOT, "c5", {"features": near(1.0)}),
     (UNDECIDED, "c5", {"features": near(0.90, copies=890)}),
     (UNDECIDED, "c5", {"features": near(0.90), "pixels": {"expected": 0.9, "copies": [1000, 1000]}}),
+    (UNDECIDED, "c5", {"features": near(0.90) | {"most": 200}}),  # five faces copied again and again
+    (IN_PART, "c5", {"features": near(0.905) | {"generated": [1900, 2000], "most": 20, "independent": 174.0}}),  # fifty
     (HOLDS, "c5", {"features": near(0.90, copies=900)}),
     (UNDECIDED, "c5", {"features": near(0.90, n=200)}),
     (UNDECIDED, "c5", {"features": near(0.90), "pixels": near(0.90, n=200)}),

@@ -184,9 +184,12 @@ def _splits(names: list[str], path: Path) -> list[str]:
     found = sorted({p[0] for p in parts}) if all(parts) else []
     if not found or {part.lower() for part in found} - SPLITS:
         return []
+    first = next((part for part in found if part.lower().startswith("train")), found[-1])
+    common = names[0].split("/")[: -len(parts[0]) - 1]  # the folders that all have
+    where = path.joinpath(*common, first) if path.is_dir() else PurePosixPath(*common, first)
     return [
-        f"{printable(str(path))}: {' and '.join(found)} are taken for classes, and look like parts of a set: load one "
-        f"of them by itself, such as {printable(str(path / found[-1]))}"
+        f"{printable(str(path))}: {' and '.join(found)} are taken for classes, and look like parts of a set: "
+        f"{'' if path.is_dir() else 'unpack it and '}load one of them by itself, such as {printable(str(where))}"
     ]
 
 

@@ -22,7 +22,7 @@ BLOCK = 512  # rows compared at a time: memory is BLOCK times the other set
 def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
     """For each query (N, F) the k nearest of the references (M, F): indices (N, k) and Euclidean distances (N, k).
 
-    Nearest first. Compares in chunks of queries, so that memory stays at chunk times M.
+    Nearest first. Compares in chunks of queries, so that memory stays at chunk times M and a copy of the references.
     Raises ValueError when k is not between 1 and M, for vectors of different lengths and for NaN.
     """
     queries, references = (np.ascontiguousarray(v, np.float32) for v in (queries, references))
@@ -38,7 +38,7 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
     # cdist takes the difference of squares for long vectors, which rounds, the more the farther they lie from 0: so
     # they are centred, and exact distances decide among a few more.
     few = min(k + SPARE, len(references))
-    centre = references.double().mean(0).float()
+    centre = references.mean(0, dtype=torch.float64).float()
     centred = references - centre
     rows = [torch.cdist(part - centre, centred).topk(few, largest=False) for part in queries.split(chunk)]
     indices = torch.cat([r.indices for r in rows])

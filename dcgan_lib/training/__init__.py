@@ -261,8 +261,9 @@ def finish(out: str | Path, progress: bool = True, images: data.ImageSet | None 
         )
     if images is not None:
         images = data.load(images, image_size=arch.image_size)
+    where = call.get("device", "auto")
     try:
-        where = str(device.pick_device(call.get("device", "auto")))
+        device.pick_device(where)
     except ValueError:
         where = "auto"
     here = {"arch": arch, "out": folder.path, "device": where, "progress": progress}

@@ -185,11 +185,9 @@ class RunFolder:
             with open(self.stats, "a") as lines:
                 lines.write(json.dumps(row) + "\n")
         except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{self.stats} could not be written ({error.strerror}); the last checkpoint is untouched, and the same "
-                "call goes on from there",
-            ) from error
+            left = "goes on from the last checkpoint" if self.state.exists() else "begins anew"
+            why = f"{self.stats} could not be written ({error.strerror}): make room, and the same call {left}"
+            raise OSError(error.errno, why) from error
 
     def checkpoint(self, tensors: dict[str, Tensor], about: dict) -> None:
         """Everything that the next step depends on, whole or not at all."""

@@ -487,7 +487,8 @@ def of_training(trainings: dict) -> str:
 def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
     def tests(spaces: dict, kind: str = "all") -> dict[str, dict]:
         rows = {k: v["deduplicated"] if kind == "deduplicated" else v["fair"][kind] for k, v in spaces.items()}
-        names = {"expected": "expected", "generated": "generated", "distinct": "distinct", SHIFTED: "copies"}
+        names = {"expected": "expected", "generated": "generated", SHIFTED: "copies"}
+        names |= {name: name for name in ("distinct", "most", "independent")}
         return {k: {new: r[name] for name, new in names.items() if name in r} for k, r in rows.items()}
 
     def share(counts: list[int]) -> float:
@@ -502,6 +503,13 @@ def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
                 f"{between([share(r['generated']) for r in rows], 1)} by {space}, {which} ({rows[0]['expected']:.1%} "
                 f"without memorisation, {between([share(r['copies']) for r in rows])} of training faces shifted by a "
                 "pixel)"
+            )
+    counted = [tests(t["memorisation"]) for t in trainings.values()]
+    for space in JUDGED:
+        if found := [rows[space]["distinct"] for rows in counted if "distinct" in rows[space]]:
+            words.append(
+                f"each nearest face counted once, {between([share(of) for of in found], 1)} by {space}, in "
+                f"{len(found)} of {len(counted)} trainings"
             )
     beside = "".join(f" By {space} has no part in the rule." for space in m["memorisation"] if space not in JUDGED)
     walk, untrained = (m["walks"][kind]["largest_step"]["mean"] for kind in ("spherical", UNTRAINED))
