@@ -76,6 +76,7 @@ def test_pixels_are_scikit_learn_s():
 
 def test_the_file_has_every_training_and_says_what_it_lacks(monkeypatch, tmp_path):
     monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
+    monkeypatch.delenv("DCGAN_SCALE", raising=False)  # all seeds
     base = training.TrainConfig(data="digits", out="runs/x", arch=TINY, batch_size=8, steps=4)
     variants = (Variant("one"), Variant("faster", {"learning_rate": 1e-3}), Variant("wide", arch={"widths": (8, 8, 8)}))
     with_sets = {
