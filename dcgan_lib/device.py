@@ -36,8 +36,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:  # one GPU a process
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         several = "; start no more processes than these (--nproc-per-node)"
-    if device.type == "cuda" and (device.index or 0) >= (there := torch.cuda.device_count()):
-        raise ValueError(f"this machine has no {device}: it has {there} CUDA devices, from cuda:0{several}")
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise ValueError(f"this machine has no {device}: it has {count} CUDA devices, from cuda:0{several}")
     return device
 
 

@@ -74,7 +74,8 @@ def after_training(study: Study) -> dict[tuple[str, int], float]:
 
 def main() -> dict[str, str]:
     """Returns {study: why it was left out}. Raises NotAvailable where no labelled set can be had."""
-    jobs = [(s, v, seed) for s in STUDIES.values() for v, seed in chosen(s) if asked(s, v)]
+    jobs = [(s, v, seed, m) for s in STUDIES.values() for v, seed in chosen(s) if (m := asked(s, v))]
+    after = {name: after_training(STUDIES[name]) for name in dict.fromkeys(study.name for study, *_ in jobs)}
     studies, left_out, labelled, known = {}, {}, {}, {}
 
     def once(way, measure, arch, seed) -> dict:  # variants that differ in their training alone begin alike
@@ -83,15 +84,14 @@ def main() -> dict[str, str]:
         known[key] = known.get(key) or way(measure, arch, seed)
         return known[key]
 
-    for study, variant, seed in tqdm(jobs, desc="discriminators before training"):
-        measure, arch = asked(study, variant), config_of(study, variant, seed).arch
-        name = measure.settings["labelled_set"]
+    for study, variant, seed, measure in tqdm(jobs, desc="discriminators before training"):
+        arch, name = config_of(study, variant, seed).arch, measure.settings["labelled_set"]
         try:
             labelled[name] = labelled.get(name) or data.load(name)
         except data.NotAvailable as error:
             left_out[study.name] = first_line(error)
             continue
-        row = {"variant": variant.name, "seed": seed, "trained": after_training(study).get((variant.name, seed))}
+        row = {"variant": variant.name, "seed": seed, "trained": after[study.name].get((variant.name, seed))}
         row |= once(untrained, measure, arch, seed) | once(pixels, measure, arch, seed)
         part = studies.setdefault(study.name, {"settings": measure.settings, "rows": []})
         part["rows"].append(row)
