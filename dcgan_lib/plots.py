@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from .architecture import Architecture
+from .checks import whole
 from .sheets import Images, pixels, tile
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#d9661f", "#8a8f98"  # D or real, G or generated, neither
@@ -115,7 +116,7 @@ def _series(stats: Sequence[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
     """A centred moving mean of the same length; windows shrink at the ends."""
-    window = min(window, len(values))
+    window = min(whole(window, "window", 1), len(values))
     window -= 1 - window % 2  # odd, so that it has a centre
     total = np.convolve(values, np.ones(window), "same")
     return total / np.convolve(np.ones(len(values)), np.ones(window), "same")
@@ -198,9 +199,12 @@ def accuracies(
     intervals: Sequence[tuple[float, float] | None],
     ours: Sequence[bool],
     xlabel: str = "test accuracy (%)",
+    errors: bool = False,
 ) -> Figure:
-    """A dot a row with its interval, best at the top; `ours` are blue, what others report grey. Values from 0 to 1."""
-    order = np.argsort(values, kind="stable")
+    """A dot a row with its interval, best at the top; `ours` are blue, what others report grey. Values from 0 to 1.
+
+    The best is the highest value, or the lowest where the values are `errors`."""
+    order = np.argsort(-np.asarray(values) if errors else values, kind="stable")
     fig = _Figure(COLUMN, 0.34 * len(names) + 0.7)
     ax = fig.subplots()
     for y, i in enumerate(order):
@@ -261,15 +265,20 @@ def curves(
     ylabel: str,
     levels: dict[str, float] | None = None,
     log: bool = True,
+    legend: str | tuple[float, float] = "best",
 ) -> Figure:
     """A line a series of (x, y), or of (x, y, intervals of y), shaded; with dotted `levels` named beside them.
 
-    x runs logarithmically unless `log` is False. Raises ValueError for more than four series."""
+    A series of a single point has its interval as a bar. x runs logarithmically unless `log` is False; `legend` is the
+    place of the legend, as Matplotlib's `loc`. Raises ValueError for more than four series."""
     fig = _Figure(COLUMN if levels else 6.5, 3)
     ax = fig.subplots()
     for (name, (x, y, *spread)), colour in zip(series.items(), _colours(series), strict=True):
         for intervals in spread:
-            ax.fill_between(x, *np.array(intervals).T, color=colour, alpha=0.2, linewidth=0)
+            if len(x) == 1:
+                ax.vlines(x, *np.array(intervals).T, color=colour, alpha=0.4, linewidth=4)
+            else:
+                ax.fill_between(x, *np.array(intervals).T, color=colour, alpha=0.2, linewidth=0)
         ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
@@ -288,7 +297,7 @@ def curves(
             ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:
-        ax.legend(facecolor="white", edgecolor="none", fontsize=SMALL)  # over dotted levels
+        ax.legend(loc=legend, facecolor="white", edgecolor="none", fontsize=SMALL)  # over dotted levels
     ax.spines[["top", "right"]].set_visible(False)
     return fig
 

@@ -85,7 +85,7 @@ def test_batches_and_dtypes_do_not_matter(pictures):
 
 def test_running_statistics(pictures):
     _, discriminator = models.build("svhn32", seed=0)
-    models.calibrate(discriminator, (data.to_float(pictures[s : s + 128]) for s in (0, 128, 256)))
+    models.calibrate(discriminator, (data.to_float(pictures[s : s + 128]) for s in (0, 128)))  # a rest of 44 is left out
     running = features.discriminator_features(discriminator, pictures, statistics="running", progress=False)
     calibrated = features.discriminator_features(discriminator, pictures, progress=False)
     np.testing.assert_allclose(running, calibrated, rtol=1e-4, atol=1e-5)
@@ -107,6 +107,29 @@ def test_memory_map(pictures, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="do not fit on the disk"):
         features.discriminator_features(discriminator, pictures[:9], progress=False)
     assert extraction._free_memory() == 100
+
+
+def test_a_file_is_replaced_when_the_new_one_is_whole(pictures, tmp_path):
+    (_, first), (_, second) = models.build("svhn32", seed=0), models.build("svhn32", seed=1)
+    path, options = tmp_path / "f.npy", {"statistics": "running", "progress": False}
+    before = features.discriminator_features(first, pictures[:9], out=path, **options)
+    kept = before.copy()
+    after = features.discriminator_features(second, pictures[:9], out=path, **options)
+    np.testing.assert_array_equal(before, kept)  # a map of the old file
+    np.testing.assert_array_equal(np.load(path), after)
+    with pytest.raises(ValueError, match=r"expected images \(N, 3, 32, 32\)"):
+        features.discriminator_features(first, pictures[:9, :16], out=path, **options)
+    np.testing.assert_array_equal(np.load(path), after)
+    assert [p.name for p in tmp_path.iterdir()] == ["f.npy"]
+
+
+@pytest.mark.parametrize(("n", "batches"), [(2, [2]), (100, [100]), (130, [128]), (191, [128]), (192, [128, 64])])
+def test_a_small_rest_has_no_part_in_the_calibration(pictures, monkeypatch, n, batches):
+    """It would count as much as a whole batch."""
+    seen, calibrate = [], models.calibrate
+    monkeypatch.setattr(models, "calibrate", lambda net, b: calibrate(net, (seen.append(len(x)) or x for x in b)))
+    features.calibrated(models.build("svhn32", seed=0)[1], pictures[:n], progress=False)
+    assert seen == batches
 
 
 def test_large_features_are_announced_and_both_passes_show_a_bar(pictures, tmp_path, monkeypatch, capfd):

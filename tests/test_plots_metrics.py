@@ -219,6 +219,8 @@ def test_smooth_is_a_moving_mean():
     np.testing.assert_allclose(smooth[0], values[:2].mean())
     np.testing.assert_allclose(plots.smooth(values[:4], 15)[1], values[:3].mean())
     np.testing.assert_allclose(plots.smooth(values[:1], 15), values[:1])
+    with pytest.raises(ValueError, match="window must be at least 1, got 0"):
+        plots.smooth(values, 0)
 
 
 def test_figures_are_drawn_once_and_are_nobody_elses(tmp_path):
@@ -248,6 +250,17 @@ def test_animation_has_every_frame(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["film.gif"]
     larger = sheets.animation(frames, tmp_path / "large.gif", columns=2, magnify=3)
     assert gif(larger).shape == (5, 54, 54, 3)
+    uneven = sheets.animation([pictures(2), pictures(3)], tmp_path / "uneven.gif")
+    assert gif(uneven).shape == (2, 8, 28, 3)  # as wide as the widest
+
+
+@pytest.mark.parametrize("asked, last, stored", [(20, 1, 20), (34, 2, 30), (35, 3, 40), (655_350, 1, 655_350)])
+def test_times_are_hundredths_of_a_second(tmp_path, asked, last, stored):
+    path = sheets.animation([pictures(4), pictures(4)], tmp_path / "film.gif", milliseconds=asked, last=last)
+    with Image.open(path) as film:
+        times = [film.info["duration"] for _ in [film.seek(0)]]
+        film.seek(1)
+        assert [*times, film.info["duration"]] == [stored, round(last * asked / 10 + 1e-9) * 10]
 
 
 def test_a_walk_goes_into_an_animation(tmp_path):
@@ -255,11 +268,11 @@ def test_a_walk_goes_into_an_animation(tmp_path):
     walk = latent.interpolate(models.sample_latent(2, generator.arch, 0), 5)
     drawn = data.to_uint8(models.sample(generator, walk))
     film = gif(sheets.animation(walk, tmp_path / "walk.gif", generator))
-    assert film.shape == (5, 32, 8 * 34 - 2, 3) and abs(film[:, :, :32].astype(int) - drawn).mean() < 8  # 256 colours
+    assert film.shape == (5, 32, 32, 3) and abs(film.astype(int) - drawn).mean() < 8  # 256 colours
     pair = torch.stack([walk, walk.flip(0)], 1)  # (5, 2, latent_dim)
     film = gif(sheets.animation(pair, tmp_path / "walks.gif", generator, columns=2))
     assert abs(film[:, :, 34:].astype(int) - drawn[::-1]).mean() < 8
-    film = gif(sheets.animation(drawn, tmp_path / "pictures.gif", columns=1))
+    film = gif(sheets.animation(drawn, tmp_path / "pictures.gif"))
     assert film.shape == (5, 32, 32, 3) and abs(film.astype(int) - drawn).mean() < 8
     with pytest.raises(ValueError, match=r"latents \(5, \d+\) become pictures by a generator"):
         sheets.animation(walk, tmp_path / "x.gif")
@@ -291,6 +304,9 @@ def test_films_that_cannot_be_written(tmp_path, monkeypatch):
         sheets.animation([pictures(1), pictures(1, size=16)], tmp_path / "x.gif", columns=1)
     with pytest.raises(ValueError, match="columns must be at least 1, got 0"):
         sheets.animation(frames, tmp_path / "film.gif", columns=0)
+    for milliseconds, last, bounds in ((15, 1, "20 to 655350"), (100_000, 8, "20 to 81918")):
+        with pytest.raises(ValueError, match=f"milliseconds must be from {bounds}, got {milliseconds}"):
+            sheets.animation(frames, tmp_path / "film.gif", milliseconds=milliseconds, last=last)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(ImportError, match=r"pip install imageio-ffmpeg, or write a \.gif"):
@@ -347,6 +363,8 @@ def test_accuracies_are_sorted_dots_with_their_intervals():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
     np.testing.assert_allclose(ax.lines[1].get_xdata(), [70, 90])
     assert [t.get_text() for t in ax.texts] == ["60.0", "80.0"]
+    errors = plots.accuracies(["b", "a"], [0.8, 0.6], [None, None], [True, True], errors=True).axes[0]
+    assert [t.get_text() for t in errors.get_yticklabels()] == ["b", "a"]  # from below: the fewest errors at the top
 
 
 def test_confusion_writes_every_count():
@@ -372,6 +390,8 @@ def test_ticks_of_curves_leave_room_for_their_labels():
 def test_curves_shade_what_has_intervals():
     axes = plots.curves({"D": ([1, 10], [0, 1], [(0, 1)] * 2), "G": ([1, 10], [2, 3])}, "x", "y").axes[0]
     assert [line.get_ydata().tolist() for line in axes.lines] == [[0, 1], [2, 3]] and len(axes.collections) == 1
+    point = plots.curves({"D": ([1, 10], [0, 1]), "G": ([5], [2], [(1.5, 3)])}, "x", "y").axes[0].collections[0]
+    np.testing.assert_allclose(point.get_segments()[0], [[5, 1.5], [5, 3]])
 
 
 def test_labelled_pictures():

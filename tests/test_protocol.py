@@ -130,7 +130,7 @@ def test_draw_labels():
     rows = features.draw_labels(y, 5, seed=3)
     assert len(set(rows.tolist())) == 15 and np.bincount(y[rows]).tolist() == [5, 5, 0, 0, 0, 0, 0, 5]
     assert (rows != features.draw_labels(y, 5, seed=4)).any()
-    with pytest.raises(ValueError, match=r"6 labels a class are more than there are: \{0: 5\}"):
+    with pytest.raises(ValueError, match=r"6 labels per class are more than there are: \{0: 5\}"):
         features.draw_labels(y, 6, seed=0)
 
 
@@ -200,6 +200,8 @@ def test_the_supervised_control_learns_and_its_search_is_recorded():
     assert len(rows) == 3 and errors == sorted(errors) and len({row["seed"] for row in rows}) == 3
     settings = supervised.search_settings(3, seed=0)
     assert settings == supervised.search_settings(5, seed=0)[:3] and len(set(settings)) == 3
+    with pytest.raises(ValueError, match="trials must be at least 1"):
+        supervised.search_settings(0)
     assert {row["seed"]: supervised.Settings(**row["settings"]) for row in rows} == dict(enumerate(settings))
     best = supervised.Settings(**rows[0]["settings"])
     network = supervised.train_classifier("tiny32", *quick, best, rows[0]["seed"], device="cpu")
@@ -337,9 +339,12 @@ def test_a_folder_keeps_features_while_they_were_made_from_the_same(parts, tmp_p
     assert isinstance(first, dict) and again(validation=30)["C"]  # settings of the SVM alone
     assert again(train=replace(train, labels=(train.labels + 1) % 10))["test_accuracy"] < 0.2  # labels are no features
     darker = replace(test, images=test.images // 2)  # with the old fingerprint
+    same_weights = models.build(network.arch, discriminator_activation="relu")[1]
+    same_weights.load_state_dict(network.state_dict())
     for change in (
         {"test": darker}, {"train": replace(train, images=train.images // 2)}, {"seed": 1}, {"flip": True},
         {"calibrate_on": 70}, {"statistics": "running"}, {"network": models.build(network.arch, seed=1)[1]},
+        {"network": same_weights},
     ):  # fmt: skip
         assert again(**change) == both and isinstance(again(**change), dict), change
     again()
@@ -350,6 +355,20 @@ def test_a_folder_keeps_features_while_they_were_made_from_the_same(parts, tmp_p
     assert again() == both and {k: v for k, v in again().items() if "seconds" not in k} == {
         k: v for k, v in first.items() if "seconds" not in k
     }
+
+
+def test_vectors_may_come_from_the_folder_that_they_are_written_to(parts, tmp_path):
+    network, train, test = parts
+    first = features.evaluate(network, train, test, **QUICK, out=tmp_path)
+
+    def stored(*_):
+        return [np.load(tmp_path / f"{name}.npy", mmap_mode="r")[:, :50] for name in ("train", "test")]
+
+    kept = first.train[0].copy()
+    second = features.evaluate(stored, train, test, **QUICK, out=tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "train.npy"), kept[:, :50])
+    np.testing.assert_array_equal(first.train[0], kept)
+    assert second["features"] == 50 and not list(tmp_path.glob("*.part"))
 
 
 def test_two_at_once_in_one_folder_are_refused(parts, tmp_path):

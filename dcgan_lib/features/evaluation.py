@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def evaluate(
 
     In the folder `out`: train.npy and test.npy (features), train_labels.npy and test_labels.npy, features.json (what
     they were made from) and report.json (the figures, with `about`). A discriminator's features that are there and were
-    made from the same weights, pictures and settings are used again.
+    made from the same network, pictures and settings are used again.
     Raises ValueError for parts without labels or pictures, a `validation` that leaves either side empty, other bad
     settings, or when another process works in `out`; else as `discriminator_features`, `choose_C` and L2SVM do.
     """
@@ -167,8 +168,8 @@ def evaluate(
         if folder is not None:
             if not ours:
                 (folder / "features.json").unlink(missing_ok=True)
-                np.save(folder / "train.npy", F)
-                np.save(folder / "test.npy", F_test)
+                _save(folder / "train.npy", F)
+                _save(folder / "test.npy", F_test)
             np.save(folder / "train_labels.npy", y)
             np.save(folder / "test_labels.npy", y_test)
             said = {"validation_pictures": size, "seed": seed, "storage": storage, "tol": tol, "flip": flip}
@@ -181,15 +182,18 @@ def label_curve(
     pool, validation, test, candidates: Mapping[int, Sequence[float]], draws: Mapping[int, int] | int = 3,
     seed: int = 0, **svm,
 ) -> list[dict]:  # fmt: skip
-    """Test accuracy against the number of labels: a row for each key of `candidates`, the labels a class.
+    """Test accuracy against the number of labels: a row for each key of `candidates`, the labels per class.
 
-    `pool`, `validation` and `test` are pairs (features, labels); `candidates` {labels a class: values of C}; `draws` of
-    label sets, for all or {labels a class: draws}; `svm` parameters of L2SVM. Rows have per_class, `accuracies` (one a
-    draw), their `deviation` (standard, 0 of one draw), `C` (one a draw) and `validation_labels`: C is chosen on all of
-    the validation pictures, which are many more labels than the SVM sees where those are few.
-    Raises TypeError or ValueError for a part without a label for each picture, draws below 1, and as `choose_C` does.
+    `pool`, `validation` and `test` are pairs (features, labels); `candidates` {labels per class: values of C}; `draws`
+    of label sets, for all or {labels per class: draws}; `svm` parameters of L2SVM. Rows have per_class, `accuracies`
+    (one a draw), their `deviation` (standard, 0 of one draw), `C` (one a draw) and `validation_labels`: C is chosen on
+    all of the validation pictures, which are many more labels than the SVM sees where those are few.
+    Raises TypeError or ValueError for a part without a label for each picture, draws below 1 or none for a key of
+    `candidates`, and as `choose_C` does.
     """
     pool, validation, test = labelled(pool=pool, validation=validation, test=test)
+    if isinstance(draws, Mapping) and (missing := sorted(set(candidates) - set(draws))):
+        raise ValueError(f"draws names no number for {missing} labels per class, which are in candidates")
     rows = []
     for per_class, values in candidates.items():
         accuracies, chosen = [], []
@@ -223,7 +227,7 @@ def _labelled(part: Labelled, name: str) -> tuple[np.ndarray | Tensor, np.ndarra
 
 def _validation_size(validation: float | int, n: int) -> int:
     count = isinstance(validation, Integral) and not isinstance(validation, bool)
-    if not count and not (isinstance(validation, float) and 0 < validation < 1):
+    if not count and not (isinstance(validation, Real) and 0 < validation < 1):
         raise ValueError(f"validation must be a part between 0 and 1, or a number of pictures, got {validation!r}")
     size = int(validation) if count else max(1, round(validation * n))
     if not 1 <= size < n:
@@ -255,7 +259,8 @@ def _features(network, images, images_test, calibrate_on, options, folder, progr
     shapes = {name: (len(part), network.arch.feature_count) for name, part in parts.items()}
     if folder is not None:
         precision = pick_precision(options["precision"], next(network.parameters()).device)
-        key = {"network": checkpoints.digest(network)} | options | {"precision": precision}
+        key = {"network": checkpoints.digest(network), "architecture": network.arch.to_dict()}
+        key |= options | {"precision": precision}
         key |= {name: _digest(part) for name, part in parts.items()}
         if options["statistics"] == "calibrated":
             key["calibrated_on"] = _digest(calibrate_on)
@@ -288,6 +293,14 @@ def _digest(images: np.ndarray | Tensor) -> str:
     for start in range(0, len(images), 1024):
         total.update(np.ascontiguousarray(images[start : start + 1024]))
     return total.hexdigest()[:16]
+
+
+def _save(path: Path, vectors: np.ndarray) -> None:
+    """Into a new file that takes the old one's place: the vectors may be a memory map of that one."""
+    part = path.with_name(f"{path.name}.part")
+    with open(part, "wb") as file:
+        np.save(file, vectors)
+    os.replace(part, path)
 
 
 def _read(path: Path) -> dict | None:

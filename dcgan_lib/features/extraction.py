@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import shutil
 import sys
@@ -42,8 +43,8 @@ def discriminator_features(
     script does with its training set, or with "running" the averages that the discriminator holds. The discriminator
     is left as it was. `flip` takes the mean of the features of each picture and of its mirror image (the paper: no).
     `precision` "bfloat16" runs the convolutions in half precision, "auto" where the device is fast at it. The result
-    is written to `out` (.npy) as a memory map, or to a temporary one when it would take more than half of the free
-    memory; with `progress`, more than 1 GB is announced.
+    is written to `out` (.npy) as a memory map, which replaces what was there when it is whole, or to a temporary one
+    when it would take more than half of the free memory; with `progress`, more than 1 GB is announced.
     Raises TypeError for what is no discriminator or no array of pictures; ValueError for a discriminator that is told
     the class, pictures of another shape, none, a batch_size below 1, an unknown `statistics` or `precision`, weights or
     features that are not finite;
@@ -59,7 +60,9 @@ def discriminator_features(
     else:
         network = _copy(discriminator, running=True)
     device = next(network.parameters()).device
-    features = _array((len(images), network.arch.feature_count), out, progress)
+    path = None if out is None else Path(out).expanduser()
+    part = None if path is None else path.with_name(f"{path.name}.part")
+    features = _array((len(images), network.arch.feature_count), part, progress)
     start = 0
     try:
         with torch.no_grad(), _autocast(precision, device):
@@ -74,9 +77,14 @@ def discriminator_features(
                     )
                 start += len(batch)
     except BaseException:
-        if out is not None:
-            Path(out).expanduser().unlink(missing_ok=True)  # of the full length, it would look whole
+        if part is not None:
+            part.unlink(missing_ok=True)
         raise
+    if part is not None:
+        features.flush()
+        del features  # Windows renames no file that is open
+        os.replace(part, path)
+        features = np.load(path, mmap_mode="r+")
     return features
 
 
@@ -88,6 +96,7 @@ def calibrated(
 ) -> models.Discriminator:
     """A copy in eval mode whose batch norm uses means over batches of 128 of `images`: one pass over all of them.
 
+    A rest of fewer than 64 is left out, since it would count as much as a whole batch.
     For several sets of features by one calibration: `discriminator_features(copy, …, statistics="running")`.
     Raises as `discriminator_features` does.
     """
@@ -98,8 +107,8 @@ def calibrated(
         raise ValueError(
             "one picture has no batch statistics: take more, calibrate_on other pictures, or statistics='running'"
         )
-    if len(images) > 1 and len(images) % BATCH == 1:
-        images = images[:-1]  # a batch of one picture has no variance behind a dense layer
+    if (rest := len(images) % BATCH) < min(BATCH // 2, len(images)):
+        images = images[: len(images) - rest]
     with _autocast(precision, device):
         models.calibrate(
             network, _bar(data.batches(images, BATCH, device), len(images), BATCH, "calibrating batch norm", progress)
@@ -165,19 +174,19 @@ def _vectors(network: models.Discriminator, batch: Tensor) -> Tensor:
     return torch.cat(pooled, 1).float()
 
 
-def _array(shape: tuple[int, int], out: str | Path | None, progress: bool) -> np.ndarray:
+def _array(shape: tuple[int, int], out: Path | None, progress: bool) -> np.ndarray:
     size = 4 * shape[0] * shape[1]
     in_memory = out is None and size <= _free_memory() / 2
-    place = Path(out).expanduser().parent if out else Path(tempfile.gettempdir())
+    place = out.parent if out else Path(tempfile.gettempdir())
     if progress and size > LARGE:
-        where = "of memory" if in_memory else f"on the disk, in {out or place}"
+        where = "of memory" if in_memory else f"on the disk, in {place}"
         tqdm.write(f"features: {shape[0]:,} x {shape[1]:,} in float32, {size / 1e9:.1f} GB {where}", file=sys.stderr)
     if in_memory:
         return np.empty(shape, np.float32)
     place.mkdir(parents=True, exist_ok=True)
     check_room(place, size)
     if out:
-        return np.lib.format.open_memmap(Path(out).expanduser(), "w+", np.float32, shape)
+        return np.lib.format.open_memmap(out, "w+", np.float32, shape)
     return np.memmap(tempfile.TemporaryFile(), np.float32, "w+", shape=shape)  # gone with the array
 
 

@@ -23,14 +23,16 @@ def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-
     """The SVM whose C does best on the validation pictures, and {C: accuracy} of the candidates tried.
 
     Goes from small C to large, each fit from the last one's solution. Stops when accuracy has fallen twice in a row,
-    and goes on beyond the largest candidate, three times as large each, while that is the best. Of equals the smaller C
-    wins. `svm` are parameters of L2SVM; the model keeps warm_start, so that a later `fit` on all pictures starts from
-    here. Test pictures have no place in this.
-    Raises ValueError for candidates that are no numbers above 0, a part without a label for each picture, and as L2SVM
-    does.
+    and goes on beyond the largest candidate, three times as large each up to 1000, while that is the best. Of equals
+    the smaller C wins. `svm` are parameters of L2SVM; the model keeps warm_start, so that a later `fit` on all pictures
+    starts from here. Test pictures have no place in this.
+    Raises ValueError for candidates that are no numbers above 0, a part without a label for each picture, validation
+    labels of which none is a training label, and as L2SVM does.
     """
     candidates = positive(candidates)
     y, y_validation = labels_of(X, y, "training"), labels_of(X_validation, y_validation, "validation")
+    if not np.isin(y_validation, y).any():
+        raise ValueError(f"no validation label is among the training labels: {y_validation[:3]} against {y[:3]}, …")
     model, scores, best = L2SVM(**svm | {"warm_start": True}), {}, None
     for C in candidates:
         model.set_params(C=C).fit(X, y)
@@ -82,7 +84,7 @@ def draw_labels(y, per_class: int, seed: int) -> np.ndarray:
     y, rng = np.asarray(y), np.random.default_rng(seed)
     short = {c.item(): int(n) for c, n in zip(*np.unique(y, return_counts=True), strict=True) if n < per_class}
     if short:
-        raise ValueError(f"{per_class} labels a class are more than there are: {short} (class: pictures)")
+        raise ValueError(f"{per_class} labels per class are more than there are: {short} (class: pictures)")
     return np.concatenate([rng.choice(np.flatnonzero(y == c), per_class, replace=False) for c in np.unique(y)])
 
 

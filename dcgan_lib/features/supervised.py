@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from .. import data, models
+from ..checks import whole
 from ..device import pick_device, pick_precision
 from .extraction import check_pictures
 
@@ -118,6 +119,8 @@ def _logits(network: nn.Module, images: np.ndarray | Tensor, batch_size: int) ->
 @torch.no_grad()
 def deep_features(network: Classifier, images: np.ndarray | Tensor, batch_size: int = 256) -> np.ndarray:
     """Means over the last convolution's maps, float32 (N, widths[-1]): what a distance between sets of faces uses."""
+    if not network.arch.widths:
+        raise ValueError("a network without convolutions has no maps to take means over")
     device, last = next(network.parameters()).device, len(network.arch.widths) - 1
     check_pictures(images, "images")
     with models.mode(network, training=False):
@@ -128,7 +131,7 @@ def deep_features(network: Classifier, images: np.ndarray | Tensor, batch_size: 
 def search_settings(trials: int, seed: int = 0) -> list[Settings]:
     """What a random search tries: Settings() first, then random ones. A longer search begins with a shorter one's."""
     rng = np.random.default_rng(seed)
-    return [Settings(), *(random_settings(rng) for _ in range(trials - 1))]
+    return [Settings(), *(random_settings(rng) for _ in range(whole(trials, "trials", 1) - 1))]
 
 
 def trial(arch, train, validation, settings: Settings, seed: int = 0, **run) -> dict:

@@ -41,12 +41,12 @@ class L2SVM(ClassifierMixin, BaseEstimator):
     curves at least like |w|^2 / 2, so it is then within a part tol^2 of its minimum (1 in 40,000). A large C on many
     rows takes many passes: `max_passes` ends it with a ConvergenceWarning.
 
-    Parameters: C; tol; max_iter, Newton steps; max_passes over X; device ("auto": CUDA where it is, else the CPU);
-    storage of X, "float32" (on a CPU: X itself, no copy) or "bfloat16" (X rounded to 8 bits: half the memory, and half
-    the time where the processor multiplies bfloat16; problems that are solved exactly stay float32); warm_start, begin
-    at the last solution (as along a path of C); progress, a bar where a fit takes more than two seconds. Attributes
-    after `fit`: classes_, coef_ (K, F), intercept_ (K,), objective_ (K,), relative_gradient_ (K,), n_iter_ (of the
-    slowest class), n_passes_ (over X); K is 1 for two classes.
+    Parameters: C; tol; max_iter, Newton steps; max_passes over X, of steps that are not exact; device ("auto": CUDA
+    where it is, else the CPU); storage of X, "float32" (on a CPU: X itself, no copy) or "bfloat16" (X rounded to 8
+    bits: half the memory, and half the time where the processor multiplies bfloat16; problems that are solved exactly
+    stay float32); warm_start, begin at the last solution (as along a path of C); progress, a bar where a fit takes more
+    than two seconds. Attributes after `fit`: classes_, coef_ (K, F), intercept_ (K,), objective_ (K,),
+    relative_gradient_ (K,), n_iter_ (of the slowest class), n_passes_ (over X); K is 1 for two classes.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How long a z? 10 to 1,000 (Peintner et al., 4.3; Dai et al.): distances, smoothness of walks, dimensions filled.
+"""How many numbers in z? 10 to 1,000 (Peintner et al., 4.3; Dai et al.): distances, smoothness of walks, dimensions.
 
 Peintner et al. interpolate in ten steps, with z of 20 and 500, and ask for a measure of smoothness: path length and
 largest step in an eye's features, beside those of a cross-fade.
