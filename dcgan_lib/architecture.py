@@ -6,9 +6,10 @@ Everything that the paper, its released code, the ports and the student reproduc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
-from .checks import Choice, Flag, Number, Numbers, checked, choose, setting
+from .checks import Choice, Flag, Number, Numbers, checked, choose, setting, whole
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "tanh", "sigmoid", "linear")
 MIN_SIZE, MAX_SIZE = 16, 256
@@ -84,6 +85,8 @@ class Architecture:
                 f"{len(self.widths)} layers leave {self.sizes[-1]} pixel of an image of {self.image_size}: "
                 "take fewer widths or a larger image_size"
             )
+        if self.unit_range and self.output_activation == "tanh":  # its [-1, 1] would be stretched to [-3, 1]
+            raise ValueError("unit_range is for pictures from 0 to 1: it needs output_activation 'sigmoid', not 'tanh'")
 
     @property
     def layer_strides(self) -> tuple[int, ...]:
@@ -92,11 +95,7 @@ class Architecture:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Side in pixels of the image and of each convolution's output, e.g. (64, 32, 16, 8, 4)."""
-        sizes = [self.image_size]
-        for stride in self.layer_strides:
-            # floor for even kernels (padding k/2 - 1), ceil for odd ones (padding (k - 1)/2); pooling takes the ceil
-            sizes.append(sizes[-1] if stride == 1 else (sizes[-1] + self.kernel_size % 2) // 2)
-        return tuple(sizes)
+        return _sizes(self.image_size, self.layer_strides, self.kernel_size)
 
     @property
     def padding(self) -> int:
@@ -113,16 +112,15 @@ class Architecture:
         A doubling adds a layer on the image's side with half its neighbour's width (as the 128-pixel networks of the
         Innsbruck reproduction do), but no less than 16 where the neighbour has as many; a halving drops the outermost.
         """
-        if not isinstance(image_size, int) or not MIN_SIZE <= image_size <= MAX_SIZE:
-            raise ValueError(f"image_size must be from {MIN_SIZE} to {MAX_SIZE}, got {image_size!r}")
+        image_size = whole(image_size, "image_size", MIN_SIZE, MAX_SIZE)
         if not self.widths:
             return replace(self, image_size=image_size)
         widths, strides = list(self.widths), list(self.layer_strides)
         grid = self.sizes[-1]
-        while image_size // 2 ** strides.count(2) >= 2 * grid:
+        while _sizes(image_size, strides, self.kernel_size)[-1] >= 2 * grid:
             widths.insert(0, max(widths[0] // 2, min(widths[0], 16)))
             strides.insert(0, 2)
-        while len(widths) > 1 and image_size // 2 ** strides.count(2) < min(grid, 4):
+        while len(widths) > 1 and _sizes(image_size, strides, self.kernel_size)[-1] < min(grid, 4):
             widths.pop(0)
             strides.pop(0)
         kept = tuple(strides) if self.strides else None
@@ -137,6 +135,14 @@ class Architecture:
         for name in values:
             choose(name, {f.name for f in fields(cls)}, "architecture field")
         return cls(**values)
+
+
+def _sizes(image_size: int, strides: Sequence[int], kernel_size: int) -> tuple[int, ...]:
+    sizes = [image_size]
+    for stride in strides:
+        # floor for even kernels (padding k/2 - 1), ceil for odd ones (padding (k - 1)/2); pooling takes the ceil
+        sizes.append(sizes[-1] if stride == 1 else (sizes[-1] + kernel_size % 2) // 2)
+    return tuple(sizes)
 
 
 ARCHITECTURES = {

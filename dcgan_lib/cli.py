@@ -201,25 +201,23 @@ def _animate_options(subs) -> None:
     _weights(animate)
     add(animate, "--out", type=path("--out"), required=True, help="a .gif, or an .mp4, which needs ffmpeg")
     add(animate, "--walk", action="store_true", help="a latent walk, also of a run's folder")
-    for flag, default, help in (
-        ("--n", 16, "pictures that walk at the same time"),
-        ("--points", 4, "latents that each of them visits"),
-        ("--steps", 12, "frames from one to the next"),
-        ("--columns", None, "of a frame; 8 for a run, a square for a walk"),
-        ("--milliseconds", 120, "that a frame stays"),
+    count, kinds = Number(int, low=1, high=10_000), ("spherical", "linear")
+    for flag, rule, default, help in (
+        ("--columns", count, None, "of a frame; 8 for a run, a square for a walk"),
+        ("--milliseconds", Number(int, low=20, high=10_000), 120, "that a frame stays (default: 120)"),
     ):
-        said = help if default is None else f"{help} (default: {default})"
-        rule = Number(int, low=10 if flag == "--milliseconds" else 1, high=10_000)
-        add(animate, flag, type=reader(rule, flag), default=default, metavar="N", help=said)
-    _choice(animate, "--kind", ("spherical", "linear"), "spherical", "of the way between two latents")
-    add(
-        animate,
-        "--seed",
-        type=reader(SEED, "--seed"),
-        default=0,
-        metavar="N",
-        help="of the walk's latents (default: 0)",
-    )
+        add(animate, flag, type=reader(rule, flag), default=default, metavar="N", help=help)
+    walk = animate.add_argument_group("of a walk")  # None unless given: a run's pictures have none of them
+    for name, rule, help in (
+        ("n", count, "pictures that walk at the same time"),
+        ("points", count, "latents that each of them visits"),
+        ("steps", count, "frames from one to the next"),
+        ("kind", Choice(kinds), "of the way between two latents"),
+        ("seed", SEED, "of the latents"),
+    ):
+        form = {"choices": kinds} if name == "kind" else {"metavar": "N"}
+        said = f"{help} (default: {commands.WALK[name]})"
+        add(walk, f"--{name}", type=reader(rule, f"--{name}"), help=said, **form)
 
 
 def _features_options(subs) -> None:
@@ -365,10 +363,10 @@ def _export_options(subs) -> None:
         export, "--also", nargs="+", default=[], type=named("--also"), names="weights", metavar="WEIGHTS",
         help="more generators for the lab, which a reader loads by choosing them",
     )  # fmt: skip
-    add(export, "--title", default="A generator in your browser", help="of the lab's page")
+    add(export, "--title", help="of the lab's page")
     add(
-        export, "--first", default=7, type=reader(Number(int, low=0, high=999_999), "--first"), metavar="N",
-        help="number of the picture that the lab opens with, 0 to 999999",
+        export, "--first", type=reader(Number(int, low=0, high=999_999), "--first"), metavar="N",
+        help="number of the picture that the lab opens with, 0 to 999999 (default: 7)",
     )  # fmt: skip
 
 
@@ -398,9 +396,9 @@ def _data_options(subs) -> None:
         default=None,
         type=reader(Number(int, 1, 4096), "--image-size"),
     )
-    add(data, "--split", default="train", type=named("--split"), help="the set's part (default: train)")
+    add(data, "--split", type=named("--split"), help="the set's part (default: train)")
     add(data, "--limit", type=reader(limit, "--limit"), metavar="N", help="only this many pictures, drawn at random")
-    add(data, "--seed", type=reader(SEED, "--seed"), default=0, metavar="N", help="of what --limit draws (default: 0)")
+    add(data, "--seed", type=reader(SEED, "--seed"), metavar="N", help="of what --limit draws (default: 0)")
     add(data, "--preview", type=path("--preview"), help="write a sheet of the first 64 pictures here (.png)")
     add(
         data, "--verify", action="store_true",

@@ -21,6 +21,8 @@ from .options import changes, fields_of
 
 EPOCHS = 25.0  # of the released faces, where neither steps nor epochs are given
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+WALK = {"n": 16, "points": 4, "steps": 12, "kind": "spherical", "seed": 0}  # of `animate`, unless given
+LAB = {"title": "A generator in your browser", "first": 7}  # of `export lab`, unless given
 
 
 def plain(text) -> str:
@@ -77,12 +79,16 @@ def sample(args: argparse.Namespace) -> None:
     generator = _generator(args.weights, "sample from", args.device)
     latent = models.sample_latent(args.n, generator.arch, args.seed)
     images = models.sample(generator, latent, args.statistics, labels=_labels(args, generator.arch))
+    others = ""
     if sheet:
         sheets.save(args.out, sheets.tile(images, min(args.columns, args.n)))
     else:
         for i, pixels in enumerate(data.to_uint8(images)):
             sheets.save(args.out / f"{i:06d}.png", pixels)
-    say(f"{args.n} pictures of {generator.arch.image_size}x{generator.arch.image_size} in {args.out}")
+        if more := sum(file.suffix.lower() in PICTURES for file in args.out.iterdir()) - args.n:
+            others = f", beside {more:,} that were there"
+    side = generator.arch.image_size
+    say(f"{args.n:,} picture{'s' * (args.n > 1)} of {side}x{side} written to {args.out}{others}")
 
 
 def _labels(args: argparse.Namespace, arch: Architecture):
@@ -115,13 +121,17 @@ def animate(args: argparse.Namespace) -> None:
     sheets.check_film(args.out)
     _file_to_write(args.out, "--out")
     run = Path(args.weights).expanduser()
+    given = {name: getattr(args, name) for name in WALK if getattr(args, name) is not None}
     if not args.walk and (run / "run.json").is_file():
+        if given:
+            raise ValueError(f"--{next(iter(given))} is for a walk; a run's folder is shown as it trained: add --walk")
         frames, generator, last = sheets.run_frames(run), None, 8
         columns = args.columns or sheets.run_columns(run)
     else:
         generator = _generator(args.weights, "walk with", "auto")
-        frames = walk(generator.arch, args.n, args.points, args.steps, args.kind, args.seed)
-        columns, last = args.columns or round(args.n**0.5), 1  # the last frame leads to the first: no halt
+        given = WALK | given
+        frames = walk(generator.arch, given["n"], given["points"], given["steps"], given["kind"], given["seed"])
+        columns, last = args.columns or round(given["n"] ** 0.5), 1  # the last frame leads to the first: no halt
     columns = min(columns, len(frames[0]))
     say(sheets.animation(frames, args.out, generator, columns, args.milliseconds, last=last))
 
@@ -154,25 +164,28 @@ def export(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--out must be a folder, in which the lab's index.html will lie, got {shortened(str(args.out))}"
         )
+    given = {name: getattr(args, name) for name in LAB if getattr(args, name) is not None}
+    of_lab = [*given, *(["also"] if args.also else [])]
+    if args.format == "onnx" and of_lab:
+        raise ValueError(f"--{of_lab[0]} is for the lab: an ONNX file holds one generator and no page")
     (_file_to_write if args.format == "onnx" else _folder_to_write)(args.out, "--out")
 
     from . import export
 
     generator = _generator(args.weights, "export", "cpu")
     if args.format == "onnx":
-        if args.also:
-            raise ValueError("--also is for the lab: an ONNX file holds one generator")
         say(export.onnx(generator, args.out))
         return
-    name, *more = (Path(weights).name.removesuffix(".safetensors") for weights in (args.weights, *args.also))
+    places = map(os.path.abspath, (args.weights, *args.also))  # "." has a name, too
+    name, *more = (Path(place).name.removesuffix(".safetensors") for place in places)
     if len({name, *more}) <= len(more):
         raise ValueError(f"two generators have the same name, by which a reader chooses: {', '.join([name, *more])}")
     also = {label: _generator(weights, "export", "cpu") for label, weights in zip(more, args.also, strict=True)}
     directions, presets = export.known_directions(generator)
     if directions is None:
         say("no named directions are known for this generator: the sliders are its principal axes")
-    about = f"{args.weights}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
-    say(export.lab(generator, args.out, directions, presets, args.first, args.title, about, name, also))
+    about = f"{plain(args.weights)}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
+    say(export.lab(generator, args.out, directions, presets, about=about, name=name, also=also, **LAB | given))
 
 
 def features(args: argparse.Namespace) -> None:
@@ -327,10 +340,12 @@ def info(args: argparse.Namespace) -> None:
     from . import checkpoints, models
 
     about = None
-    if args.name in ARCHITECTURES and args.name not in checkpoints.pretrained():
+    path = Path(args.name).expanduser()
+    weights = path.is_file() or (path / checkpoints.FILE).is_file()  # they come before a name, as in checkpoints.locate
+    if args.name in ARCHITECTURES and args.name not in checkpoints.pretrained() and not weights:
         networks = models.build(args.name, seed=0)
     else:
-        if not Path(args.name).expanduser().exists() and "/" not in args.name and ":" not in args.name:
+        if not path.exists() and "/" not in args.name and ":" not in args.name:
             choose(args.name, {*ARCHITECTURES, *checkpoints.pretrained()}, "architecture or pretrained model")
         networks = checkpoints.load(args.name)
         about = checkpoints.info(args.name)["about"]
@@ -364,6 +379,9 @@ def data(args: argparse.Namespace) -> None:
     from . import data, sheets
 
     if args.name is None:
+        of_set = ("image_size", "split", "limit", "seed", "preview", "verify")
+        if given := [name for name in of_set if (value := getattr(args, name)) is not None and value is not False]:
+            raise ValueError(f"--{given[0].replace('_', '-')} needs a data set: its name (see `dcgan data`) or a path")
         if args.json:
             print(json.dumps({name: asdict(card) for name, card in data.CARDS.items()}, indent=1))
             return
@@ -372,11 +390,11 @@ def data(args: argparse.Namespace) -> None:
         return
     if args.preview:
         _preview(args.preview, args.name)
-    images = data.load(args.name, args.image_size, split=args.split)
+    images = data.load(args.name, args.image_size, split=args.split or "train")
     if args.verify:
         data.verify(images)
     if args.limit is not None:
-        images = images.take(args.limit, args.seed)
+        images = images.take(args.limit, args.seed or 0)
     if args.json:
         print(json.dumps(_said_of(images) | ({"verified": True} if args.verify else {}), indent=1))
     else:

@@ -38,7 +38,7 @@ def _actions(parser: argparse.ArgumentParser) -> tuple[list[argparse.Action], li
 
 
 def _cases(top: argparse.ArgumentParser, names: dict[str, list[str]]) -> str:
-    """The body that bash and zsh share: fills `found` from $command and $previous."""
+    """The body that bash and zsh share: fills `found` from $command, $previous and $option."""
     lines = []
     for name, parser in subparsers(top).items():
         options, positional = _actions(parser)
@@ -51,6 +51,10 @@ def _cases(top: argparse.ArgumentParser, names: dict[str, list[str]]) -> str:
             lines.append(f"        {'|'.join(action.option_strings)}) found={values}; value=1 ;;")
         lines.append("      esac")
         flags = " ".join(flag for action in options for flag in action.option_strings)
+        for action in (action for action in options if action.nargs == "+"):  # one more value, or another option
+            test = f'[[ -z "$value" && "$option" == {action.option_strings[0]} && "$current" != -* ]]'
+            values = shlex.quote(" ".join([*_words(action, names), flags]))
+            lines.append(f"      {test} && {{ found={values}; value=1; }}")
         first = " ".join(word for action in positional for word in _words(action, names))
         lines.append('      if [[ -z "$value" ]]; then')
         lines.append(f'        if [[ "$current" == -* ]]; then found={shlex.quote(flags)}')
@@ -62,12 +66,21 @@ def _cases(top: argparse.ArgumentParser, names: dict[str, list[str]]) -> str:
     return "\n".join(lines)
 
 
+def _words_before(words: str) -> str:
+    """Lines that bash and zsh share: $command is the first of the words that is no option, $option the last that is."""
+    return f"""\
+  local word="" command="" option=""
+  for word in {words}; do
+    if [[ "$word" == -* ]]; then option="$word"; elif [[ -z "$command" ]]; then command="$word"; fi
+  done"""
+
+
 def _bash(top: argparse.ArgumentParser, names: dict[str, list[str]]) -> str:
     return f"""\
 # bash completion of dcgan:  dcgan completion bash > ~/.local/share/bash-completion/completions/dcgan
 _dcgan() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" command="" found="" value=""
-  (( COMP_CWORD > 1 )) && command="${{COMP_WORDS[1]}}"
+  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" found="" value=""
+{_words_before('"${COMP_WORDS[@]:1:COMP_CWORD-1}"')}
   case "$command" in
 {_cases(top, names)}
   esac
@@ -83,8 +96,8 @@ def _zsh(top: argparse.ArgumentParser, names: dict[str, list[str]]) -> str:
 #compdef dcgan
 # zsh completion of dcgan:  dcgan completion zsh > a folder of $fpath, as _dcgan
 _dcgan() {{
-  local current="${{words[CURRENT]}}" previous="${{words[CURRENT-1]}}" command="" found="" value=""
-  (( CURRENT > 2 )) && command="${{words[2]}}"
+  local current="${{words[CURRENT]}}" previous="${{words[CURRENT-1]}}" found="" value=""
+{_words_before('"${words[@]:1:CURRENT-2}"')}
   case "$command" in
 {_cases(top, names)}
   esac

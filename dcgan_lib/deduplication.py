@@ -134,9 +134,10 @@ def compare(
     if hashes.ndim != 2 or len(hashes) != len(images):
         raise ValueError(f"expected a hash for each of {len(images)} pictures, got {hashes.shape}")
     alike = candidates(hashes, radius, window)
-    repeats = candidates(_pixel_hashes(images, mirrored, progress), 0, window)
-    pairs = np.unique(np.concatenate([alike, repeats]), axis=0)
+    pixels = _pixel_hashes(images, mirrored, progress)
+    pairs = np.unique(np.concatenate([alike, candidates(pixels, 0, window)]), axis=0)
     apart = distance(images, pairs, mirrored=mirrored, progress=progress)
+    apart[_differ(pixels, *pairs.T) == 0] = 0  # mirror images' crops may lie a pixel off, and round
     near = apart <= tolerance
     return Duplicates(len(images), pairs[near], _differ(hashes, *pairs[near].T), apart[near])
 

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import checkpoints, results
-from .checks import whole
+from .checks import shortened, whole
 from .latent import principal_axes
-from .models import Generator, parameter_count, sample_latent
+from .models import Generator, sample_latent
 
 LAB = Path(__file__).parent / "lab"
 OPSET = 18
@@ -33,18 +33,18 @@ OPSET = 18
 def onnx(generator: Generator, path: str | Path) -> Path:
     """Write the generator as ONNX, opset 18: input `latent` (N, latent_dim), output `images` (N, C, H, W) in [-1, 1].
 
-    N is dynamic; batch norm uses running statistics. With classes a second input, `labels` (N,), int64, of which those
-    outside the classes are not refused there. Checked against onnxruntime in the tests (extra 'onnx').
+    N is dynamic; numbers are float32; batch norm uses running statistics. With classes a second input, `labels` (N,),
+    int64, of which those outside the classes are not refused there. Checked against onnxruntime in the tests (extra
+    'onnx').
     Raises ImportError, naming the extra, where the package onnx is missing; TypeError for what is no generator,
     CheckpointError for one with NaN.
     """
-    _check_generator(generator)
+    network = _copy(generator)
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("ONNX needs the extra: pip install 'dcgan_lib[onnx]'") from error
-    network = copy.deepcopy(generator).cpu().eval()
     inputs = {"latent": torch.zeros(2, network.arch.latent_dim)}
     if network.arch.classes:
         inputs["labels"] = torch.zeros(2, dtype=torch.int64)
@@ -66,12 +66,15 @@ def onnx(generator: Generator, path: str | Path) -> Path:
         return checkpoints.write_bytes(path, file.read_bytes())
 
 
-def _check_generator(generator: Generator) -> None:
+def _copy(generator: Generator) -> Generator:
+    """A copy for export, whatever type the generator's numbers have: checked, float32, on the CPU, in eval mode."""
     if not isinstance(generator, Generator):
         raise TypeError(
             f"expected a Generator to export, got {type(generator).__name__}: checkpoints.load(…)[0] is one"
         )
-    checkpoints.check_state(generator, generator.state_dict(), "the generator")
+    network = copy.deepcopy(generator).cpu().float().eval()
+    checkpoints.check_state(network, network.state_dict(), "the generator")
+    return network
 
 
 def folded(generator: Generator) -> list[dict]:
@@ -84,7 +87,7 @@ def folded(generator: Generator) -> list[dict]:
     who draws sets their bias to the one-hot.
     Raises ValueError for an architecture with other parts or dropped maps, CheckpointError for NaN.
     """
-    _check_generator(generator)
+    network = _copy(generator)
     checkpoints.refuse_dropped(generator)
     arch = generator.arch
     parts = {"generator_activation": "relu", "output_activation": "tanh", "upsample": "stride", "unit_range": False}
@@ -98,7 +101,6 @@ def folded(generator: Generator) -> list[dict]:
             f"the lab knows only generators with convolutions and at most one dense hidden layer, got widths "
             f"{arch.widths} and dense_layers {arch.dense_layers}"
         )
-    network = copy.deepcopy(generator).cpu().eval()
     layers = []
     if arch.dense_units:
         scale, shift = _affine(network.dense[1], arch.dense_units)
@@ -201,10 +203,11 @@ def lab(
     none: the generator's principal axes. `presets` fill the arithmetic's A - B + C: {"name", "plus": [A, C], "minus":
     [B]}, each a (name, exemplars (n, latent_dim)); a "note" is shown beside the sum. `first` is the number of the
     picture that the page opens with. `also` are more generators by the name that a menu shows, beside `name` for the
-    first: each is a file of its own that a reader loads by choosing it, and opens with the same number. Returns the
-    path of index.html.
+    first: each is a file of its own that a reader loads by choosing it, and opens with the same number; such files of
+    an earlier lab in `out` that this one does not have are removed. Returns the path of index.html.
     Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
-    hold NaN, for two of the same name, and for an `out` that is a file.
+    hold NaN, for directions of another length than 1, for two of the same name, for a text that UTF-8 cannot hold, and
+    for an `out` that is a file.
     """
     out = Path(out).expanduser()
     if out.is_file() or out.suffix.lower() in (".html", ".htm", ".js"):
@@ -215,27 +218,36 @@ def lab(
         raise TypeError(f"expected also as {{name: generator}}, got {type(also).__name__}")
     if name in (also or {}):
         raise ValueError(f"two generators are called {name!r}: a reader chooses by the name")
-    for other in (also or {}).values():
-        _check_generator(other)
+    also = {label: _copy(other) for label, other in (also or {}).items()}
     first = whole(first, "first, the number of a picture,", 0, 999_999)
+    texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
+    # In one pass, so that a title which reads '{about}' stays what it is.
+    page = re.sub("{title}|{about}", lambda found: texts[found[0]], (LAB / "index.html").read_text(encoding="utf-8"))
+    try:
+        page = page.encode()
+    except UnicodeEncodeError as error:
+        got = f"{shortened(title)} and {shortened(about)}"
+        raise ValueError(f"title and about must be text that UTF-8 can hold, got {got}: write them in UTF-8") from error
     net, more = _net(generator, directions, presets, first, name), []
-    for i, (label, other) in enumerate((also or {}).items(), 2):
+    for i, (label, other) in enumerate(also.items(), 2):
         script = _weights_file(_net(other, *known_directions(other), first, label))
         file = checkpoints.write_bytes(out / f"weights{i}.js", script)
         more.append({"name": label, "file": file.name, "bytes": len(script)})
     checkpoints.write_bytes(out / "weights.js", _weights_file(net | {"also": more}))
     for file in ("lab.js", "lab.css"):
         checkpoints.write_bytes(out / file, (LAB / file).read_bytes())
-    texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
-    # In one pass, so that a title which reads '{about}' stays what it is.
-    page = re.sub("{title}|{about}", lambda found: texts[found[0]], (LAB / "index.html").read_text(encoding="utf-8"))
-    return checkpoints.write_bytes(out / "index.html", page.encode())
+    for file in out.iterdir():  # weights2.js, weights3.js, … of an earlier lab
+        number = re.fullmatch("weights([2-9]|[1-9][0-9]+)[.]js", file.name)
+        if number and int(number[1]) > len(also) + 1:
+            file.unlink()
+    return checkpoints.write_bytes(out / "index.html", page)
 
 
 def _net(
     generator: Generator, directions: dict[str, Tensor] | None, presets: list[dict] | None, first: int, name: str
 ) -> dict:
     """What the page knows of a generator."""
+    generator = _copy(generator)
     layers, arch = quantised(folded(generator)), generator.arch
     if directions is None:
         directions = {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator))}
@@ -243,13 +255,15 @@ def _net(
         raise TypeError(f"expected directions as {{name: ({arch.latent_dim},)}}, got {type(directions).__name__}")
     for label, vector in directions.items():
         _check_latent(f"direction {label!r}", vector, (arch.latent_dim,))
+        if abs((length := float(vector.float().norm())) - 1) > 0.01:
+            raise ValueError(f"direction {label!r}: expected length 1, got {length:.3g}: divide it by its norm")
     for preset in presets or []:
         _check_preset(preset, arch.latent_dim)
     return {
         "name": name,
         "latentDim": arch.latent_dim,
         "classes": arch.classes,
-        "parameters": parameter_count(generator),
+        "parameters": sum(p.numel() for p in generator.parameters()),  # frozen ones, too
         "prior": arch.prior,
         "size": arch.image_size,
         "channels": arch.channels,
@@ -317,7 +331,7 @@ def known_directions(generator: Generator) -> tuple[dict[str, Tensor] | None, li
         measured = results.load("latent_faces")["measured"]
     except ValueError:
         return None, None
-    if measured["digest"] != checkpoints.digest(generator):
+    if measured["digest"] != checkpoints.digest(_copy(generator)):
         return None, None
     named = {d["name"]: torch.tensor(d["vector"]) for d in measured["directions"].values() if d["accuracy"] >= 0.7}
     turn = torch.tensor(measured["pose"]["vector"])

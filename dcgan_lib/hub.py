@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import checkpoints
 from .data import CARDS
-from .models import Discriminator, Generator, parameter_count
+from .models import Discriminator, Generator
 
 try:
     from huggingface_hub import ModelHubMixin
@@ -61,9 +61,12 @@ class DCGAN(
     """A generator, a discriminator or both, as one repository of the hub.
 
     `about` (JSON) says where they come from, as `checkpoints.info(…)["about"]` does; the card is written from it.
+    Raises ValueError for neither.
     """
 
     def __init__(self, generator: Generator | None, discriminator: Discriminator | None = None, about=None):
+        if generator is None and discriminator is None:
+            raise ValueError("expected a generator, a discriminator or both, got neither: DCGAN.of(…) reads a run's")
         self.generator, self.discriminator, self.about = generator, discriminator, about or {}
 
     @classmethod
@@ -77,9 +80,11 @@ class DCGAN(
         networks = [network for network in every if network is not None]
         arch, name = networks[0].arch, checkpoints.trained_on(self.about)
         steps, batch = self.about.get("step"), config.get("batch_size")
+        counts = [sum(p.numel() for p in network.parameters()) for network in networks]  # frozen ones, too
+        said = (f"{type(n).__name__} ({count:,} parameters)" for n, count in zip(networks, counts, strict=True))
         parts = {
             "title": "DCGAN",
-            "networks": " and ".join(f"{type(n).__name__} ({parameter_count(n):,} parameters)" for n in networks),
+            "networks": " and ".join(said),
             "data": CARDS[name].title if name in CARDS else name or "pictures that the file does not name",
             "steps": f"{steps:,} steps of {batch}"
             if steps and batch

@@ -161,7 +161,7 @@ def unit(layer: int, maps, positions=None) -> Callable[[nn.Module, Tensor], Tens
     """A score for `guided_backpropagation` and `optimised_input`: (N,) activations of a discriminator's units.
 
     `maps` is one map or (N,), one a picture; `positions` (N, 2) or (2,); None takes the whole map's largest activation.
-    The score raises ValueError where the network has no such layer or map.
+    The score raises ValueError where the network has no such layer, map or position, and for a dense layer.
     """
     checks.whole(layer, "layer", 0)
     number = np.atleast_1d(maps.cpu() if isinstance(maps, Tensor) else maps)
@@ -169,6 +169,8 @@ def unit(layer: int, maps, positions=None) -> Callable[[nn.Module, Tensor], Tens
     def score(network: nn.Module, images: Tensor) -> Tensor:
         every = network.feature_maps(images)
         found = every[checks.whole(layer, "layer", 0, len(every) - 1)]  # (N, C, h, w)
+        if found.ndim != 4:
+            raise ValueError(f"layer {layer} is dense: it has no maps, take a convolution's")
         _indices(number, "maps", found.shape[1])
         if len(number) not in (1, len(images)):
             raise ValueError(f"expected one map, or {len(images)}, one a picture, got {len(number)}")
@@ -177,6 +179,8 @@ def unit(layer: int, maps, positions=None) -> Callable[[nn.Module, Tensor], Tens
         if positions is None:
             return chosen.flatten(1).amax(1)
         at, side = np.asarray(positions), found.shape[2:]
+        if at.shape not in ((2,), (1, 2), (len(images), 2)):
+            raise ValueError(f"positions must be (y, x), or ({len(images)}, 2), one a picture, got {at.shape}")
         if at.dtype.kind not in "iu" or (at < 0).any() or (at >= side).any():
             raise ValueError(f"positions must be whole numbers (y, x) from 0 below {tuple(side)}, got {at.tolist()}")
         y, x = torch.as_tensor(at, device=images.device).expand(len(images), 2).T
@@ -351,6 +355,7 @@ def map_weights(maps: Tensor, where: np.ndarray | Tensor, seed: int = 0, C: floa
         raise TypeError(f"expected maps as a float tensor (N, width, side, side), got {got}")
     if not torch.isfinite(maps).all():
         raise ValueError("the maps hold NaN or infinite numbers")
+    maps = maps.float()  # of half precision: sums of squares would overflow
     where, rng = np.asarray(where), np.random.default_rng(checks.whole(seed, "seed", 0))
     if where.dtype != bool:
         raise TypeError(

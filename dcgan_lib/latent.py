@@ -51,10 +51,10 @@ def interpolate(points: Tensor, steps: int = 9, kind: str = "linear") -> Tensor:
     points, steps = _floats(points, "the points of a walk", 2), checks.whole(steps, "steps", 2)
     if len(points) < 2:
         raise ValueError(f"expected the points of a walk (2 or more, latent_dim), got {tuple(points.shape)}")
-    t = torch.linspace(0, 1, steps, dtype=points.dtype)[1:, None]  # the first of a segment is the last one's end
+    t = torch.linspace(0, 1, steps, dtype=points.dtype)[1:-1, None]  # between the ends, which are the points themselves
     segments = [points[:1]]
     for a, b in pairwise(points):
-        segments.append(a + t * (b - a) if kind == "linear" else _turn_by_angle(a, b, t))
+        segments += [a + t * (b - a) if kind == "linear" else _turn_by_angle(a, b, t), b[None]]
     return torch.cat(segments)
 
 
@@ -147,7 +147,7 @@ def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
     differ between the two.
     """
     C = checks.number(C, "C", 0, above=True)
-    z, labels = _floats(latent, "latents", 2).numpy(), np.asarray(labels)
+    z, labels = _floats(latent, "latents", 2).detach().float().numpy(), np.asarray(labels)
     if labels.shape != (len(z),) or not np.isin(labels, (0, 1)).all():
         raise ValueError(f"expected a label, 0 or 1, for each of the {len(z)} latents, got {labels.shape}")
     labels = labels.astype(int)
@@ -176,9 +176,10 @@ def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 
         raise TypeError(f"expected a Generator, got {type(generator).__name__}")
     most = generator.arch.latent_dim
     checks.whole(n_axes, "n_axes", 1, min(most, generator.arch.channels * 16 * 16))
-    checks.whole(samples, f"samples for {most} axes", most + 2)
-    z = models.sample_latent(samples, generator.arch, seed)
     classes = generator.arch.classes
+    given = f"samples for {most} axes" + (f" and {classes} classes" if classes else "")
+    checks.whole(samples, given, most + 1 + max(1, classes))  # each mean that is taken off costs one
+    z = models.sample_latent(samples, generator.arch, seed)
     labels = torch.arange(samples) % classes if classes else None
     images = models.sample(generator, z, labels=labels)
     size = min(16, images.shape[-1])

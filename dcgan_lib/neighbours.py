@@ -24,6 +24,7 @@ PAIRS = 2**25  # of queries and samples that are gone through at a time, where a
 ROUNDING = 2.0**-24  # the largest relative error of one float32 operation
 REST = 0.1  # of the queries' variance that the few directions of the first look may leave out
 MANY = 0.005  # of a block's pairs: so many differences cost as much as the second look
+LARGEST = 1e15  # of a value: sums of squares stay float32 numbers
 
 
 class NearestNeighbour:
@@ -189,7 +190,7 @@ class _Look:
         # Both rows were rounded, and a product of F terms by F roundings of |q| |x|; the sum with |x|² adds a few.
         longest = squares.max().sqrt().item()
         slack = 2 * (len(seen) + 8) * lengths[part].sqrt() * longest + 4 * longest**2
-        return scores, ROUNDING * slack
+        return scores, ROUNDING * slack + (len(seen) + 8) * 2.0**-125  # terms too small for float32 become 0
 
 
 @contextmanager
@@ -211,8 +212,8 @@ def _rows(values: np.ndarray | Tensor, what: str) -> Tensor:
     if values.ndim < 2 or not len(values) or values.dtype not in (torch.uint8, torch.float32, torch.float16):
         raise ValueError(f"expected {what} (N, ...), uint8 or float32, got {values.dtype} {tuple(values.shape)}")
     rows = values.detach().flatten(1).cpu().float().contiguous()
-    if not rows.isfinite().all():
-        raise ValueError(f"{what} must be finite numbers")
+    if not (rows.abs() <= LARGEST).all():  # NaN is not
+        raise ValueError(f"{what} must be finite numbers from -{LARGEST:g} to {LARGEST:g}: scale both sets down")
     return rows
 
 
@@ -226,10 +227,9 @@ def deform(images: np.ndarray, rng: np.random.Generator, **strengths: float) -> 
     n, height, width, _ = images.shape
     moved = displacements(n, height, width, rng, **strengths)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    # To grid_sample -1 and 1 are the centres of the outer pixels (align_corners).
-    grid = np.stack(
-        [2 * (columns + moved[..., 1]) / (width - 1) - 1, 2 * (rows + moved[..., 0]) / (height - 1) - 1], -1
-    )
+    # To grid_sample -1 and 1 are the centres of the outer pixels (align_corners); of one pixel all is its centre.
+    across, down = max(width - 1, 1), max(height - 1, 1)
+    grid = np.stack([2 * (columns + moved[..., 1]) / across - 1, 2 * (rows + moved[..., 0]) / down - 1], -1)
     x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float()  # a copy: images may be read-only
     x = F.grid_sample(x, torch.from_numpy(grid), align_corners=True)
     return x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

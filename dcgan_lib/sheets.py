@@ -26,6 +26,7 @@ from .data import to_uint8
 
 Images = Tensor | np.ndarray
 FILMS = (".gif", ".mp4")
+SHORTEST, LONGEST = 20, 655_350  # milliseconds of a frame: browsers slow what is shorter down, a .gif holds no longer
 # Pictures of 32 pixels keep their colours to the pixel: JPEG's own halves their resolution.
 WRITTEN = {"JPEG": {"quality": 90, "subsampling": 0}}
 
@@ -117,20 +118,24 @@ def animation(
 
     `frames` are one of: a sequence of frames, each some pictures; pictures, one a frame; latents for `generator`, as
     `latent.interpolate` gives them, (n, latent_dim) or several walks side by side (n, N, latent_dim); a run's folder,
-    whose samples/ are shown in the order of its steps. Each frame has `columns` pictures in a row, every pixel
-    `magnify` pixels wide, and stays for so many `milliseconds`; the last one `last` times as long.
+    whose samples/ are shown in the order of its steps. Each frame has up to `columns` pictures in a row, every pixel
+    `magnify` pixels wide, and stays for so many `milliseconds`, in a .gif rounded to hundredths of a second; the last
+    one `last` times as long.
     Raises ValueError for no frames, frames of several sizes, latents without a generator or of another width, another
-    suffix; FileNotFoundError for a folder without samples; ImportError where there is no ffmpeg.
+    suffix, times that a .gif cannot hold; FileNotFoundError for a folder without samples; ImportError where there is no
+    ffmpeg.
     """
     path = check_film(path)  # before the work
-    milliseconds, magnify = whole(milliseconds, "milliseconds", 10), whole(magnify, "magnify", 1)
-    last = whole(last, "last", 1)
+    last, magnify = whole(last, "last", 1, LONGEST // SHORTEST), whole(magnify, "magnify", 1)
+    milliseconds = whole(milliseconds, "milliseconds", SHORTEST, LONGEST // last)
     if isinstance(frames, (str, Path)):
         frames = run_frames(frames)
     elif isinstance(frames, Tensor) and frames.ndim in (2, 3):
         frames = _drawn(frames, generator)
     elif isinstance(frames, (Tensor, np.ndarray)) and frames.ndim == 4:  # (n, …) pictures, one a frame
         frames = pixels(frames)[:, None]
+    frames = [pixels(frame) for frame in frames]
+    columns = min(whole(columns, "columns", 1), max([1, *map(len, frames)]))  # no column is empty in all frames
     drawn = [tile(frame, columns).repeat(magnify, 0).repeat(magnify, 1) for frame in frames]
     if not drawn:
         raise ValueError("expected at least one frame, got none")
@@ -141,6 +146,7 @@ def animation(
     first, *others = map(Image.fromarray, drawn)
     file = io.BytesIO()
     times = [milliseconds] * len(others) + [last * milliseconds]
+    times = [(time + 5) // 10 * 10 for time in times]  # Pillow rounds down
     first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
     return checkpoints.write_bytes(path, file.getvalue())
 

@@ -82,17 +82,19 @@ class LatentExplorer(_Drawing):
     """One picture and a slider for each direction: `latent` is where it stands now, (1, latent_dim).
 
     `directions` are unit vectors (latent_dim,) by name; None takes the generator's principal axes. Buttons: another
-    picture (a new seed), sliders to 0, save as PNG (into `folder`). A generator with classes adds a menu of them;
-    `labels` (1,) is what it shows, None without classes.
+    picture (a new seed), sliders to 0, save as PNG (into `folder`; no earlier one is replaced). A generator with
+    classes adds a menu of them; `labels` (1,) is what it shows, None without classes.
+    Raises ValueError for a seed that is not from 0 to 2**31 - 1.
     """
 
     def __init__(
         self, generator: models.Generator, directions: dict[str, Tensor] | None = None, seed: int = 0,
         folder: str | Path = ".",
     ):  # fmt: skip
+        seed = checks.whole(seed, "seed", 0, 2**31 - 1)
         if directions is None:
             directions = {f"axis {i + 1}": axis for i, axis in enumerate(latents.principal_axes(generator))}
-        self.directions, self.folder = directions, Path(folder)
+        self.directions, self.folder = directions, Path(folder).expanduser()
         self.picture = ipywidgets.Image(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
         self.seed = ipywidgets.BoundedIntText(value=seed, min=0, max=2**31 - 1, description="seed")
         self.sliders = {
@@ -144,8 +146,11 @@ class LatentExplorer(_Drawing):
         self._draw()
 
     def _save(self, _) -> None:
-        path = self.folder / f"dcgan_{self.seed.value}.png"
+        name, n = f"dcgan_{self.seed.value}", 1
         try:
+            while (path := self.folder / f"{name}.png").exists():
+                n += 1
+                name = f"dcgan_{self.seed.value}_{n}"
             image = models.sample(self.generator, self.latent, labels=self.labels)
             checkpoints.write_bytes(path, _png(image, self.generator.arch.image_size))
             self.message.value = f"saved {path}"
@@ -256,11 +261,14 @@ class BoxLabeller(_Widget):
 
     Several may label one file at once: for each change the file is read again and written under a lock. A save that
     fails is said until one succeeds; what it should have written goes with the next one.
-    Raises ValueError for a file that holds something else.
+    Boxes in the file of pictures that are not among `images` stay there, and are not counted.
+    Raises ValueError for a file that holds something else, and for no pictures.
     """
 
     def __init__(self, images: Tensor | np.ndarray, path: str | Path, label: str, about: dict | None = None):
         self.images, self.path = sheets.pixels(images), Path(path).expanduser()
+        if not len(self.images):
+            raise ValueError("expected at least one picture to label, got none")
         self.label, self.about = label, dict(about or {})
         self._text = json.dumps({"label": label, **self.about, "boxes": {}})  # of the file, as last seen
         self.boxes = self._read()
@@ -366,8 +374,8 @@ class BoxLabeller(_Widget):
         file = io.BytesIO()
         picture.save(file, "PNG")
         self.picture.value = file.getvalue()
-        with_boxes = sum(bool(v) for v in self.boxes.values())
+        found = [self.boxes[str(i)] for i in range(len(self.images)) if str(i) in self.boxes]
         self.message.value = self._problem or (
-            f"{self.label}: {len(self.boxes)} of {len(self.images)} pictures looked at, {with_boxes} show it, "
-            f"{sum(map(len, self.boxes.values()))} boxes"
+            f"{self.label}: {len(found)} of {len(self.images)} pictures looked at, {sum(map(bool, found))} show it, "
+            f"{sum(map(len, found))} boxes"
         )

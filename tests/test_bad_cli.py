@@ -166,9 +166,16 @@ OTHERS = [
     ("animate faces --out file/film.gif", "file is a file, no folder"),
     ("animate nothing --out film.gif", "unknown pretrained model 'nothing'"),
     ("animate run --out film.gif", "no samples/step_….png in run"),
+    *[
+        (f"animate run --out film.gif --{given}", f"--{given.split()[0]} is for a walk; a run's folder")
+        for given in ("n 16", "points 4", "steps 12", "kind spherical", "seed 0")
+    ],
     ("animate d.safetensors --out film.gif", "holds only a discriminator"),
     *[(f"animate faces --out film.gif --{o} 0", f"--{o} must be a whole") for o in ("n", "points", "steps", "columns")],
-    ("animate faces --out film.gif --milliseconds nan", "--milliseconds must be a whole number"),
+    *[
+        (f"animate faces --out film.gif --milliseconds {bad}", "--milliseconds must be a whole number of at least 20")
+        for bad in ("nan", "19", "100000")
+    ],
     ("animate faces --out film.gif --kind round", "unknown --kind 'round'"),
     ("features random:mnist28 --data digits", "--out"),
     ("features random:mnist27 --data digits --out new", "did you mean 'mnist28'"),
@@ -197,6 +204,10 @@ OTHERS = [
     ("export lab faces --out page.html", "--out must be a folder, in which the lab's index.html"),
     ("export onnx faces --out folder.png", "--out must be a file, folder.png is a folder"),
     ("export onnx faces --out file/x.onnx", "file is a file, no folder"),
+    *[
+        (f"export onnx faces --out x.onnx --{given}", f"--{given.split()[0]} is for the lab")
+        for given in ("also mnist", "title x", "first 7")
+    ],
     ("info", "name"),
     ("info ''", "name must be a name"),
     ("info papr64", "did you mean 'paper64'"),
@@ -206,6 +217,10 @@ OTHERS = [
     ("models --jsno", "did you mean --json"),
     ("models faces", "unknown argument 'faces'"),
     ("data ''", "name must be a name"),
+    *[
+        (f"data --{given}", f"--{given.split()[0]} needs a data set: its name")
+        for given in ("preview p.png", "limit 3", "verify", "split test", "image-size 32", "seed 0", "verify --json")
+    ],
     ("data nothing", "unknown data set"),
     ("data ./nothing", "no folder, .zip or .npz at"),
     ("data bad.npz", "bad.npz"),

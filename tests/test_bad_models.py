@@ -334,6 +334,8 @@ WALKS = [
     ("direction of C = inf", lambda s: latent.direction(s.z, np.arange(6) < 3, float("inf")), ValueError, "C must be"),
     ("direction of C = 0", lambda s: latent.direction(s.z, np.arange(6) < 3, 0), ValueError,
      "C must be finite and above"),
+    ("axes from few samples a class", lambda s: latent.principal_axes(models.build("tiny32", classes=9)[0], 2, 41),
+     ValueError, "samples for 32 axes and 9 classes must be at least 42"),
     ("no axes", lambda s: latent.principal_axes(s.g, 0), ValueError, "n_axes must be from 1 to 32"),
     ("more axes than z", lambda s: latent.principal_axes(s.g, 33), ValueError, "n_axes must be from 1 to 32"),
     ("axes from few samples", lambda s: latent.principal_axes(s.g, 2, 20), ValueError, "samples .* at least 34"),
@@ -349,6 +351,14 @@ def boxes(s, value, side=4):
 INSIDE = [
     ("a unit from the end", lambda s: inspection.unit(0, 0, (-1, -1))(s.d, s.images), ValueError, "positions must be"),
     ("a unit beyond the map", lambda s: inspection.unit(0, 0, (16, 0))(s.d, s.images), ValueError, r"below \(16, 16\)"),
+    ("a unit at three numbers", lambda s: inspection.unit(0, 0, (1, 2, 3))(s.d, s.images), ValueError,
+     "positions must be"),
+    ("units at fewer positions", lambda s: inspection.unit(0, 0, np.zeros((3, 2), int))(s.d, s.images), ValueError,
+     r"\(16, 2\), one a picture, got \(3, 2\)"),
+    ("a unit of a dense layer", lambda s: inspection.unit(3, 0, (0, 0))(models.build("tiny32", dense_units=8)[1],
+     s.images), ValueError, "layer 3 is dense"),
+    ("the largest of a dense layer", lambda s: inspection.unit(3, 0)(models.build("tiny32", dense_units=8)[1],
+     s.images), ValueError, "layer 3 is dense"),
     ("maps of no pictures", lambda s: inspection.maximal_activations(s.d, s.images[:0], 1), ValueError, "got none"),
     ("maps of a D that is told the class", lambda s: inspection.maximal_activations(
         models.build("tiny32", classes=2)[1], s.images, 1), ValueError, "told the class"),

@@ -59,10 +59,14 @@ def test_train_on_a_folder_never_seen_then_sample(tmp_path, capsys):
     assert (generator.arch.image_size, generator.arch.channels) == (64, 3)
     code, printed, _ = call(capsys, "sample", out, "--n", 5, "--columns", 2, "--out", tmp_path / "sheet.png")
     assert code == 0 and Image.open(tmp_path / "sheet.png").size == (130, 196)
-    code, _, _ = call(capsys, "sample", out, "--n", 3, "--out", tmp_path / "single")
+    code, printed, _ = call(capsys, "sample", out, "--n", 3, "--out", tmp_path / "single")
+    assert printed == f"3 pictures of 64x64 written to {tmp_path / 'single'}\n"
     singles = sorted((tmp_path / "single").iterdir())
     expected = data.to_uint8(models.sample(generator, models.sample_latent(3, generator.arch, 0)))
     np.testing.assert_array_equal(np.asarray(Image.open(singles[2])), expected[2])
+    _, printed, _ = call(capsys, "sample", out, "--n", 1, "--out", tmp_path / "single")
+    assert "1 picture of 64x64 written to" in printed and "beside 2 that were there" in printed
+    assert sorted((tmp_path / "single").iterdir()) == singles, "nothing is deleted"
 
 
 def test_channels_and_size_follow(tmp_path, capsys):
@@ -137,6 +141,15 @@ def test_info_counts(capsys):
     assert code == 0
     assert "generator: 18,885,760 trainable parameters" in printed
     assert json.loads(printed[printed.index('{\n "architecture"') :])["architecture"]["kernel_size"] == 5
+
+
+def test_a_folder_with_weights_comes_before_an_architecture_of_its_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny32").mkdir()
+    assert json.loads(call(capsys, "info", "tiny32", "--json")[1])["architecture"]["latent_dim"] == 32
+    checkpoints.save(tmp_path / "tiny32" / checkpoints.FILE, *models.build("tiny32", seed=0, latent_dim=7))
+    assert json.loads(call(capsys, "info", "tiny32", "--json")[1])["architecture"]["latent_dim"] == 7
+    assert call(capsys, "sample", "tiny32", "--n", 2, "--out", "x.png")[0] == 0
 
 
 def test_data_lists_licences_and_loads(tmp_path, capsys):
@@ -539,6 +552,11 @@ def test_completion_in_bash(capsys):
     assert complete(script, "dcgan train --data fashion") == ["fashionmnist"]
     assert complete(script, "dcgan train --schedule alt") == ["alternate"]
     assert complete(script, "dcgan sample fa") == ["faces"]
+    assert complete(script, "dcgan --debug sample fa") == ["faces"]
+    assert complete(script, "dcgan --debug sa") == ["sample"]
+    assert complete(script, "dcgan features faces --C 1e-3 --see") == ["--seed"]
+    assert "--seed" in (offered := complete(script, "dcgan features faces --C 1e-3 ")) and "faces" not in offered
+    assert complete(script, "dcgan export lab faces --also mnist fa") == ["faces"]
     assert complete(script, "dcgan train --out ") == []  # files, which bash finds by itself
 
 

@@ -166,6 +166,16 @@ def test_repeats_are_found_whatever_the_hashes_say(monkeypatch, bits, mirrored):
     assert compared[0] <= 3 * 4 * n, "two parts of the hashes, and the pixels"
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("height, width", [(32, 32), (45, 64)])  # the centre square of 64 x 45 is half a pixel off
+def test_exact_repeats_have_no_distance(height, width, mirrored):
+    images = np.random.default_rng(0).integers(0, 256, (40, height, width, 1), np.uint8)
+    images[20:] = images[:20, :, ::-1] if mirrored else images[:20]
+    hashes = np.zeros((40, 16), np.uint8)
+    found = deduplication.compare(images, hashes, tolerance=0, mirrored=mirrored, window=40, progress=False)
+    assert as_set(found.pairs) == {(i, i + 20) for i in range(20)} and not found.distances.any()
+
+
 def test_clusters_hang_together_and_all_but_their_first_are_redundant(tmp_path):
     pairs = np.array([[1, 6], [2, 3], [3, 5], [0, 8]])
     found = deduplication.Duplicates(9, pairs, np.array([0, 1, 2, 3]), np.array([0, 0.1, 0.2, 0.3]))

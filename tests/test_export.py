@@ -1,9 +1,11 @@
 """ONNX against torch, the lab's arrays against torch, and the lab itself in headless Chromium."""
 
 import base64
+import copy
 import gzip
 import json
 import re
+import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -116,8 +118,8 @@ def test_quantised_layers_stay_close():
 def test_what_the_lab_cannot_run_is_named():
     with pytest.raises(ValueError, match="only generators with generator_activation 'relu', got 'elu'"):
         export.folded(calibrated("tiny32", generator_activation="elu"))
-    with pytest.raises(ValueError, match="only generators with output_activation 'sigmoid', got 'tanh'"):
-        export.folded(calibrated("tiny32", unit_range=True))
+    with pytest.raises(ValueError, match="only generators with output_activation 'sigmoid', got 'linear'"):
+        export.folded(calibrated("tiny32", unit_range=True, output_activation="linear"))
 
 
 @pytest.mark.parametrize("name", ["tiny32", "mnist28", "imagenet32", "svhn32"])
@@ -135,6 +137,31 @@ def test_onnx_equals_torch_for_any_batch(name, tmp_path):
         z = models.sample_latent(n, generator.arch, n)
         (images,) = session.run(["images"], {"latent": z.numpy()})
         np.testing.assert_allclose(images, models.sample(generator, z).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_generator_of_any_float_type_is_exported_in_float32(dtype, tmp_path):
+    import onnxruntime
+
+    generator = calibrated("tiny32").to(dtype).train()
+    same = copy.deepcopy(generator).float().eval()
+    session = onnxruntime.InferenceSession(str(export.onnx(generator, tmp_path / "generator.onnx")))
+    z = models.sample_latent(3, generator.arch, 4)
+    (images,) = session.run(["images"], {"latent": z.numpy()})
+    np.testing.assert_allclose(images, models.sample(same, z).numpy(), atol=1e-5)
+    torch.testing.assert_close(run_layers(export.folded(generator), z), models.sample(same, z), atol=2e-5, rtol=0)
+    for network, folder in ((generator, tmp_path / "lab"), (same, tmp_path / "same")):
+        export.lab(network, folder, also={"two": network})
+    for file in ("weights.js", "weights2.js"):
+        assert net_of(tmp_path / "lab" / file) == net_of(tmp_path / "same" / file)
+    assert generator.training and all(p.dtype == dtype for p in generator.parameters()), "the caller's is as it was"
+
+
+def test_frozen_parameters_are_counted(tmp_path):
+    generator = calibrated("tiny32")
+    count = models.parameter_count(generator)
+    export.lab(generator.requires_grad_(False), tmp_path)
+    assert net_of(tmp_path / "weights.js")["parameters"] == count > 0
 
 
 def test_onnx_names_the_extra(monkeypatch, tmp_path):
@@ -162,6 +189,21 @@ def test_command_line(tmp_path, capsys):
     assert "imagenet32 holds only a discriminator" in capsys.readouterr().err
 
 
+def test_the_command_line_names_generators_by_their_place(tmp_path, monkeypatch):
+    """What "." is called is its folder's name; a link keeps its own."""
+    run, other = tmp_path / "mine", tmp_path / "theirs"
+    checkpoints.save(run / checkpoints.FILE, calibrated("tiny32"), None)
+    (run / "run.json").write_text("{}")
+    shutil.copytree(run, other / "b\udcffd")
+    (tmp_path / "latest").symlink_to(run)
+    monkeypatch.chdir(run)
+    arguments = [".", "--also", "../theirs/b\udcffd", "../latest", "--out", "../lab"]
+    assert cli.main(["export", "lab", *arguments]) == 0
+    names = [net_of(tmp_path / "lab" / f"weights{i}.js")["name"] for i in ("", 2, 3)]
+    assert names == ["mine", "b\udcffd", "latest"]
+    assert cli.main(["export", "lab", "../theirs/b\udcffd", "--out", "../lab"]) == 0, "its name stands in the page"
+
+
 def test_known_directions_belong_to_the_shipped_faces():
     directions, presets = export.known_directions(checkpoints.load("faces")[0])
     assert {"smile", "turn the head"} <= set(directions) and len(presets) == 2
@@ -173,6 +215,9 @@ def test_lab_refuses_what_does_not_fit(tmp_path):
     generator = calibrated("tiny32")
     with pytest.raises(ValueError, match=r"direction 'smile': expected \(32,\), got \(31,\)"):
         export.lab(generator, tmp_path, {"smile": torch.zeros(31)})
+    for length in (0.0, 0.9, 3.0):
+        with pytest.raises(ValueError, match=f"direction 'smile': expected length 1, got {length:.3g}: divide it by"):
+            export.lab(generator, tmp_path, {"smile": length * torch.eye(32)[3]})
     terms = [("x", torch.zeros(3, 32))]
     with pytest.raises(ValueError, match="preset 'sum': expected A and C in plus"):
         export.lab(generator, tmp_path, presets=[{"name": "sum", "plus": terms, "minus": terms}])
@@ -180,6 +225,24 @@ def test_lab_refuses_what_does_not_fit(tmp_path):
     assert "<h1>a &lt; b &amp; c</h1>" in page
     page = export.lab(generator, tmp_path / "new" / "lab", title="{about}", about=r"{title} \1 {x}").read_text()
     assert "<h1>{about}</h1>\n<p>{title} \\1 {x}</p>" in page
+
+
+def test_a_text_that_no_page_can_hold_is_refused_before_anything_is_written(tmp_path, capsys):
+    command = ["export", "lab", "mnist", "--out", str(tmp_path / "lab"), "--title", "caf\udce9"]
+    assert cli.main(command) == 2 and not (tmp_path / "lab").exists()
+    assert "title and about must be text that UTF-8 can hold, got 'caf\\udce9'" in capsys.readouterr().err
+
+
+def test_an_earlier_lab_s_other_generators_are_removed(tmp_path):
+    generator = calibrated("tiny32")
+    mine = {"weights1.js", "weights02.js", "weights4.js.bak", "my_weights3.js", "weights.json"}
+    for name in mine:
+        (tmp_path / name).write_text("a reader's own")
+    export.lab(generator, tmp_path, also={f"g{i}": generator for i in range(10)})
+    assert (tmp_path / "weights11.js").is_file()
+    export.lab(generator, tmp_path, also={"two": generator})
+    written = {"index.html", "lab.js", "lab.css", "weights.js", "weights2.js"}
+    assert {path.name for path in tmp_path.iterdir()} == written | mine
 
 
 def test_an_unfinished_run_is_exported(tmp_path):
@@ -372,6 +435,61 @@ def test_a_generator_that_cannot_be_loaded_leaves_the_page(open_lab, tmp_path, h
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("damage", ["missing", "half", "weights", "presets"])
+def test_a_generator_is_loaded_once_its_file_is_whole(open_lab, tmp_path, damage):
+    """What could not be read is named and asked for anew when it is chosen again."""
+    first, second = calibrated("tiny32"), calibrated("tiny32", widths=(4, 6, 9))
+    page = open_lab(export.lab(first, tmp_path, name="one", also={"two": second}))
+    file, start = tmp_path / "weights2.js", canvas(page, "Sliders")
+    whole, net = file.read_bytes(), net_of(file)
+    if damage == "missing":
+        file.unlink()
+    elif damage == "half":
+        file.write_bytes(whole[:-200])
+    else:  # a script that runs, and a generator that does not
+        net |= {"weights": "0" * len(net["weights"])} if damage == "weights" else {"presets": None}
+        file.write_text(f"window.DCGAN_NET = {json.dumps(net)};\n")
+    menu, said = page.get_by_role("combobox", name="generator"), page.locator(".lab-status").first
+    for _ in range(2):
+        menu.select_option("1")
+        page.wait_for_function("!document.querySelector('select').disabled")
+        assert said.inner_text().startswith("two could not be loaded: the file weights2.js "), said.inner_text()
+        assert menu.input_value() == "0" and canvas(page, "Sliders") == start
+    file.write_bytes(whole)
+    menu.select_option("1")
+    page.wait_for_function("!document.querySelector('select').disabled")
+    assert said.inner_text() == f"32×32 pixels, {models.parameter_count(second):,} parameters"
+    torch.testing.assert_close(shown(page, "Sliders"), in_torch(page, second, 7), atol=0.51 / 127.5, rtol=0)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["two", "the generator of a run with a name that is long " * 3])
+def test_the_menu_fits_a_narrow_phone(name, open_lab, tmp_path):
+    generator = calibrated("tiny32")
+    path = export.lab(generator, tmp_path, name="one", also={name: generator})
+    page = open_lab(path, viewport={"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.browser
+def test_a_screen_reader_hears_which_picture_is_an_end_of_the_walk(open_lab, tmp_path):
+    page = open_lab(export.lab(calibrated("tiny32"), tmp_path, {"smile": torch.eye(32)[3]}))
+    number = page.get_by_role("spinbutton", name="No. of the picture")
+    number.fill("99")
+    number.dispatch_event("change")
+    ends = page.locator(".lab-end canvas")
+    heard = [ends.nth(i).get_attribute("aria-label") for i in (0, 1)]
+    assert heard == ["end of the walk, number 12", "end of the walk, number 41"]
+    page.get_by_role("button", name="From the sliders, as A").click()
+    page.get_by_role("slider", name="smile").fill("1.5")
+    page.get_by_role("button", name="From the sliders, as B").click()
+    heard = [ends.nth(i).get_attribute("aria-label") for i in (0, 1)]
+    assert heard == ["end of the walk, number 99", "end of the walk, number 99, smile 1.5"]
+    page.get_by_role("button", name="Another for B").click()
+    assert re.fullmatch(r"end of the walk, number \d+", ends.nth(1).get_attribute("aria-label")) and not page.errors
+
+
+@pytest.mark.browser
 def test_what_a_generator_lacks_is_not_shown(open_lab, tmp_path):
     """No directions: no sliders and nothing that speaks of them; one generator: no menu."""
     page = open_lab(export.lab(calibrated("tiny32"), tmp_path, directions={}))
@@ -474,6 +592,11 @@ def test_a_number_that_is_none_is_refused(open_lab, tmp_path):
     number.fill("12")
     number.dispatch_event("change")
     assert said.inner_text() == "" and canvas(page, "Sliders") != start and not page.errors
+    for typed, value in (("1e3", "1000"), ("007", "7")):  # one number has one way to be written
+        number.fill(typed)
+        number.dispatch_event("change")
+        label = page.locator("section[aria-label='Sliders'] canvas").get_attribute("aria-label")
+        assert number.input_value() == value and label == f"picture number {value}"
 
 
 @pytest.mark.browser

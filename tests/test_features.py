@@ -85,7 +85,9 @@ def test_batches_and_dtypes_do_not_matter(pictures):
 
 def test_running_statistics(pictures):
     _, discriminator = models.build("svhn32", seed=0)
-    models.calibrate(discriminator, (data.to_float(pictures[s : s + 128]) for s in (0, 128)))  # a rest of 44 is left out
+    models.calibrate(
+        discriminator, (data.to_float(pictures[s : s + 128]) for s in (0, 128))
+    )  # a rest of 44 is left out
     running = features.discriminator_features(discriminator, pictures, statistics="running", progress=False)
     calibrated = features.discriminator_features(discriminator, pictures, progress=False)
     np.testing.assert_allclose(running, calibrated, rtol=1e-4, atol=1e-5)

@@ -52,6 +52,17 @@ def test_the_card_says_where_the_weights_come_from(pair):
     assert "the file does not name" in bare and "None" not in bare
 
 
+def test_the_card_counts_frozen_parameters(pair):
+    card = pair.generate_model_card().content
+    pair.generator.requires_grad_(False)
+    assert pair.generate_model_card().content == card
+
+
+def test_neither_network_is_refused():
+    with pytest.raises(ValueError, match="expected a generator, a discriminator or both, got neither"):
+        DCGAN(None)
+
+
 def test_push_uploads_what_hf_names_read(pair, tmp_path, monkeypatch):
     uploaded = {}
 

@@ -15,6 +15,14 @@ def test_linear_walk_passes_through_every_point_evenly():
     assert torch.allclose(walk[1], torch.tensor([1.0, 2.0])) and torch.allclose(walk[6], torch.tensor([4.0, 4.0]))
 
 
+@pytest.mark.parametrize("kind", latent.KINDS)
+@pytest.mark.parametrize("steps", [2, 9])
+def test_walks_end_at_the_points_themselves(kind, steps):
+    points = torch.cat([torch.tensor([[1e8, 1.0], [1.0, 1e8]]), 10 ** torch.linspace(-8, 8, 40).view(20, 2)])
+    walk = latent.interpolate(points, steps, kind)
+    assert len(walk) == 21 * (steps - 1) + 1 and torch.equal(walk[:: steps - 1], points)
+
+
 def test_whole_numbers_walk_as_floats():
     for kind in latent.KINDS:
         points = torch.tensor([[0, 2, 0], [3, 0, 0]])
@@ -89,6 +97,8 @@ def test_direction_finds_a_planted_one():
     found = latent.direction(z, z @ planted > 1.2)  # rare: one in nine
     assert found.vector @ planted > 0.95 and abs(found.vector.norm() - 1) < 1e-5
     assert found.accuracy > 0.9
+    for same in (z.clone().requires_grad_(), z.bfloat16()):
+        assert latent.direction(same, z @ planted > 1.2).vector @ found.vector > 0.999
     nothing = latent.direction(z, torch.rand(3000, generator=rng) > 0.5)
     assert 0.45 < nothing.accuracy < 0.55
     with pytest.raises(ValueError, match="a label, 0 or 1"):
@@ -177,6 +187,15 @@ def test_nearest_against_a_plain_loop():
         metrics.nearest(queries, references, k=71)
 
 
+def test_nearest_takes_differences_a_chunk_at_a_time(monkeypatch):
+    rng, rows, norm = np.random.default_rng(0), [], torch.Tensor.norm
+    queries, references = rng.normal(size=(50, 6)), rng.normal(size=(20, 6))
+    expected = metrics.nearest(queries, references, k=3)
+    monkeypatch.setattr(torch.Tensor, "norm", lambda self, *of, **how: rows.append(len(self)) or norm(self, *of, **how))
+    found = metrics.nearest(queries, references, k=3, chunk=7)
+    assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True)) and max(rows) == 7
+
+
 def test_head_turn_of_drawn_heads():
     """A skin-coloured head whose eyes stay and whose outline moves to one side."""
     rows, columns = np.mgrid[:64, :64]
@@ -193,3 +212,5 @@ def test_head_turn_of_drawn_heads():
     np.testing.assert_allclose(metrics.head_turn(as_floats), turned, atol=1e-12)
     with pytest.raises(ValueError, match="float tensor or uint8"):
         metrics.head_turn(as_floats.numpy())
+    with pytest.raises(ValueError, match=r"got uint8 \(0, 64, 64, 3\)"):
+        metrics.head_turn(as_floats[:0])

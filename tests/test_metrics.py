@@ -65,6 +65,14 @@ def test_frechet_distance_of_long_vectors_by_either_matrix(n, m):
     assert metrics.frechet_distance(real, generated) == pytest.approx(expected, rel=1e-5)
 
 
+def test_frechet_distance_is_never_negative():
+    for seed in range(20):
+        x = 1e4 * np.random.default_rng(seed).normal(size=(30, 5))
+        assert 0 <= metrics.frechet_distance(x, x[::-1]) < 1e-3
+    with np.errstate(all="ignore"):  # what overflows is not called equal
+        assert metrics.frechet_distance(x[:, :1] * 1e200, -x[:, :1] * 1e200) != 0
+
+
 def kernel_by_loops(real, generated):
     def mean(a, b, same):
         terms = [(x @ y / len(x) + 1) ** 3 for i, x in enumerate(a) for j, y in enumerate(b) if not (same and i == j)]
@@ -82,6 +90,14 @@ def test_kernel_distance_against_plain_loops():
     pairs = [[v[draw.choice(len(v), 20, replace=False)] for v in (real, more)] for _ in range(3)]
     expected = np.mean([kernel_by_loops(x, y) for x, y in pairs])
     assert metrics.kernel_distance(real, more, subsets=3, subset_size=20, seed=4) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("offset, scale", [(100, 1), (0, 1e20)])
+def test_kernel_distance_keeps_its_digits_far_from_zero(offset, scale):
+    rng = np.random.default_rng(0)
+    real, generated = (scale * (rng.normal(size=(30, 7)) + offset + i).astype(np.float32) for i in (0, 0.5))
+    exact = kernel_by_loops(*(v.astype(np.longdouble) for v in (real, generated)))
+    assert metrics.kernel_distance(real, generated) == pytest.approx(float(exact), rel=1e-7)
 
 
 def test_kernel_distance_of_gaussians_in_closed_form():
@@ -522,6 +538,8 @@ def test_checkerboard(period):
         assert metrics.checkerboard(images, period) < 3, "rounding is no grid, however smooth the pictures"
     with pytest.raises(ValueError, match=f"at least {8 * period} pixels"):
         metrics.checkerboard(real[..., : 8 * period - 1, : 8 * period - 1], period)
+    with pytest.raises(ValueError, match=r"got \(0, 3, 64, 64\)"):
+        metrics.checkerboard(real[:0], period)
 
 
 def test_copied_against_plain_loops():
@@ -570,5 +588,7 @@ def test_spread_asks_for_float_pictures():
         assert measure(data.to_float(pictures).half()) == pytest.approx(measure(data.to_float(pictures)), rel=1e-2)
         with pytest.raises(TypeError, match="float tensor, got ndarray"):
             measure(pictures)
+        with pytest.raises(TypeError, match="float tensor, got str"):
+            measure("a")
         with pytest.raises(ValueError, match=r"got torch\.uint8"):
             measure(torch.from_numpy(pictures))

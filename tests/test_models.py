@@ -67,6 +67,14 @@ def test_every_image_size(base, channels):
         assert 2 <= arch.sizes[-1] < 16
 
 
+@pytest.mark.parametrize("base", ["paper64", "svhn32", "imagenet32", "tutorial64"])  # kernels 5, 5, 3, 4
+def test_another_image_size_keeps_the_innermost_grid(base):
+    for size in range(16, 257):
+        assert 4 <= models.architecture(base, image_size=size).sizes[-1] < 8, size
+    assert models.architecture("paper64", image_size=127).sizes == (127, 64, 32, 16, 8, 4)
+    assert models.architecture("paper64", image_size=np.int64(32)) == models.architecture("paper64", image_size=32)
+
+
 ABLATIONS = [
     {"latent_dim": 10},
     {"latent_dim": 1000},
@@ -250,6 +258,7 @@ ERRORS = [
         r"take fewer widths or a larger image_size",
     ),
     (lambda: models.architecture("tiny32", norm_affine="False"), r"norm_affine must be true or false, got 'False'"),
+    (lambda: models.architecture("tiny32", unit_range=True), r"unit_range .*needs output_activation 'sigmoid', not"),
     (lambda: models.architecture("tiny32", widths=64), r"widths must be a list of whole numbers.*got 64"),
     (lambda: models.architecture("tiny32", norm_eps="abc"), r"norm_eps must be a number above 0"),
     (lambda: models.sample(models.build("tiny32")[0], torch.zeros(1, 32), "batch"), r"need at least 2 latents"),

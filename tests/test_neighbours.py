@@ -24,6 +24,13 @@ def stream(model, x, y, sizes):
     return model
 
 
+@pytest.mark.parametrize("scale", [neighbours.LARGEST, 1e-23])
+def test_values_whose_squares_are_hardly_float32_numbers_are_compared_exactly(scale):
+    rng = np.random.default_rng(0)
+    queries, x = ((scale * (2 * rng.random((n, 50)) - 1)).astype(np.float32) for n in (40, 300))
+    assert np.array_equal(NearestNeighbour(queries).partial_fit(x, np.arange(300)).indices, brute_force(queries, x)[0])
+
+
 def test_predictions_are_those_of_scikit_learn_on_digits():
     x, y = load_digits(return_X_y=True)
     queries, x, y_test, y = x[:600], x[600:], y[:600], y[600:]
@@ -106,6 +113,11 @@ def test_wrong_input_is_named():
         model.partial_fit(np.zeros((3, 16), np.uint8), np.zeros(3))
     with pytest.raises(ValueError, match="finite"):
         model.partial_fit(np.full((1, 16), np.nan, np.float32), np.zeros(1, int))
+    for huge in (np.inf, 1e19, -1e19):  # their squares are no float32 numbers
+        with pytest.raises(ValueError, match=r"samples must be finite numbers from -1e\+15 to 1e\+15"):
+            model.partial_fit(np.full((1, 16), huge, np.float32), np.zeros(1, int))
+        with pytest.raises(ValueError, match="queries must be finite"):
+            NearestNeighbour(np.full((1, 16), huge, np.float32))
     with pytest.raises(ValueError, match="float64"):
         model.partial_fit(np.zeros((1, 16)), np.zeros(1, int))
 
@@ -133,6 +145,12 @@ def test_pixels_are_taken_from_where_the_displacements_say():
         where = np.mgrid[:20, :26] + by.transpose(2, 0, 1)
         theirs = map_coordinates(picture[..., 0].astype(float), where, order=1, mode="grid-constant")
         assert np.abs(theirs - out[..., 0]).max() <= 0.51  # rounding to whole grey levels
+
+
+@pytest.mark.parametrize("shape", [(12, 1), (1, 12), (1, 1)])
+def test_pictures_one_pixel_wide_stay_grey(shape):
+    x = np.full((5, *shape, 1), 200, np.uint8)
+    assert np.median(neighbours.deform(x, np.random.default_rng(0), shift=0, elastic=0)) == 200
 
 
 def test_displacements_are_as_large_as_asked_for():

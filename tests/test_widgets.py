@@ -70,6 +70,24 @@ def test_explorer_buttons(generator, tmp_path, monkeypatch):
     assert (np.asarray(Image.open(path)) == drawn(generator, explorer.latent)).all()
 
 
+def test_explorer_replaces_no_picture(generator, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    explorer = widgets.LatentExplorer(generator, axes(generator), seed=5, folder="~/pictures")
+    for i, name in enumerate(("dcgan_5.png", "dcgan_5_2.png", "dcgan_5_3.png")):
+        explorer.sliders["up"].value = float(i)
+        explorer.save.click()
+        path = tmp_path / "pictures" / name
+        assert explorer.message.value == f"saved {path}"
+        assert (np.asarray(Image.open(path)) == drawn(generator, explorer.latent)).all()
+    assert len(list((tmp_path / "pictures").iterdir())) == 3
+
+
+@pytest.mark.parametrize("seed", [2**40, 2**31, -3])
+def test_explorer_refuses_a_seed_that_its_field_cannot_show(generator, seed):
+    with pytest.raises(ValueError, match=f"seed must be from 0 to 2147483647, got {seed}"):
+        widgets.LatentExplorer(generator, axes(generator), seed=seed)
+
+
 def test_explorer_says_when_it_cannot_save(generator, tmp_path):
     (tmp_path / "file").write_text("in the way")
     explorer = widgets.LatentExplorer(generator, axes(generator), folder=tmp_path / "file")
@@ -172,6 +190,22 @@ def test_a_file_of_boxes_says_who_labelled(tmp_path):
 
 def labeller(path, n=4):
     return widgets.BoxLabeller(np.zeros((n, 32, 32, 3), np.uint8), path, "window")
+
+
+def test_boxes_of_pictures_that_are_not_there_are_kept_and_not_counted(tmp_path):
+    path = tmp_path / "windows.json"
+    boxes = {"0": [[1, 2, 3, 4]], "5": [[1, 2, 3, 4]], "7": []}
+    path.write_text(json.dumps({"label": "window", "boxes": boxes}))
+    tool = labeller(path, 2)
+    assert tool.at.value == 1 and tool.message.value == "window: 1 of 2 pictures looked at, 1 show it, 1 boxes"
+    tool.next.click()
+    assert tool.message.value == "window: 2 of 2 pictures looked at, 1 show it, 1 boxes"
+    assert json.loads(path.read_text())["boxes"] == boxes | {"1": []}
+
+
+def test_no_pictures_to_label_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected at least one picture to label, got none"):
+        labeller(tmp_path / "windows.json", 0)
 
 
 def test_two_who_label_one_file_lose_nothing(tmp_path):

@@ -209,12 +209,14 @@
       });
       return z;
     };
+    const name = () => {
+      const moved = sliders.map(({ input }, i) => [net.directions[i].name, input.value]).filter(([, v]) => Number(v));
+      return `number ${number.value}` + moved.map(([n, v]) => `, ${n} ${v}`).join("");
+    };
     const show = () => {
       const z = latent();
       paint(canvas, net, draw(z));
-      const moved = sliders.map(({ input }, i) => [net.directions[i].name, input.value]).filter(([, v]) => Number(v));
-      const text = `picture number ${number.value}` + moved.map(([n, v]) => `, ${n} ${v}`).join("");
-      canvas.setAttribute("aria-label", text);
+      canvas.setAttribute("aria-label", `picture ${name()}`);
       const told = leaves(net, z);
       if (warning.textContent !== told) warning.textContent = told;
       canvas.dataset.drawn = String(Number(canvas.dataset.drawn || 0) + 1);
@@ -229,7 +231,7 @@
         number.value = last;
         return;
       }
-      last = number.value;
+      number.value = last = String(Number(number.value));  // 1e3 is 1000
       say("");
       show();
     });
@@ -247,7 +249,7 @@
           button("Save the picture", save),
           make("label", {}, "No. ", number)), warning, status));
     show();
-    return { node, latent, redraw: show, name: () => `No. ${number.value}` };
+    return { node, latent, redraw: show, name };
   }
 
   function walker(net, draw, explored) {
@@ -261,6 +263,11 @@
       canvas.setAttribute("aria-label", `${position.value} percent of the way from A to B`);
     };
     const showEnd = (end) => { paint(end.canvas, net, draw(end.latent)); show(); };
+    const take = (end, latent, name) => {
+      end.latent = latent;
+      end.canvas.setAttribute("aria-label", `end of the walk, ${name}`);
+      showEnd(end);
+    };
     let timer = null;
     const play = button("Play", () => {
       if (timer) { clearInterval(timer); timer = null; play.textContent = "Play"; return; }
@@ -278,12 +285,10 @@
     const end = (i, letter) => make("div", { class: "lab-end" }, make("strong", {}, letter), ends[i].canvas,
       button("Another", () => {
         const n = anyNumber();
-        ends[i].latent = latentOf(net, n);
-        ends[i].canvas.setAttribute("aria-label", `end of the walk, number ${n}`);
-        showEnd(ends[i]);
+        take(ends[i], latentOf(net, n), `number ${n}`);
         say(`${letter} is number ${n}`);
       }, `Another for ${letter}`),
-      button(above, () => { ends[i].latent = explored.latent(); showEnd(ends[i]); say(`${letter} taken`); },
+      button(above, () => { take(ends[i], explored.latent(), explored.name()); say(`${letter} taken`); },
         `${above}, as ${letter}`));
     const node = make("section", { class: "lab-part", "aria-label": "Walk between two pictures" },
       make("div", { class: "lab-result" }, canvas),
@@ -379,15 +384,19 @@
 
   async function mount(root, first) {
     root.replaceChildren(make("p", {}, "Unpacking the generator …"));
-    const nets = [{ name: first.name, net: first }, ...(first.also || [])];  // one not yet chosen has a file and no net
+    const nets = [{ name: first.name, file: "weights.js", net: first }, ...(first.also || [])];  // no net: not yet loaded
     const body = make("div"), { node: status, say } = teller();
     let shown = null;
     const show = async (i) => {
-      const entry = nets[i];
-      entry.net ??= await fetched(entry.file);
-      entry.draw ??= await load(entry.net);
-      if (shown) shown.stop();
-      shown = build(body, root.dataset.level || 2, entry.net, entry.draw);
+      const entry = nets[i], net = entry.net ?? await fetched(entry.file);
+      try {
+        const draw = entry.draw ?? await load(net), walk = build(body, root.dataset.level || 2, net, draw);
+        Object.assign(entry, { net, draw });  // not before: what is damaged is fetched anew when it is chosen again
+        if (shown) shown.stop();
+        shown = walk;
+      } catch (error) {
+        throw new Error(`the file ${entry.file} could not be read (${error.message})`);
+      }
       window.DCGAN_LAB = { draw: entry.draw, latentOf: (n) => latentOf(entry.net, n), net: entry.net };  // for tests and the curious
     };
     try {

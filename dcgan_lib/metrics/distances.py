@@ -28,7 +28,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
         values, vectors = np.linalg.eigh(a.T @ a)
         root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
         cross = np.sqrt(np.linalg.eigvalsh(root @ (b.T @ b) @ root).clip(0)).sum()
-    return float(apart + (a**2).sum() + (b**2).sum() - 2 * cross)
+    return max(float(apart + (a**2).sum() + (b**2).sum() - 2 * cross), 0.0)  # rounding may go below
 
 
 def kernel_distance(
@@ -41,7 +41,7 @@ def kernel_distance(
     repeats, each of `subset_size` vectors or of all where a set has fewer.
     Raises ValueError as `frechet_distance` does and for subsets or a subset_size that are too small.
     """
-    real, generated = (features.astype(np.float32) for features in feature_pair(real, generated))
+    real, generated = (features.astype(np.float64) for features in feature_pair(real, generated))
     whole(subsets, "subsets", 1)
     size, rng = min(whole(subset_size, "subset_size", 2), len(real), len(generated)), np.random.default_rng(seed)
     if size == len(real) == len(generated):  # every subset is the whole set
@@ -55,7 +55,7 @@ def _squared_discrepancy(x: np.ndarray, y: np.ndarray) -> float:
     n, length = x.shape
 
     def kernel(a, b):
-        return ((a @ b.T).double() / length + 1) ** 3  # sums in double precision: the terms nearly cancel
+        return (a @ b.T / length + 1) ** 3  # all in double precision: the terms nearly cancel
 
     among = sum(k.sum() - k.trace() for k in (kernel(x, x), kernel(y, y)))  # a vector is not compared with itself
     return float(among / (n * (n - 1)) - 2 * kernel(x, y).mean())

@@ -40,11 +40,14 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
     few = min(k + SPARE, len(references))
     centre = references.mean(0, dtype=torch.float64).float()
     centred = references - centre
-    rows = [torch.cdist(part - centre, centred).topk(few, largest=False) for part in queries.split(chunk)]
-    indices = torch.cat([r.indices for r in rows])
-    distances = torch.stack([(queries - references[indices[:, j]]).norm(dim=1) for j in range(few)], 1)
-    distances, order = distances.sort(dim=1, stable=True)
-    return indices.gather(1, order)[:, :k].numpy(), distances[:, :k].numpy()
+    rows = []
+    for part in queries.split(chunk):
+        near = torch.cdist(part - centre, centred).topk(few, largest=False).indices  # (chunk, few)
+        exact = torch.stack([(part - references[near[:, j]]).norm(dim=1) for j in range(few)], 1)
+        exact, order = exact.sort(dim=1, stable=True)
+        rows.append((near.gather(1, order)[:, :k], exact[:, :k]))
+    indices, distances = (torch.cat(found).numpy() for found in zip(*rows, strict=True))
+    return indices, distances
 
 
 def usual_distances(asked: np.ndarray, known: np.ndarray, fellows: bool) -> np.ndarray:

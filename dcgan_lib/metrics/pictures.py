@@ -36,7 +36,8 @@ def spread(images: Tensor) -> float:
 
     Raises TypeError or ValueError for other pictures.
     """
-    return float(float_pictures(images).float().std(0).mean()) if len(images) > 1 else 0.0
+    images = float_pictures(images).float()
+    return float(images.std(0).mean()) if len(images) > 1 else 0.0
 
 
 def colour_spread(images: Tensor) -> float:
@@ -44,7 +45,8 @@ def colour_spread(images: Tensor) -> float:
 
     Near 0 when all have one tint, whatever their shapes: what `spread` may not see. Errors as there.
     """
-    return float(float_pictures(images).float().mean((2, 3)).std(0).mean()) if len(images) > 1 else 0.0
+    images = float_pictures(images).float()
+    return float(images.mean((2, 3)).std(0).mean()) if len(images) > 1 else 0.0
 
 
 def checkerboard(images: Tensor, period: int = 2) -> float:
@@ -56,10 +58,10 @@ def checkerboard(images: Tensor, period: int = 2) -> float:
     more power at all high frequencies, and no larger ratio; the neighbours have at least the power of rounding to 255
     levels. Sides are cut to a multiple of the period.
 
-    Raises ValueError for a period below 2 or pictures that are not at least eight periods wide.
+    Raises ValueError for a period below 2, for no pictures, and for pictures that are not at least eight periods wide.
     """
     period = whole(period, "period", 2)
-    if images.ndim != 4 or min(images.shape[2:]) < 8 * period:
+    if images.ndim != 4 or not len(images) or min(images.shape[2:]) < 8 * period:
         raise ValueError(f"expected pictures (N, C, H, W) of at least {8 * period} pixels, got {tuple(images.shape)}")
     side = min(images.shape[2:]) // period * period
     images = images[..., :side, :side].float()
@@ -82,11 +84,11 @@ def head_turn(images: Tensor | np.ndarray) -> np.ndarray:
     Positive looks to the picture's right, 0 straight ahead. Eyes stand at fixed places in aligned faces, so a turned
     head reaches further to one side of them: the cue is the centre of what has the skin's colour (that of the nose and
     cheeks) between eyes and mouth. A mirrored face has the opposite value. Its limits: hands, microphones and light
-    backgrounds of the skin's colour, and faces in half shadow.
+    backgrounds of the skin's colour, and faces in half shadow. Raises ValueError for other pictures, and for none.
     """
     if isinstance(images, Tensor):
         images = to_uint8(images)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
         raise ValueError(f"expected a float tensor or uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
     return np.concatenate([_head_turn(images[start : start + 1000]) for start in range(0, len(images), 1000)])
 
