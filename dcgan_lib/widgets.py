@@ -81,9 +81,9 @@ class _Drawing(_Widget):
 class LatentExplorer(_Drawing):
     """One picture and a slider for each direction: `latent` is where it stands now, (1, latent_dim).
 
-    `directions` are unit vectors (latent_dim,) by name; None takes the generator's principal axes. Buttons: another
-    picture (a new seed), sliders to 0, save as PNG (into `folder`; no earlier one is replaced). A generator with
-    classes adds a menu of them; `labels` (1,) is what it shows, None without classes.
+    `directions` are vectors (latent_dim,) by name, as long as one unit of the slider; None takes the generator's
+    principal axes. Buttons: another picture (a new seed), sliders to 0, save as PNG (into `folder`; no earlier one is
+    replaced). A generator with classes adds a menu of them; `labels` (1,) is what it shows, None without classes.
     Raises ValueError for a seed that is not from 0 to 2**31 - 1.
     """
 
