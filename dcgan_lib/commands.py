@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -91,6 +91,12 @@ def sample(args: argparse.Namespace) -> None:
     say(f"{args.n:,} picture{'s' * (args.n > 1)} of {side}x{side} written to {args.out}{others}")
 
 
+def _given(args: argparse.Namespace, names: Iterable[str]) -> dict:
+    """Those of the options that the call names, of options without a default: {name: value}."""
+    values = {name: getattr(args, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None and value is not False and value != []}
+
+
 def _labels(args: argparse.Namespace, arch: Architecture):
     """Of a conditional generator: --class for all pictures, or the classes in turn. None for any other."""
     import torch
@@ -121,7 +127,7 @@ def animate(args: argparse.Namespace) -> None:
     sheets.check_film(args.out)
     _file_to_write(args.out, "--out")
     run = Path(args.weights).expanduser()
-    given = {name: getattr(args, name) for name in WALK if getattr(args, name) is not None}
+    given = _given(args, WALK)
     if not args.walk and (run / "run.json").is_file():
         if given:
             raise ValueError(f"--{next(iter(given))} is for a walk; a run's folder is shown as it trained: add --walk")
@@ -164,9 +170,8 @@ def export(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--out must be a folder, in which the lab's index.html will lie, got {shortened(str(args.out))}"
         )
-    given = {name: getattr(args, name) for name in LAB if getattr(args, name) is not None}
-    of_lab = [*given, *(["also"] if args.also else [])]
-    if args.format == "onnx" and of_lab:
+    given = _given(args, LAB)
+    if args.format == "onnx" and (of_lab := [*given, *_given(args, ["also"])]):
         raise ValueError(f"--{of_lab[0]} is for the lab: an ONNX file holds one generator and no page")
     (_file_to_write if args.format == "onnx" else _folder_to_write)(args.out, "--out")
 
@@ -379,9 +384,9 @@ def data(args: argparse.Namespace) -> None:
     from . import data, sheets
 
     if args.name is None:
-        of_set = ("image_size", "split", "limit", "seed", "preview", "verify")
-        if given := [name for name in of_set if (value := getattr(args, name)) is not None and value is not False]:
-            raise ValueError(f"--{given[0].replace('_', '-')} needs a data set: its name (see `dcgan data`) or a path")
+        if given := _given(args, ("image_size", "split", "limit", "seed", "preview", "verify")):
+            name = next(iter(given)).replace("_", "-")
+            raise ValueError(f"--{name} needs a data set: its name (see `dcgan data`) or a path")
         if args.json:
             print(json.dumps({name: asdict(card) for name, card in data.CARDS.items()}, indent=1))
             return

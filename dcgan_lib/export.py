@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from . import checkpoints, results
 from .checks import shortened, whole
 from .latent import principal_axes
-from .models import Generator, sample_latent
+from .models import Generator, parameter_count, sample_latent
 
 LAB = Path(__file__).parent / "lab"
 OPSET = 18
@@ -218,7 +218,7 @@ def lab(
         raise TypeError(f"expected also as {{name: generator}}, got {type(also).__name__}")
     if name in (also or {}):
         raise ValueError(f"two generators are called {name!r}: a reader chooses by the name")
-    also = {label: _copy(other) for label, other in (also or {}).items()}
+    generator, also = _copy(generator), {label: _copy(other) for label, other in (also or {}).items()}
     first = whole(first, "first, the number of a picture,", 0, 999_999)
     texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
     # In one pass, so that a title which reads '{about}' stays what it is.
@@ -247,7 +247,6 @@ def _net(
     generator: Generator, directions: dict[str, Tensor] | None, presets: list[dict] | None, first: int, name: str
 ) -> dict:
     """What the page knows of a generator."""
-    generator = _copy(generator)
     layers, arch = quantised(folded(generator)), generator.arch
     if directions is None:
         directions = {f"axis {i + 1}": axis for i, axis in enumerate(principal_axes(generator))}
@@ -263,7 +262,7 @@ def _net(
         "name": name,
         "latentDim": arch.latent_dim,
         "classes": arch.classes,
-        "parameters": sum(p.numel() for p in generator.parameters()),  # frozen ones, too
+        "parameters": parameter_count(generator, frozen=True),
         "prior": arch.prior,
         "size": arch.image_size,
         "channels": arch.channels,

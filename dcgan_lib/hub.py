@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import checkpoints
 from .data import CARDS
-from .models import Discriminator, Generator
+from .models import Discriminator, Generator, parameter_count
 
 try:
     from huggingface_hub import ModelHubMixin
@@ -80,8 +80,7 @@ class DCGAN(
         networks = [network for network in every if network is not None]
         arch, name = networks[0].arch, checkpoints.trained_on(self.about)
         steps, batch = self.about.get("step"), config.get("batch_size")
-        counts = [sum(p.numel() for p in network.parameters()) for network in networks]  # frozen ones, too
-        said = (f"{type(n).__name__} ({count:,} parameters)" for n, count in zip(networks, counts, strict=True))
+        said = (f"{type(n).__name__} ({parameter_count(n, frozen=True):,} parameters)" for n in networks)
         parts = {
             "title": "DCGAN",
             "networks": " and ".join(said),

@@ -296,9 +296,9 @@ def classifier(arch: str | Architecture, outputs: int, dropout: float = 0.0, see
     return network
 
 
-def parameter_count(network: nn.Module) -> int:
-    """Trainable parameters: weights, and batch-norm gains and biases."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+def parameter_count(network: nn.Module, frozen: bool = False) -> int:
+    """Trainable parameters: weights, and batch-norm gains and biases; with `frozen` those that are frozen, too."""
+    return sum(p.numel() for p in network.parameters() if frozen or p.requires_grad)
 
 
 def sample_latent(n: int, arch: str | Architecture, seed: int | torch.Generator = 0) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from .. import checkpoints, models
 from ..checks import choose, whole
 from ..data import ImageSet
 from ..device import pick_device, pick_precision, versions
-from .extraction import LARGE, calibrated, check_pictures, check_room, discriminator_features
+from .extraction import LARGE, calibrated, check_pictures, check_room, discriminator_features, replaced
 from .intervals import proportion_interval
 from .protocol import choose_C, draw_labels, labelled, positive
 from .svm import L2SVM
@@ -168,8 +167,9 @@ def evaluate(
         if folder is not None:
             if not ours:
                 (folder / "features.json").unlink(missing_ok=True)
-                _save(folder / "train.npy", F)
-                _save(folder / "test.npy", F_test)
+                for name, part in (("train", F), ("test", F_test)):  # which may be maps of the files there
+                    with replaced(folder / f"{name}.npy") as place, open(place, "wb") as file:
+                        np.save(file, part)
             np.save(folder / "train_labels.npy", y)
             np.save(folder / "test_labels.npy", y_test)
             said = {"validation_pictures": size, "seed": seed, "storage": storage, "tol": tol, "flip": flip}
@@ -280,8 +280,6 @@ def _features(network, images, images_test, calibrate_on, options, folder, progr
         for name, part in parts.items()
     ]
     if folder is not None:
-        for part in found:
-            part.flush()
         checkpoints.write_bytes(made, json.dumps(key, indent=1).encode())
     return found
 
@@ -293,14 +291,6 @@ def _digest(images: np.ndarray | Tensor) -> str:
     for start in range(0, len(images), 1024):
         total.update(np.ascontiguousarray(images[start : start + 1024]))
     return total.hexdigest()[:16]
-
-
-def _save(path: Path, vectors: np.ndarray) -> None:
-    """Into a new file that takes the old one's place: the vectors may be a memory map of that one."""
-    part = path.with_name(f"{path.name}.part")
-    with open(part, "wb") as file:
-        np.save(file, vectors)
-    os.replace(part, path)
 
 
 def _read(path: Path) -> dict | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
 
@@ -61,10 +63,8 @@ def discriminator_features(
         network = _copy(discriminator, running=True)
     device = next(network.parameters()).device
     path = None if out is None else Path(out).expanduser()
-    part = None if path is None else path.with_name(f"{path.name}.part")
-    features = _array((len(images), network.arch.feature_count), part, progress)
-    start = 0
-    try:
+    with replaced(path) as part:
+        features, start = _array((len(images), network.arch.feature_count), part, progress), 0
         with torch.no_grad(), _autocast(precision, device):
             for batch in _bar(data.batches(images, batch_size, device), len(images), batch_size, "features", progress):
                 vectors = _vectors(network, batch)
@@ -76,16 +76,30 @@ def discriminator_features(
                         f"features from picture {start} on are not finite: are the pictures NaN or very large?"
                     )
                 start += len(batch)
-    except BaseException:
-        if part is not None:
-            part.unlink(missing_ok=True)
-        raise
-    if part is not None:
+        if path is None:
+            return features
         features.flush()
         del features  # Windows renames no file that is open
+    return np.load(path, mmap_mode="r+")
+
+
+@contextlib.contextmanager
+def replaced(path: Path | None) -> Iterator[Path | None]:
+    """Where to write a file that takes the place of `path` once it is whole, and is gone where it never is.
+
+    For what is too large for `checkpoints.write_bytes`. Arrays mapped from the earlier file keep their numbers.
+    """
+    if path is None:
+        yield None
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
         os.replace(part, path)
-        features = np.load(path, mmap_mode="r+")
-    return features
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 def calibrated(
