@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from dcgan_lib import data, models, results
@@ -48,6 +49,11 @@ def test_rows_begin_a_file_and_join_it(small, monkeypatch):
 
     left_out = cifar.main(["--rows", "kmeans_16", "cifar10"])
     assert set(measured()["rows"]) == {"tinyimagenet", "kmeans_16"} and measured()["rows"]["tinyimagenet"] == first
+    ours, theirs = (measured()["rows"][name] for name in ("tinyimagenet", "kmeans_16"))
+    one_only, other_only = measured()["paired"]["kmeans_16"]
+    tested = len(data.load("cifar10", split="test"))
+    assert one_only - other_only == round(tested * (ours["test_accuracy"] - theirs["test_accuracy"]))
+    assert [row["per_class"] for row in theirs["labels"]] == [cifar.FEW]
     assert "kmeans_16" not in left_out and left_out["kmeans_32"] == "not measured yet by this protocol"
     assert "python -m experiments cifar10" in left_out["cifar10"]
     assert "K-means (16)" in results.load("features_cifar10")["claims"]["C2"]["ours"]
@@ -65,3 +71,15 @@ def test_rows_begin_a_file_and_join_it(small, monkeypatch):
 def test_without_the_training_it_says_what_to_run(small):
     with pytest.raises(data.NotAvailable, match="python -m experiments imagenet32"):
         cifar.main(["--rows", "tinyimagenet"])
+
+
+def test_pairs_are_those_of_a_plain_count():
+    rng = np.random.default_rng(0)
+    right = {name: rng.random(203) < share for name, share in (("tinyimagenet", 0.8), ("pixels", 0.4), ("random", 0.6))}
+    rows = {name: {"right": cifar.packed(some)} for name, some in right.items()} | {"cifar10": {}}
+    found = cifar.paired(rows)
+    assert set(found) == {"pixels", "random"}
+    for name, (ours, theirs) in found.items():
+        pairs = list(zip(right["tinyimagenet"], right[name], strict=True))
+        assert ours == sum(a and not b for a, b in pairs) and theirs == sum(b and not a for a, b in pairs)
+    assert cifar.paired({"pixels": rows["pixels"], "tinyimagenet": {}}) == {}

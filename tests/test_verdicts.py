@@ -109,6 +109,7 @@ def digits(wrong, real=310, samples=50_000, n=10_000):
 
 
 KMEANS = {"kmeans_1600": accuracy(0.78), "kmeans_4800": accuracy(0.80)}
+OURS = {"tinyimagenet": accuracy(0.79, 0.015)}
 SVHN = {"kmeans_1600": error(0.34)}
 SEES = layer(2.9, 0.60), layer(2.5, 0.70)  # first and last, of a network that learnt a hierarchy
 RANDOM = layer(2.9, 0.66), layer(2.7, 0.62)
@@ -139,6 +140,14 @@ CASES = [
     (UNDECIDED, "c2", {"kmeans": between(0.75, 0.8), "tinyimagenet": between(0.7, 0.75)}),  # they touch
     (UNDECIDED, "c2", {"kmeans": between(0.75, 0.8), "tinyimagenet": between(0.8, 0.85)}),
     (IN_PART, "c2", {"kmeans": between(0.75, 0.8), "tinyimagenet": between(0.82, 0.85)}),
+    # the same pictures: 40 of 900 more are beyond chance for one K-means, 30 are not; two K-means ask for more
+    (IN_PART, "c2", {"kmeans": accuracy(0.78)} | OURS, "tinyimagenet", {"kmeans": (482, 418)}),
+    (UNDECIDED, "c2", {"kmeans": accuracy(0.78)} | OURS, "tinyimagenet", {"kmeans": (465, 435)}),
+    (NOT, "c2", {"kmeans": accuracy(0.78)} | OURS, "tinyimagenet", {"kmeans": (418, 482)}),
+    (UNDECIDED, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400), "kmeans_4800": (418, 482)}),
+    (NOT, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400), "kmeans_4800": (410, 490)}),
+    (IN_PART, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400), "kmeans_4800": (490, 410)}),
+    (UNDECIDED, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400)}),  # the other by its interval
     # C3
     (HOLDS, "c3", SVHN | {"ours": error(0.22)}, True),
     (IN_PART, "c3", {"kmeans_1600": error(0.22), "ours": error(0.22)}, True),
@@ -374,6 +383,8 @@ def test_an_interval_over_test_pictures_and_draws():
 def test_words_name_the_numbers():
     words = verdicts.c2(KMEANS | {"tinyimagenet": accuracy(0.733)}).words
     assert all(part in words for part in ("73.3%", "80.0%", "80.6%", "82.0%", "82.8%"))
+    words = verdicts.c2(KMEANS | OURS, "tinyimagenet", {"kmeans_4800": (410, 490)}).words
+    assert "right alone on 410 and 490 pictures, p = 0.008" in words
     assert "9 : 2" in verdicts.c7_judged([20, 32], 9, 2).words and "0.065" in verdicts.c7_judged([20, 32], 9, 2).words
     words = verdicts.c7_judged_twice([[[75, 100], 45, 5], [[70, 100], 40, 8]], [0.2, 0.5], 0.83).words
     assert all(part in words for part in ("75 of 100", "40 : 8", "p < 0.001", "20% to 50%", "kappa 0.83")), words
