@@ -243,6 +243,9 @@ def locate(name_or_path: str | Path) -> Path:
             hint = f": no file and no folder is there; on the Hugging Face hub it would be hf:{name}"
         raise FileNotFoundError(f"no weights at {path}{hint}")
     known = pretrained()
+    here = {p.name for p in path.absolute().parent.iterdir() if (p / FILE).is_file()} if path.parent.is_dir() else ()
+    if name not in known and (near := difflib.get_close_matches(name, here, 1)):
+        raise FileNotFoundError(f"no weights at {path}: did you mean the run {near[0]}?")
     return known[choose(name, known, "pretrained model", " (no file or folder of that name is here either)")]
 
 
@@ -421,6 +424,9 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
+HALF_WRITTEN = ".dcgan-*.part"  # what `write_bytes` leaves where its process is killed
+
+
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file whole or not at all: beside its place, flushed to disk, then renamed. Its folder is made.
 
@@ -432,7 +438,7 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a folder has that name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        handle, part = tempfile.mkstemp(prefix=".dcgan-", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as f:
             f.write(data)
             f.flush()

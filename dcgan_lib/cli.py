@@ -174,8 +174,9 @@ def _sample_options(subs) -> None:
         help="of the latents: the same seed, the same pictures (default: 0)",
     )  # fmt: skip
     add(
-        sample, "--class", dest="label", type=reader(Number(int, low=0), "--class"), metavar="N",
-        help="of a conditional generator: this class only; all in turn unless given",
+        sample, "--class", dest="label", type=named("--class"), metavar="CLASS",
+        help="of a conditional generator: this class only, by its number or, where the weights know it, its name; all "
+        "in turn unless given",
     )  # fmt: skip
     add(sample, "--columns", type=reader(COUNT, "--columns"), default=8, metavar="N", help="of the sheet (default: 8)")
     _choice(

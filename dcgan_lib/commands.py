@@ -64,8 +64,13 @@ def finish(args: argparse.Namespace) -> None:
 def _trained(run) -> None:
     if int(os.environ.get("RANK", "0")):  # of several processes the first one speaks
         return
-    if run.stats:
-        say(f"{run.out}: {run.stats[-1]['step']} steps, {run.stats[-1]['epoch']:.1f} epochs")
+    from . import checkpoints
+
+    # Not from the last line of statistics, which may be of an earlier step.
+    about = checkpoints.info(run.out / checkpoints.FILE)["about"]
+    if "step" in about:
+        epochs = about["step"] * about["config"]["batch_size"] / about["pictures"]["images"]
+        say(f"{run.out}: {about['step']} steps, {epochs:.1f} epochs")
     say(f"weights in {run.out / 'weights.safetensors'}")
     say(f"next: dcgan sample {shlex.quote(str(run.out))} --out {shlex.quote(str(run.out / 'sheet.png'))}")
 
@@ -73,6 +78,12 @@ def _trained(run) -> None:
 def sample(args: argparse.Namespace) -> None:
     sheet = _is_sheet(args.out)
     (_file_to_write if sheet else _folder_to_write)(args.out, "--out")
+    there = {file.name for file in args.out.iterdir()} if args.out.is_dir() else set()
+    if taken := [name for name in map(_single, range(args.n)) if name in there]:
+        raise ValueError(
+            f"{args.out / taken[0]} is there already{f', and {len(taken) - 1:,} more' * (len(taken) > 1)}: no picture "
+            "is replaced, name another folder"
+        )
 
     from . import data, models, sheets
 
@@ -84,11 +95,16 @@ def sample(args: argparse.Namespace) -> None:
         sheets.save(args.out, sheets.tile(images, min(args.columns, args.n)))
     else:
         for i, pixels in enumerate(data.to_uint8(images)):
-            sheets.save(args.out / f"{i:06d}.png", pixels)
+            sheets.save(args.out / _single(i), pixels)
         if more := sum(file.suffix.lower() in PICTURES for file in args.out.iterdir()) - args.n:
             others = f", beside {more:,} that were there"
     side = generator.arch.image_size
     say(f"{args.n:,} picture{'s' * (args.n > 1)} of {side}x{side} written to {args.out}{others}")
+
+
+def _single(i: int) -> str:
+    """The file of picture i where each has its own."""
+    return f"{i:06d}.png"
 
 
 def _given(args: argparse.Namespace, names: Iterable[str]) -> dict:
@@ -101,12 +117,19 @@ def _labels(args: argparse.Namespace, arch: Architecture):
     """Of a conditional generator: --class for all pictures, or the classes in turn. None for any other."""
     import torch
 
-    if args.label is not None and not args.label < arch.classes:
-        there = f"has the classes 0 to {arch.classes - 1}" if arch.classes else "was trained without classes"
+    from . import checkpoints
+
+    if args.label is None:
+        return torch.arange(args.n) % arch.classes if arch.classes else None
+    names = checkpoints.info(args.weights)["about"].get("class_names") or []
+    number = int(args.label) if args.label.isdecimal() and len(args.label) < 10 else arch.classes
+    if number >= arch.classes and args.label in names[: arch.classes]:
+        number = names.index(args.label)
+    if number >= arch.classes:
+        named = f" ({', '.join(map(str, names[:12]))}{' …' * (len(names) > 12)})" if names else ""
+        there = f"has the classes 0 to {arch.classes - 1}{named}" if arch.classes else "was trained without classes"
         raise ValueError(f"--class {args.label}: {args.weights} {there}")
-    if not arch.classes:
-        return None
-    return torch.arange(args.n) % arch.classes if args.label is None else torch.full((args.n,), args.label)
+    return torch.full((args.n,), number)
 
 
 def _is_sheet(out: Path) -> bool:
@@ -174,15 +197,20 @@ def export(args: argparse.Namespace) -> None:
     if args.format == "onnx" and (of_lab := [*given, *_given(args, ["also"])]):
         raise ValueError(f"--{of_lab[0]} is for the lab: an ONNX file holds one generator and no page")
     (_file_to_write if args.format == "onnx" else _folder_to_write)(args.out, "--out")
+    if args.format == "onnx" and args.out.suffix.lower() != ".onnx":  # above all no weights, which it would replace
+        raise ValueError(f"--out must be an .onnx, got {shortened(str(args.out))}")
 
     from . import export
+
+    if args.format == "lab":
+        export.check_lab(args.out)
 
     generator = _generator(args.weights, "export", "cpu")
     if args.format == "onnx":
         say(export.onnx(generator, args.out))
         return
     places = map(os.path.abspath, (args.weights, *args.also))  # "." has a name, too
-    name, *more = (Path(place).name.removesuffix(".safetensors") for place in places)
+    name, *more = map(_named, map(Path, places))
     if len({name, *more}) <= len(more):
         raise ValueError(f"two generators have the same name, by which a reader chooses: {', '.join([name, *more])}")
     also = {label: _generator(weights, "export", "cpu") for label, weights in zip(more, args.also, strict=True)}
@@ -191,6 +219,11 @@ def export(args: argparse.Namespace) -> None:
         say("no named directions are known for this generator: the sliders are its principal axes")
     about = f"{plain(args.weights)}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
     say(export.lab(generator, args.out, directions, presets, about=about, name=name, also=also, **LAB | given))
+
+
+def _named(place: Path) -> str:
+    """What the lab calls weights: the file's name, or the run's folder, whose file has the name of all."""
+    return place.parent.name if place.name == "weights.safetensors" else place.name.removesuffix(".safetensors")
 
 
 def features(args: argparse.Namespace) -> None:
@@ -246,7 +279,10 @@ def _parts(args: argparse.Namespace, arch: Architecture) -> tuple:
 
     train = data.load(args.data, arch.image_size, arch.channels)
     if train.labels is None:
-        raise ValueError(f"{train.name} ({train.split}) has no labels: features are judged by classifying")
+        raise ValueError(
+            f"{train.name} ({train.split}) has no labels: features are judged by classifying; take a labelled "
+            "set, or a folder with a subfolder a class and no picture beside these"
+        )
     if _has_test(args.data):
         test, held_out = data.load(args.data, arch.image_size, arch.channels, "test"), "the test part"
     else:
@@ -286,6 +322,8 @@ def dedup(args: argparse.Namespace) -> None:
     from .device import pick_device
 
     images = data.load(args.data, deduplication.SIZE)
+    if len(images) < 2:
+        raise ValueError(f"{args.data} holds one picture: near duplicates are looked for among at least 2 pictures")
     found = deduplication.find_duplicates(
         images, radius=args.radius, tolerance=args.tolerance, mirrored=args.mirrored, steps=args.steps, seed=args.seed,
         device=pick_device(args.device), progress=not args.quiet,

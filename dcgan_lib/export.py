@@ -14,6 +14,7 @@ import html
 import json
 import re
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from .models import Generator, parameter_count, sample_latent
 
 LAB = Path(__file__).parent / "lab"
 OPSET = 18
+NET = b"window.DCGAN_NET = "  # what a lab's weights.js begins with
 
 
 def onnx(generator: Generator, path: str | Path) -> Path:
@@ -37,9 +39,11 @@ def onnx(generator: Generator, path: str | Path) -> Path:
     int64, of which those outside the classes are not refused there. Checked against onnxruntime in the tests (extra
     'onnx').
     Raises ImportError, naming the extra, where the package onnx is missing; TypeError for what is no generator,
-    CheckpointError for one with NaN.
+    CheckpointError for one with NaN, ValueError for a path that does not end in .onnx.
     """
     network = _copy(generator)
+    if Path(path).suffix.lower() != ".onnx":
+        raise ValueError(f"expected a file that ends in .onnx, got {shortened(str(path))}")
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -49,7 +53,8 @@ def onnx(generator: Generator, path: str | Path) -> Path:
     if network.arch.classes:
         inputs["labels"] = torch.zeros(2, dtype=torch.int64)
     n = torch.export.Dim("N")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*axis name: N will not be used")  # torch's, of the second input's N
         file = Path(folder) / "generator.onnx"
         torch.onnx.export(
             network,
@@ -206,12 +211,10 @@ def lab(
     first: each is a file of its own that a reader loads by choosing it, and opens with the same number; such files of
     an earlier lab in `out` that this one does not have are removed. Returns the path of index.html.
     Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
-    hold NaN, for directions of another length than 1, for two of the same name, for a text that UTF-8 cannot hold, and
-    for an `out` that is a file.
+    hold NaN, for directions of another length than 1, for two of the same name, for a text that UTF-8 cannot hold, for
+    an `out` that is a file, and for one with an index.html or the like that is no lab's.
     """
-    out = Path(out).expanduser()
-    if out.is_file() or out.suffix.lower() in (".html", ".htm", ".js"):
-        raise ValueError(f"the lab is a folder with index.html in it: name the folder, got {out}")
+    out = check_lab(out)
     if not isinstance(title, str) or not isinstance(about, str):
         raise TypeError(f"expected title and about as text, got {type(title).__name__} and {type(about).__name__}")
     if not isinstance(also or {}, dict):
@@ -241,6 +244,23 @@ def lab(
         if number and int(number[1]) > len(also) + 1:
             file.unlink()
     return checkpoints.write_bytes(out / "index.html", page)
+
+
+def check_lab(out: str | Path) -> Path:
+    """The folder, unless `lab` could not write there or would replace what is no lab's: ValueError."""
+    out = Path(out).expanduser()
+    if out.is_file() or out.suffix.lower() in (".html", ".htm", ".js"):
+        raise ValueError(f"the lab is a folder with index.html in it: name the folder, got {out}")
+    weights = out / "weights.js"
+    if weights.is_file():
+        with weights.open("rb") as file:
+            ours = file.read(len(NET)) == NET
+    else:
+        ours = False
+    names = ("index.html", "lab.js", "lab.css", "weights.js")
+    if not ours and (there := next((name for name in names if (out / name).exists()), None)):
+        raise ValueError(f"{out} is no lab and holds {there}, which the lab would replace: name another folder")
+    return out
 
 
 def _net(
@@ -292,7 +312,7 @@ def _net(
 
 def _weights_file(net: dict) -> bytes:
     """A classic script, which loads from file:// too; of several the page takes each as it comes."""
-    return f"window.DCGAN_NET = {json.dumps(net)};\n".encode()
+    return NET + f"{json.dumps(net)};\n".encode()
 
 
 def _check_latent(what: str, value: Tensor, shape: tuple) -> None:

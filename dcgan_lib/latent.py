@@ -164,8 +164,12 @@ def direction(latent: Tensor, labels, C: float = 0.01) -> Direction:
     return Direction(vector / vector.norm(), float(accuracy))
 
 
-def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 1024, seed: int = 0) -> Tensor:
+def principal_axes(
+    generator: models.Generator, n_axes: int | None = None, samples: int = 1024, seed: int = 0
+) -> Tensor:
     """The unit directions (n_axes, latent_dim) that move the picture most, strongest first, orthogonal.
+
+    `n_axes` unless given is 6, or latent_dim where z has fewer.
 
     Pictures of `samples` latents are regressed on their latents, and the regression's singular vectors are taken: the
     principal components of the generator's linear response. A sign has no meaning; the largest entry is made positive.
@@ -175,6 +179,7 @@ def principal_axes(generator: models.Generator, n_axes: int = 6, samples: int = 
     if not isinstance(generator, models.Generator):
         raise TypeError(f"expected a Generator, got {type(generator).__name__}")
     most = generator.arch.latent_dim
+    n_axes = min(6, most) if n_axes is None else n_axes
     checks.whole(n_axes, "n_axes", 1, min(most, generator.arch.channels * 16 * 16))
     classes = generator.arch.classes
     given = f"samples for {most} axes" + (f" and {classes} classes" if classes else "")

@@ -50,6 +50,7 @@ WAYS = ("all maps", "positive weight", "largest activations", "random")
 CHOSEN, LOUDEST, RANDOM = 1, 2, 3  # rows of WAYS
 COLUMNS, MAGNIFY, MARGIN = 5, 3, 26  # of a sheet: pictures a row and a column, their pixels, room for rulers and number
 DRAWS = 1_000  # of the bootstrap of kappa
+BEFORE_LAYERS = {"trunks": 32, "windows": 8}  # the layers' sides of labels whose digest does not know the layer
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,12 @@ class Labelling:
     def file(self, stage: str) -> Path:
         return self.folder / f"{self.what.label}_{choose(stage, (*self.what.rounds, 'unrecognised'), 'round')}.json"
 
-    def pictured(self, stage: str) -> str:
-        """A digest of all that a round's pictures depend on: generator, seed and, for a blind one, earlier labels."""
+    def pictured(self, stage: str, layer: bool = True) -> str:
+        """A digest of all that a round's pictures depend on: generator, seed and, for a blind one, layer and labels."""
         depends = [checkpoints.digest(self.generator), self.what.seed, stage, self.asked(stage)]
         if stage in self.what.blind:
             depends += [np.packbits(self.labels(r, self.size)[1]).tobytes().hex() for r in ("boxes", "there")]
+            depends += [self.what.side] if layer else []
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
 
     def about(self, stage: str, by: str) -> dict:
@@ -136,10 +138,11 @@ class Labelling:
         said = json.loads(path.read_text())
         if said.get("label") != self.what.label or not said.get("by"):
             raise ValueError(f"{path}: expected labels of {self.what.label!r} and, as 'by', who labelled")
-        if said.get("pictures") != self.pictured(stage):
+        old = self.pictured(stage, layer=False) if BEFORE_LAYERS.get(self.what.label) == self.what.side else None
+        if said.get("pictures") not in (self.pictured(stage), old):
             raise ValueError(
-                f"{path} has labels of other pictures than {self.what.name} draws: the generator, or the labels of an "
-                "earlier round, changed since; delete it and label anew"
+                f"{path} has labels of other pictures than {self.what.name} draws: the generator, the layer, or the "
+                "labels of an earlier round, changed since; delete it and label anew"
             )
         if lacking := sorted(set(range(n)) - set(indices.tolist())):
             raise data.NotAvailable(f"{path} lacks {len(lacking)} of {n} pictures, the first is {lacking[0]}: {how}")
@@ -335,7 +338,22 @@ def counted(gone: np.ndarray) -> dict:
             for way, g in zip(WAYS, gone, strict=True)
         },
         # Samples of which only the chosen maps remove the object, and of which only the others do.
-        "discordant": {WAYS[row]: pairs(gone[CHOSEN], gone[row]) for row in (RANDOM, LOUDEST)},
+        "discordant": discordant(gone),
+        "shown": shown(gone),
+    }
+
+
+def discordant(gone: np.ndarray) -> dict[str, list[int]]:
+    return {WAYS[row]: pairs(gone[CHOSEN], gone[row]) for row in (RANDOM, LOUDEST)}
+
+
+def shown(gone: np.ndarray) -> dict:
+    """What the verdict reads of a pass: the samples alone that show the object with all maps, by this very pass."""
+    gone = gone[:, ~gone[0]]
+    return {
+        "samples": gone.shape[1],
+        "gone": {way: int(g.sum()) for way, g in zip(WAYS, gone, strict=True)},
+        "discordant": discordant(gone),
     }
 
 
@@ -377,8 +395,25 @@ def counted_twice(passes: Sequence[np.ndarray], seed: int) -> dict:
             WAYS[row]: list(features.paired_difference(scores[CHOSEN], scores[row], seed=seed))
             for row in (RANDOM, LOUDEST)
         },
+        "differences_shown": differences_shown(passes, seed),
         "passes": [counted(gone) for gone in passes],
         "agreement": agreement(*passes, seed),
+    }
+
+
+def differences_shown(passes: Sequence[np.ndarray], seed: int) -> dict[str, list[float]] | None:
+    """As "differences", of what a pass says of the samples that show the object with all maps, by this very pass.
+
+    Samples are drawn with what both passes say of them. None where neither pass sees the object with all maps.
+    """
+    each = [gone[:, ~gone[0]] for gone in passes]
+    samples = np.concatenate([np.flatnonzero(~gone[0]) for gone in passes])
+    gone = np.concatenate(each, axis=1)  # (ways, samples of both passes)
+    if not len(samples):
+        return None
+    return {
+        WAYS[row]: list(features.paired_difference(gone[CHOSEN], gone[row], samples, seed=seed))
+        for row in (RANDOM, LOUDEST)
     }
 
 
@@ -414,17 +449,19 @@ def verdict(measured: dict) -> verdicts.Verdict:
     if not measured.get("recognised", True):
         words = f"it cannot be recognised in the samples, says {measured['by']}: {measured['why']}"
         return verdicts.Verdict(verdicts.Outcome.UNDECIDED, words)
-    n = measured["tested"]
 
     def counts(found: dict) -> list:
-        return [[round(found["ways"][WAYS[CHOSEN]]["gone"] * n), n], *found["discordant"][WAYS[RANDOM]]]
+        these = found["shown"]
+        return [[these["gone"][WAYS[CHOSEN]], these["samples"]], *these["discordant"][WAYS[RANDOM]]]
 
     if "passes" not in measured:
         return verdicts.c7_judged(*counts(measured))
+    difference = measured["differences_shown"]
     return verdicts.c7_judged_twice(
         [counts(found) for found in measured["passes"]],
-        measured["differences"][WAYS[RANDOM]][1:],
+        difference and difference[WAYS[RANDOM]][1:],
         measured["agreement"]["kappa"],
+        measured["tested"],
     )
 
 

@@ -12,7 +12,7 @@ import copy
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -527,14 +527,26 @@ def quality(run, real, rng, *, eye="efficientnet", samples=1_000, k_precision=3,
     }
 
 
-def kept_weights(out: str | Path) -> dict[int, Path]:
-    """Step → the file that a run kept, first step first."""
-    return {int(path.stem.split("_")[1]): path for path in sorted((Path(out) / "kept").glob("step_*.safetensors"))}
+def kept_weights(out: str | Path, steps: Sequence[int] = ()) -> dict[int, Path]:
+    """Step → the file that a run kept, first step first; of these `steps` where any are named."""
+    found = {int(path.stem.split("_")[1]): path for path in sorted((Path(out) / "kept").glob("step_*.safetensors"))}
+    return {step: path for step, path in found.items() if not steps or step in steps}
+
+
+@dataclass(frozen=True)
+class Staged(training.Run):
+    """A run with the steps that its study names: weights of others that lie there are no stage of it."""
+
+    steps: tuple[int, ...] = ()
+
+
+def stages_kept(run: training.Run) -> dict[int, Path]:
+    return kept_weights(run.out, getattr(run, "steps", ()))
 
 
 def drawn_at_stages(run: training.Run, z: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     """Every step whose weights were kept, and the pictures (n, C, H, W) of the same latents (n, latent_dim) there."""
-    for step, path in kept_weights(run.out).items():
+    for step, path in stages_kept(run).items():
         yield step, models.sample(placed(checkpoints.load(path)[0]), z)
 
 
@@ -554,18 +566,18 @@ def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
 def few_labels(run, real, rng, *, labelled_set="svhn", per_class=100, draws=5) -> dict:
     """D's validation error with few labels, by the SVHN protocol, at every step whose weights were kept."""
     parts, _ = features.svhn_parts(data.load(labelled_set), data.load(labelled_set, split="test"))
-    return {"stages": few_labels_curve(run.out, parts, per_class, draws, seed_of(rng))}
+    return {"stages": few_labels_curve(stages_kept(run), parts, per_class, draws, seed_of(rng))}
 
 
 def few_labels_curve(
-    out: str | Path, parts: dict[str, features.Part], per_class: int, draws: int, seed: int
+    kept: Mapping[int, Path], parts: dict[str, features.Part], per_class: int, draws: int, seed: int
 ) -> list[dict]:
-    """Of the D that a run kept at each step: the lowest mean validation error of `features.RELEASED_C`, and its C.
+    """Of the D in each of `kept_weights`: the lowest mean validation error of `features.RELEASED_C`, and its C.
 
     `interval` is Wilson's over the validation pictures, as if each were asked once.
     """
     rows, asked = [], len(parts["validation"].labels)
-    for step, path in tqdm(kept_weights(out).items(), "stages", delay=2):
+    for step, path in tqdm(kept.items(), "stages", delay=2):
         discriminator = checkpoints.load(path)[1].to(device.pick_device())
         pool, validation = (
             (features.discriminator_features(discriminator, p.images, parts["pool"].images, precision="auto"), p.labels)

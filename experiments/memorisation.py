@@ -26,6 +26,7 @@ from dcgan_lib import checkpoints, deduplication, features, metrics, models
 
 from . import measures
 
+VERSION = 2  # of `measure` and what it calls: rows of another are measured anew; 2 counts real faces once, too
 Space = Callable[[np.ndarray], np.ndarray]  # uint8 (N, H, W, C) → (N, F)
 GENERATED, HELD_OUT, BLURRED, CENTRAL = "generated", "held out", "held out, blurred", "held out, central"
 BOTH = "held out, blurred and central"
@@ -63,14 +64,20 @@ def spaces(classifier: models.Discriminator) -> dict[str, Space]:
     }
 
 
+def efficientnet_digest() -> str | None:
+    """Of the network's weights; None where it cannot be had."""
+    try:
+        return checkpoints.digest(metrics.efficientnet())
+    except ImportError:
+        return None
+
+
 def efficientnet(notes: Path) -> dict[str, Space]:
     """EfficientNet-lite0, which shares no pictures with the classifier; nothing where it cannot be had.
 
     It takes its time: what it saw is kept in the folder `notes`.
     """
-    try:
-        eye = checkpoints.digest(metrics.efficientnet())
-    except ImportError:
+    if (eye := efficientnet_digest()) is None:
         return {}
     notes.mkdir(parents=True, exist_ok=True)
 

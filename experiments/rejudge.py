@@ -3,17 +3,19 @@
     python -m experiments.rejudge
 
 For when a rule was changed after a run: numbers stay as they are, the verdicts of claims and of a study's predictions
-follow. A test holds every recorded verdict against this, so that none is typed.
+follow, and so does what is DERIVED from an analysis's rows. A test holds every recorded verdict against this, so that
+none is typed.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from dcgan_lib import results
 
 from . import judged_blind, rules, study, verdicts
-from .analyses import inspection_forgetting, latent_faces, near_duplicates
+from .analyses import inspection_forgetting, latent_faces, near_duplicates, training_curve, untrained_worth
 from .studies import STUDIES
 
 
@@ -21,6 +23,15 @@ def _trainings(rows: list[dict]) -> verdicts.Verdict:
     return rules.stable()([row | {"variant": ""} for row in rows])
 
 
+WHOLE = {  # results file → its claims, of which all but the words of `ours` is a rule's
+    "inspection_forgetting": inspection_forgetting.claims,
+    "near_duplicates": near_duplicates.claims,
+    "latent_faces": latent_faces.claims,
+}
+DERIVED: dict[str, Callable[[dict], dict]] = {  # results file → parts of what was measured that follow from its rows
+    "training_curve": training_curve.derived,
+    "untrained_worth": untrained_worth.derived,
+}
 RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → claim → its verdict, from what was measured
     "training_faces": {"C1": lambda m: _trainings([m, *m.get("others", [])])},
     **{f"training_{name}": {"C1": lambda m: _trainings([m])} for name in ("scenes", "streets", "lsun_bedroom")},
@@ -59,7 +70,11 @@ def judged_again(record: dict) -> dict:
         predictions, claims = study.judged(PREDICTING[name], measured["rows"], measured["missing"])
         measured = measured | {"predictions": predictions}
     else:
-        claims = {c: record["claims"][c] | {"verdict": verdict} for c, verdict in judged(name, measured).items()}
+        found = {c: {"verdict": verdict} for c, verdict in judged(name, measured).items()}
+        if name in WHOLE:
+            found = {c: {k: said for k, said in row.items() if k != "ours"} for c, row in WHOLE[name](measured).items()}
+        claims = {c: record["claims"][c] | said for c, said in found.items()}
+        measured = measured | json.loads(json.dumps(DERIVED.get(name, lambda m: {})(measured)))
     return record | {"measured": measured, "claims": record["claims"] | claims}
 
 

@@ -26,7 +26,7 @@ from dcgan_lib.checks import choose
 from dcgan_lib.config import OPERATIONAL
 
 from . import scale
-from .measures import Measure, fingerprints, first_line, placed, thinned
+from .measures import Measure, Staged, fingerprints, first_line, placed, thinned
 from .rules import Rule
 
 CURVE = 30  # lines of a training's statistics in the file of a study of many
@@ -246,11 +246,12 @@ def row(study: Study, variant: Variant, seed: int) -> dict:
         about |= origin(config, finished.out)
         for network in (finished.generator, finished.discriminator):
             placed(network)
+        staged = Staged(**vars(finished), steps=stages_of(study))
         for m in measures_of(study, variant):
-            about |= m(finished, images, draws_of(m, seed))
+            about |= m(staged, images, draws_of(m, seed))
         return about
 
-    return once(path, key, measured)
+    return kept_row(config, key) or once(path, key, measured)
 
 
 def _from_elsewhere(study: Study, config: training.TrainConfig, key: dict) -> dict | None:
@@ -261,7 +262,7 @@ def _from_elsewhere(study: Study, config: training.TrainConfig, key: dict) -> di
     folder = training.RunFolder(config.out)
     if study.report or folder.weights.exists() or folder.state.exists():
         return None
-    return kept_under(row_file(config), key, ("weights",))
+    return kept_row(config, key, ("weights",))
 
 
 def train(config: training.TrainConfig, images: data.ImageSet, stages: tuple[int, ...] = ()) -> training.Run:
@@ -339,6 +340,15 @@ def key_of(study: Study, variant: Variant, seed: int, images: data.ImageSet) -> 
     }
 
 
+def kept_row(config: training.TrainConfig, key: dict, but: tuple[str, ...] = ()) -> dict | None:
+    """The row that is there under this key (`but` for some of its parts), whatever was noted of its variant.
+
+    A note is prose: a row with another wording is no other row, and takes today's.
+    """
+    found = kept_under(row_file(config), key, ("note", *but))
+    return found and found | {"note": key["note"]}
+
+
 def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
@@ -383,7 +393,7 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
             yield variant, seed, None, first_line(error)
             continue
         key = key_of(study, variant, seed, images)
-        yield variant, seed, kept_under(row_file(config), key) or _from_elsewhere(study, config, key), ""
+        yield variant, seed, kept_row(config, key) or _from_elsewhere(study, config, key), ""
 
 
 # ---- the results file ----------------------------------------------------------------------------------------------
@@ -392,6 +402,7 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
 def collect(study: Study, left_out: dict[str, str]) -> Path | None:
     """Write the results file of all rows that are there. A study with a `report` waits until none is missing.
 
+    A file that has a row which the study asks for and which is not here stays as it is.
     `left_out`, {variant: why}, is of this call; what another shard could not have is looked up.
     """
     found = list(rows_there(study))
@@ -403,8 +414,11 @@ def collect(study: Study, left_out: dict[str, str]) -> Path | None:
         return None
     path = results.folder() / f"{study.file}.json"
     before = json.loads(path.read_text())["measured"].get("rows", []) if path.exists() else []
-    if missing and len(before) > len(rows):
-        print(f"{path} stays as it is: it has {len(before)} rows, here are {len(rows)} of {len(found)}")
+    if missing and (lost := [pair for row in before if (pair := [row["variant"], row["seed"]]) in missing]):
+        print(
+            f"{path} stays as it is: of its {len(before)} rows {len(lost)} are not here, {lost[0][0]} with seed "
+            f"{lost[0][1]} the first; here are {len(rows)} of {len(found)}"
+        )
         return None
     if study.report:
         measured, claims = study.report(study, rows)

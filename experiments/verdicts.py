@@ -326,21 +326,29 @@ def over_trainings(found: Mapping[int, Verdict]) -> Verdict:
 def c6(trained: Sequence[Mapping], random: Sequence[Mapping]) -> Verdict:
     """D learns a hierarchy of features.
 
-    A row a layer, from the pixels up, with the `interval` of `entropy` (bits; low is selective) and of `area` (high is
-    selective) over the layer's maps; `random` the same for random weights.
+    A row a layer, from the pixels up, with the `interval` over the layer's maps of `entropy` (of the classes of what
+    excites a map most, in bits; low is selective) and of `area` (under the ROC curve of its best class; high is
+    selective); `random` the same for random weights.
 
     Learnt: in the last layer trained maps' entropy lies below random ones'. Hierarchy: their area grows from the first
     layer to the last, intervals apart. Holds: both. In part: one of them. Does not hold: neither.
-    Undecided: fewer than two layers, or no random weights to compare with.
+    Undecided: fewer than two layers, or no random weights to compare with. The words say what the area does with random
+    weights, too; that has no part in the rule.
     """
     if len(trained) < 2 or not random:
         return Verdict(Outcome.UNDECIDED, "two layers and random weights are needed")
-    first, last = trained[0]["area"]["interval"], trained[-1]["area"]["interval"]
     learnt = trained[-1]["entropy"]["interval"][1] < random[-1]["entropy"]["interval"][0]
-    grows, falls = last[0] > first[1], last[1] < first[0]
-    why = f"the last layer's maps are {'' if learnt else 'not '}more selective than random ones, and selectivity "
-    why += "grows with depth" if grows else "falls with depth: no hierarchy" if falls else "does not grow with depth"
-    return Verdict((Outcome.NOT, Outcome.IN_PART, Outcome.HOLDS)[learnt + grows], why)
+    ours, by_chance = (_with_depth(rows) for rows in (trained, random))
+    beside = "as well" if by_chance == ours else f"it {by_chance}"
+    why = f"the last layer's maps have {'a' if learnt else 'no'} lower class entropy than random ones; the area under "
+    why += f"the ROC curve {ours} with depth, with random weights {beside}{'' if ours == 'grows' else ': no hierarchy'}"
+    return Verdict((Outcome.NOT, Outcome.IN_PART, Outcome.HOLDS)[learnt + (ours == "grows")], why)
+
+
+def _with_depth(rows: Sequence[Mapping]) -> str:
+    """What the area does from the first layer to the last, by intervals."""
+    first, last = rows[0]["area"]["interval"], rows[-1]["area"]["interval"]
+    return "grows" if last[0] > first[1] else "falls" if last[1] < first[0] else "does not grow"
 
 
 DRAWS = 19  # of random maps: above all of them by chance in 1 of 20
@@ -379,19 +387,23 @@ def c7(objects: Mapping[str, Mapping]) -> Verdict:
 def c7_judged(gone: Sequence[int], only_chosen: int, only_random: int) -> Verdict:
     """G can be made to forget: judged blind from pictures, without the chosen maps and without as many random ones.
 
-    `gone` [of, n] without the chosen maps; `only_chosen` samples lose the object without these and keep it without the
-    random ones, `only_random` the other way round: the pairs that tell. Exact McNemar, two-sided.
+    Of the samples that show the object with all maps, by the same eye: what it never saw cannot be forgotten. `gone`
+    [of, n] without the chosen maps; `only_chosen` samples lose the object without these and keep it without the random
+    ones, `only_random` the other way round: the pairs that tell. Exact McNemar, two-sided.
 
     Holds: p below 0.05 for the chosen maps, and gone from more than half of the samples by the lower end of Wilson's
-    interval. In part: p below 0.05 only. Does not hold: p below 0.05 for the *random* maps, or the upper end of the
-    interval below one half. Undecided: neither, the samples are too few.
+    interval. In part: p below 0.05 only, one half in the interval. Does not hold: p below 0.05 for the *random* maps,
+    or the upper end of the interval below one half, whatever p is. Undecided: neither, the samples are too few.
 
     The rule before this one took a bootstrap interval of the difference (3 to 41 points), was committed with its
-    result, and called the same labels "holds".
+    result, and called the same labels "holds". That samples without the object are left out was added when both results
+    were known: one pass of the windows holds in part by it, and neither verdict is another.
     """
+    if not gone[1]:
+        return Verdict(Outcome.UNDECIDED, "no sample shows it with all maps")
     p, (low, high) = mcnemar(only_chosen, only_random), proportion_interval(*gone)
-    why = f"gone from {gone[0]} of {gone[1]}; discordant pairs {only_chosen} : {only_random}, "
-    why += _p(p)
+    why = f"gone from {gone[0]} of {gone[1]} that show it with all maps; discordant pairs {only_chosen} : {only_random}"
+    why += f", {_p(p)}"
     if p < 0.05 and only_chosen > only_random and high >= 0.5:
         return Verdict(Outcome.HOLDS if low > 0.5 else Outcome.IN_PART, why)
     return Verdict(Outcome.NOT if p < 0.05 or high < 0.5 else Outcome.UNDECIDED, why)
@@ -401,27 +413,32 @@ JUDGED = 100  # samples, at least, that are judged twice
 KAPPA = 0.4  # below it, agreement is "fair" at best (Landis and Koch, 1977)
 
 
-def c7_judged_twice(passes: Sequence[Sequence], difference: Sequence[float], kappa: float | None) -> Verdict:
+def c7_judged_twice(
+    passes: Sequence[Sequence], difference: Sequence[float] | None, kappa: float | None, judged: int
+) -> Verdict:
     """C7 judged blind in two passes: labels that do not agree with themselves decide nothing.
 
     `passes` are the arguments of `c7_judged`, a row a pass: [[gone, n], only_chosen, only_random]. `difference` is the
     bootstrap interval over samples of how much more often the object is gone without the chosen maps than without the
-    random ones, the passes' mean. `kappa` is Cohen's, of the two passes' labels of all pictures; None where it is not
-    defined, since both passes say the same of every picture.
+    random ones, of the same samples and both passes; None where there are none. `kappa` is Cohen's, of the two passes'
+    labels of all pictures of the `judged` samples; None where it is not defined, since both passes say the same of
+    every picture.
 
     Holds: by `c7_judged` in both passes, and the interval lies above 0. In part: in both it holds at least in part, and
     the interval lies above 0. Does not hold: in neither. Undecided: else, or fewer than two passes, fewer than JUDGED
-    samples, or kappa not defined or below KAPPA. (Fixed before there was a generator of windows to label.)
+    samples, or kappa not defined or below KAPPA. (Fixed before there was a generator of windows to label, but for the
+    samples that do not show the object with all maps: that these are left out is newer than the result.)
     """
     if len(passes) < 2:
         return Verdict(Outcome.UNDECIDED, f"{len(passes)} of 2 passes of labelling")
-    n = min(row[0][1] for row in passes)
-    if n < JUDGED:
-        return Verdict(Outcome.UNDECIDED, f"{n} of at least {JUDGED} samples are judged")
+    if judged < JUDGED:
+        return Verdict(Outcome.UNDECIDED, f"{judged} of at least {JUDGED} samples are judged")
     if kappa is None:
         return Verdict(Outcome.UNDECIDED, "both passes say the same of every picture, so that kappa is not defined")
     if kappa < KAPPA:
         return Verdict(Outcome.UNDECIDED, f"the passes agree too little: kappa {kappa:.2f}, at least {KAPPA} is asked")
+    if difference is None:
+        return Verdict(Outcome.UNDECIDED, "no sample shows it with all maps")
     found, (low, high) = [c7_judged(*row) for row in passes], difference
     why = "; ".join(f"pass {i}: {verdict.words}" for i, verdict in enumerate(found, 1))
     why += f"; {low:.0%} to {high:.0%} of the samples more than without random maps; kappa {kappa:.2f}"
@@ -442,13 +459,15 @@ def c8(seeds: Sequence[Mapping]) -> Verdict:
     A sum works when in every seed, and by both choices of exemplars, it is seen in more than half and the lower end of
     its interval (Wilson) lies above the control's upper end. It is *more than chance* when that last condition holds in
     every seed for the typical exemplars. Holds: every sum works. In part: one is more than chance. Does not
-    hold: none. Undecided: fewer than three seeds.
+    hold: none. Undecided: fewer than three seeds, or no sum.
 
     The second choice of exemplars, the typical ones, was added after the surest had failed; the first rule had one
     seed.
     """
     if len(seeds) < SEEDS:
         return Verdict(Outcome.UNDECIDED, f"{len(seeds)} of at least {SEEDS} seeds")
+    if not seeds[0]["sums"]:
+        return Verdict(Outcome.UNDECIDED, "no sum was asked about")
 
     def apart(row, way):
         return proportion_interval(*row[way])[0] > proportion_interval(*row["control"])[1]

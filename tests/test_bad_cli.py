@@ -143,6 +143,7 @@ OTHERS = [
     ("sample nothing", "unknown pretrained model 'nothing'"),
     ("sample face", "did you mean 'faces'"),
     ("sample runs/mien", "no weights at runs/mien"),
+    ("sample mien", "no weights at mien: did you mean the run mine?"),
     ("sample pictures", "no weights.safetensors in pictures"),
     ("sample file", "file is cut short or no safetensors file"),
     ("sample weights.pt", "no weights at weights.pt"),
@@ -204,6 +205,9 @@ OTHERS = [
     ("export lab faces --out page.html", "--out must be a folder, in which the lab's index.html"),
     ("export onnx faces --out folder.png", "--out must be a file, folder.png is a folder"),
     ("export onnx faces --out file/x.onnx", "file is a file, no folder"),
+    ("export onnx faces --out g.safetensors", "--out must be an .onnx, got 'g.safetensors'"),
+    ("export lab faces --out page", "page is no lab and holds index.html, which the lab would replace"),
+    ("sample faces --out made --n 9", "made/000003.png is there already: no picture is replaced, name another folder"),
     *[
         (f"export onnx faces --out x.onnx --{given}", f"--{given.split()[0]} is for the lab")
         for given in ("also mnist", "title x", "first 7")
@@ -249,11 +253,15 @@ def things(tmp_path_factory):
     for name in ("empty", "folder.png", "run", "pictures"):
         (here / name).mkdir()
     (here / "run" / "run.json").write_text("{}")
+    for name in ("page/index.html", "made/000003.png"):
+        (here / name).parent.mkdir()
+        (here / name).write_text("mine")
     for i in range(3):
         Image.fromarray(np.full((40, 40, 3), 80 * i, np.uint8)).save(here / "pictures" / f"{i}.png")
     (here / "bad.npz").write_bytes(b"PK\x03\x04 no zip")
     generator, discriminator = models.build("tiny32", seed=0)
     checkpoints.save(here / "d.safetensors", None, discriminator)
+    checkpoints.save(here / "mine" / checkpoints.FILE, generator, None)
     checkpoints.save(here / "g.safetensors", generator, None)
     return here
 

@@ -512,8 +512,49 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "1 (.avif), 2 (.heic), 2 (a link to nothing or no file)" in text
     assert "1 folders are links, which are not followed, their pictures are left out: linked" in text
     (mine / "0.png").unlink(), (mine / "1.png").unlink()
-    with pytest.raises(ValueError, match=r"no pictures in .*2 \(\.heic\).*linked"):
+    with pytest.raises(ValueError, match=r"no pictures in .*2 \(\.heic\).*linked") as refused:
         data.load(mine)
+    assert str(refused.value).count(".tiff") == 1
+
+
+def test_a_folder_without_pictures_says_what_it_saw(tmp_path):
+    for name in ("a.zip", "b.txt", "c.txt", "d"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(
+        ValueError, match=r"no pict.*; there are 2 \(.txt\), 1 \(.zip\), 1 \(no suffix\): unpack a .zip"
+    ):
+        data.load(tmp_path)
+
+
+def test_more_names_of_jpegs_are_read(tmp_path):
+    for name in ("a.jpe", "b.JFIF"):
+        (tmp_path / name).write_bytes(encoded(kind="JPEG"))
+    assert data.load(tmp_path).files == ("a.jpe", "b.JFIF")
+
+
+def test_pictures_beside_class_folders_are_said(tmp_path):
+    folder(tmp_path / "cats"), folder(tmp_path / "dogs")
+    written(tmp_path / "stray.png", encoded())
+    said = r"1 picture lies beside the class folders \(cats, dogs\), so there are no classes: stray.png"
+    with pytest.warns(UserWarning, match=said):
+        assert data.load(tmp_path).labels is None
+    folder(tmp_path, 6)  # as many as in the folders: these are no classes
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.load(tmp_path)
+
+
+def test_16_bit_pictures_of_12_bits_are_said(tmp_path):
+    values = np.linspace(0, 4095, 64 * 64).reshape(64, 64).astype(np.uint16)
+    written(tmp_path / "deep.png", encoded(values))
+    for _ in range(2):  # also of what the cache has already
+        with pytest.warns(UserWarning, match="use 12 of 16 bits and become nearly black: stretch them first") as found:
+            images = data.load(tmp_path)
+    assert images.images.max() == 15 and found[0].filename == __file__, "the warning points at the caller's line"
+    written(tmp_path / "full.png", encoded(values * 16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.load(tmp_path)
 
 
 def test_hidden_files_are_no_pictures(tmp_path):
@@ -544,6 +585,13 @@ def test_a_run_inside_the_data_hides_none_of_them(tmp_path):
         written(run / "sheet.png", encoded(X[5]))
         assert data.load(mine).fingerprint == before.fingerprint
     assert data.load(mine).class_names == ["cats", "dogs"]
+
+
+def test_a_class_called_samples_stays_beside_a_run(tmp_path):
+    folder(tmp_path / "samples"), folder(tmp_path / "others", 2)
+    written(tmp_path / "run.json", b"{}"), written(tmp_path / "samples" / "step_0000001.png", encoded(X[5]))
+    images = data.load(tmp_path)
+    assert len(images) == 5 and images.class_names == ["others", "samples"]
 
 
 def test_classes_are_sorted_and_keep_their_numbers(tmp_path, monkeypatch):

@@ -155,7 +155,11 @@ CASES = {  # name: (call, error, words)
     "choose_C: one number": (choose(1.0), ValueError, "candidates must be numbers"),
     "choose_C: no validation": (choose((1.0,), X[:0], LABELS[:0]), ValueError, "validation needs a label for each"),
     "choose_C: validation labels": (choose((1.0,), X, LABELS[:9]), ValueError, "20 pictures, 9 labels"),
-    "choose_C: other labels": (choose((1.0,), X, LABELS + 9), ValueError, "no validation label is among the training"),
+    "choose_C: other labels": (
+        choose((1.0,), X, LABELS + 9),
+        ValueError,
+        "each class needs several pictures, and 20 training pictures are of",
+    ),
     "choose_C: a column": (choose((1.0,), X, LABELS[:, None]), ValueError, "20 pictures, labels (20, 1)"),
     "few labels: a column": (few(test=(X, LABELS[:, None])), ValueError, "test needs a label for each picture"),
     "few labels: one number": (few(draws=3), TypeError, "draws must be a pair"),

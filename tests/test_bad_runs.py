@@ -26,13 +26,13 @@ def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def stopped(out, at=3, **changes):
+def stopped(out, at=3, by=signal.SIGINT, **changes):
     """A run with a checkpoint in its middle."""
     step = training.Trainer.step
 
     def interrupted(self, k, log=False):
         if k == at - 1:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(by)
         return step(self, k, log)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -268,11 +268,45 @@ def test_bare_weights_of_another_run_are_not_this_runs(runs, tmp_path):
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["stats.jsonl", "samples/step_0000000.png", "kept/step_0000004.safetensors"])
+def test_files_that_are_no_runs_are_not_replaced(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine\n")
+    with pytest.raises(ValueError, match=rf"holds files that are no run's \({name}\).*choose another folder"):
+        training.train(settings(tmp_path))
+    assert files(tmp_path) == {name: b"mine\n"}
+
+
 def test_a_run_goes_on_when_what_it_started_from_is_gone(runs, tmp_path):
     shutil.copytree(runs / "finished", tmp_path / "first")
     stopped(tmp_path / "run", start=tmp_path / "first")
     (tmp_path / "first").rename(tmp_path / "moved")
     assert training.train(settings(tmp_path / "run", start=tmp_path / "first")).stats[-1]["step"] == 6
+
+
+def test_what_a_run_started_from_may_be_spelt_otherwise(runs, tmp_path, monkeypatch):
+    shutil.copytree(runs / "finished", tmp_path / "first")
+    monkeypatch.chdir(tmp_path)
+    stopped(tmp_path / "run", start="first")
+    monkeypatch.chdir(runs)
+    with pytest.raises(ValueError, match="other settings:\n  start: 'first' there, 'finished' now"):
+        training.train(settings(tmp_path / "run", start="finished"))
+    start = tmp_path / "first" / "weights.safetensors"
+    assert training.train(settings(tmp_path / "run", start=start)).stats[-1]["step"] == 6
+    assert training.folder.start_place("faces") == "faces"  # a name is no path
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has none")
+def test_a_closed_terminal_leaves_a_checkpoint(tmp_path):
+    stopped(tmp_path / "run", by=signal.SIGHUP)
+    assert checkpoints.state_about(tmp_path / "run" / "state.safetensors")["step"] == 3
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with training.interrupts.finish_step_first() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_finish_without_run_json(runs, tmp_path):

@@ -64,9 +64,13 @@ def test_train_on_a_folder_never_seen_then_sample(tmp_path, capsys):
     singles = sorted((tmp_path / "single").iterdir())
     expected = data.to_uint8(models.sample(generator, models.sample_latent(3, generator.arch, 0)))
     np.testing.assert_array_equal(np.asarray(Image.open(singles[2])), expected[2])
+    singles[0].rename(tmp_path / "single" / "mine.png")
     _, printed, _ = call(capsys, "sample", out, "--n", 1, "--out", tmp_path / "single")
-    assert "1 picture of 64x64 written to" in printed and "beside 2 that were there" in printed
-    assert sorted((tmp_path / "single").iterdir()) == singles, "nothing is deleted"
+    assert "1 picture of 64x64 written to" in printed and "beside 3 that were there" in printed
+    singles[1].write_bytes(b"mine")
+    code, _, errors = call(capsys, "sample", out, "--n", 3, "--out", tmp_path / "single")
+    assert code == 2 and f"{singles[0]} is there already, and 2 more: no picture is replaced" in errors
+    assert singles[1].read_bytes() == b"mine" and len(list((tmp_path / "single").iterdir())) == 4
 
 
 def test_channels_and_size_follow(tmp_path, capsys):
@@ -460,7 +464,7 @@ def test_finish_ends_a_stopped_run(tmp_path, capsys, monkeypatch):
         return step(self, k, log)
 
     out = tmp_path / "run"
-    train = ["train", "--arch", "tiny32", "--data", "digits", "--out", out, *TINY, "--log-every", 1]
+    train = ["train", "--arch", "tiny32", "--data", "digits", "--out", out, *TINY, "--log-every", 2]
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "step", stopped)
         code, _, errors = call(capsys, *train, "--steps", 50)
@@ -468,7 +472,7 @@ def test_finish_ends_a_stopped_run(tmp_path, capsys, monkeypatch):
     code, printed, errors = call(capsys, "finish", out, "--quiet")
     assert code == 0 and "3 steps" in printed, errors
     assert checkpoints.info(out)["about"]["finished"] and checkpoints.info(out)["about"]["step"] == 3
-    assert call(capsys, *train[:-2], "--log-every", 1, "--out", tmp_path / "short", "--steps", 3)[0] == 0
+    assert call(capsys, *train, "--out", tmp_path / "short", "--steps", 3)[0] == 0
     short, ended = (checkpoints.load(folder)[0].state_dict() for folder in (tmp_path / "short", out))
     assert all(torch.equal(short[k], ended[k]) for k in short)
     code, _, errors = call(capsys, "finish", tmp_path)
@@ -695,13 +699,15 @@ def test_warnings_of_the_caller_stay_as_they_were(capsys):
 def test_a_class_of_a_conditional_generator(tmp_path):
     generator, _ = models.build("tiny32", seed=0, classes=3)
     models.calibrate(generator, [(models.sample_latent(16, generator.arch, 0), torch.arange(16) % 3)])
-    checkpoints.save(tmp_path / "g.safetensors", generator, None)
-    for more, labels in ((["--class", "2"], torch.full((4,), 2)), ([], torch.arange(4) % 3)):
-        call = ["sample", str(tmp_path / "g.safetensors"), "--n", "4", "--out", str(tmp_path / "out"), *more]
+    checkpoints.save(tmp_path / "g.safetensors", generator, None, {"class_names": ["cat", "dog", "1"]})
+    given = {"2": torch.full((4,), 2), "dog": torch.ones(4).long(), "": torch.arange(4) % 3}
+    for number, (name, labels) in enumerate(given.items()):
+        out, more = tmp_path / f"out{number}", ["--class", name] if name else []
+        call = ["sample", str(tmp_path / "g.safetensors"), "--n", "4", "--out", str(out), *more]
         assert cli.main(call) == 0
         expected = models.sample(generator, models.sample_latent(4, generator.arch, 0), labels=labels)
         for i, pixels in enumerate(data.to_uint8(expected)):
-            with Image.open(tmp_path / "out" / f"{i:06d}.png") as picture:
+            with Image.open(out / f"{i:06d}.png") as picture:
                 assert np.array_equal(np.asarray(picture), pixels)
 
 
@@ -711,3 +717,14 @@ def test_a_class_that_is_not_there(tmp_path, capsys, weights, word):
         checkpoints.save(weights := tmp_path / "g.safetensors", models.build("tiny32", seed=0, classes=3)[0], None)
     assert cli.main(["sample", str(weights), "--class", "7", "--out", str(tmp_path / "x.png")]) == 2
     assert word in capsys.readouterr().err and not (tmp_path / "x.png").exists()
+
+
+def test_a_run_knows_the_names_of_its_classes(tmp_path, capsys):
+    for i, name in enumerate(["cats", "dogs"] * 8):
+        (tmp_path / "own" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((32, 32), 9 * i, np.uint8)).save(tmp_path / "own" / name / f"{i}.png")
+    train = ["train", "--arch", "tiny32", "--conditional", "--data", tmp_path / "own", "--out", tmp_path / "run"]
+    assert call(capsys, *train, "--steps", 1, *TINY)[0] == 0
+    assert checkpoints.info(tmp_path / "run")["about"]["class_names"] == ["cats", "dogs"]
+    code, _, errors = call(capsys, "sample", tmp_path / "run", "--class", "cows", "--out", tmp_path / "x.png")
+    assert code == 2 and "has the classes 0 to 1 (cats, dogs)" in errors

@@ -339,7 +339,7 @@ def test_no_duplicates_and_names_that_are_no_text(crops, tmp_path, capsys):
         (["own", "--out", "list.csv/"], "no file at all"),
         (["own", "--out", "own/0.png/list.csv"], "is a file, no folder"),
         (["nothing/here", "--out", "list.csv"], "no folder, .zip or .npz at nothing/here"),
-        (["one", "--out", "list.csv"], "at least 2 pictures"),
+        (["one", "--out", "list.csv"], "one holds one picture: near duplicates are looked for among at least 2"),
         (["own", "--out", "list.csv", "--radius", "16"], "of at least 0 and of at most 15, got 16"),
         (["own", "--out", "list.csv", "--tolerance", "inf"], "--tolerance must be a number"),
     ],

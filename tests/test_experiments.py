@@ -128,6 +128,45 @@ def test_a_part_of_a_study_does_not_replace_its_file():
     assert (results.folder() / "two.json").stat().st_mtime_ns > written
 
 
+def test_as_many_other_rows_do_not_replace_a_file(capsys):
+    """Each machine has half of the study, with as many rows: the second one's file would forget the first's."""
+    study = two(counted([]))
+    studies.run(study, only=["fast"])
+    shutil.rmtree("runs")
+    studies.run(study, only=["wide"])
+    assert [row["variant"] for row in results.load("two")["measured"]["rows"]] == ["fast"]
+    assert "of its 1 rows 1 are not here, fast with seed 0 the first; here are 1 of 2" in capsys.readouterr().out
+    without = replace(study, variants=study.variants[1:], seeds=(0, 1))  # "fast" is no part of it any more
+    studies.collect(without, {})
+    assert [row["variant"] for row in results.load("two")["measured"]["rows"]] == ["wide"]
+
+
+def test_a_note_put_otherwise_trains_and_measures_nothing(monkeypatch):
+    calls = []
+    study = two(counted(calls))
+    studies.run(study, only=["wide"])
+    put = replace(study, variants=(study.variants[0], replace(study.variants[1], note="put otherwise")))
+    folder = training.RunFolder(studies.config_of(study, study.variants[1], 0).out)
+    before, taken = (folder.path / "row.json").read_bytes(), steps_taken(monkeypatch)
+    for gone in ((), (folder.weights, folder.state)):  # as it was, and come from another machine without its networks
+        for path in gone:
+            path.unlink()
+        studies.run(put, only=["wide"])
+        (row,) = results.load("two")["measured"]["rows"]
+        assert row["note"] == "put otherwise" and [found for _, _, found, _ in studies.rows_there(put)] == [None, row]
+    assert calls == ["wide"] and taken == [] and (folder.path / "row.json").read_bytes() == before
+
+
+def test_weights_of_a_step_that_is_no_stage_are_not_measured():
+    def steps(run, real, rng) -> dict:
+        return {"kept": list(measures.stages_kept(run)), "all": list(measures.kept_weights(run.out))}
+
+    study = two(Measure("steps", 1, steps), stages=(2, 4))
+    studies.run(replace(study, base=replace(study.base, keep_every=1)), only=["fast"])
+    (row,) = results.load("two")["measured"]["rows"]
+    assert row["kept"] == [2, 4] and row["all"] == [1, 2, 3, 4]
+
+
 def test_a_file_of_many_trainings_has_short_curves():
     """The tree has to stay small: a row's curve is thinned in the results file, and whole beside the run."""
     lines = [{"step": i + 1, "loss_d": float(i)} for i in range(200)]
@@ -692,7 +731,11 @@ def test_a_report_on_faces_has_every_training_and_ships_the_best_stage_of_the_fi
         | {"stages": [{"step": 1_000, "frechet": first, "spread": 1.0}, {"step": 2_000, "frechet": 2.0, "spread": 1.0}]}
         for seed, first, far in zip((0, 1, 2), (3.0, 1.0, 2.5), [dict.fromkeys(CONTROLS, 5.0)] * 3, strict=True)
     ]
+    few = tuple(m.set(samples=700) if m.name == "stages" else m for m in faces.STUDY.measures)
+    assert faces.report(replace(faces.STUDY, measures=few), rows)[0]["samples"] == 700
+    shipped.clear()
     measured, claims = faces.report(faces.STUDY, rows)
+    assert measured["samples"] == 5_000
     assert [path.name for path in shipped] == ["step_0002000.safetensors"] and measured["chosen"]["step"] == 2_000
     assert [(row["seed"], row["chosen"]["step"]) for row in measured["others"]] == [(1, 1_000), (2, 2_000)]
     assert all("stats" not in row and "machines" not in row for row in measured["others"])
@@ -876,6 +919,25 @@ def test_every_worse():
     assert rule(rows(base=base, a=[2, 2], b=[2, 2, 2])).outcome is Outcome.UNDECIDED
     diverged = [{"variant": "a", "finite": False}] * 3
     assert rule(rows(base=base, b=[2, 2, 2]) + diverged).outcome is Outcome.HOLDS
+    half = rules.every_worse(
+        "base", "a", "b", other_scale=("b",)
+    )  # an easier size says nothing, nor that it was left out
+    found = half(rows(base=base, a=[2, 2, 2], b=[0.1, 0.1, 0.1]))
+    assert found.outcome is Outcome.HOLDS and found.words == "worse: a; on another scale: b"
+    assert half(rows(base=base, a=[1, 1, 1], b=[9, 9, 9])).outcome is Outcome.NOT
+    assert rules.every_worse("base", "b", other_scale=("b",))(rows(base=base)).outcome is Outcome.UNDECIDED
+
+
+def test_numbers_that_are_not_finite_are_those_of_a_training_that_diverged():
+    nan = float("nan")
+    for mixed in ([nan, 2, 3], [2, nan, 3], [2, 3, nan]):
+        assert not rules.larger(mixed, [1]) and not rules.larger([4], mixed) and rules.larger([4, 5], [2, 3])
+    assert not rules.larger([], [1]) and not rules.larger([1], [])
+    assert rules.distances(rows(a=[nan, 1.0]), "a") == [float("inf"), 1.0]
+    assert rules.every_worse("base", "a")(rows(base=[1, 1, 1], a=[nan, 2, 2])).outcome is Outcome.HOLDS
+    seen = [{"variant": v, "x": x} for v, found in {"v": (nan, 2, 2), "w": (0, 0, 0)}.items() for x in found]
+    assert rules.shows("x", "v", "w", above=1)(seen).outcome is Outcome.UNDECIDED
+    assert rules.alike("x", ("v", "w"))(seen).outcome is Outcome.UNDECIDED
 
 
 def test_no_gain():
@@ -885,6 +947,24 @@ def test_no_gain():
     assert rule(rows(few=[4, 5, 6], many=[1, 2, 3])).outcome is Outcome.NOT
     both = rules.no_gain(("few", "many"), ("few", "most"))
     assert both(rows(few=[4, 5, 6], many=[1, 2, 3], most=[5, 5, 5])).outcome is Outcome.IN_PART
+    said = both(rows(few=[1, 2, 3], many=[4, 5, 6], most=[2, 2, 2])).words
+    assert said == "few 2, many 5 (worse); few 2, most 2 (no gain beyond seeds)"
+    diverged = [{"variant": v, "finite": False} for v in ("few", "many") for _ in range(3)]
+    found = rule(diverged)
+    assert found.outcome is Outcome.UNDECIDED and "few, many" in found.words
+    assert rule(rows(few=[1, 2, 3]) + diverged[3:]).outcome is Outcome.UNDECIDED
+    assert rule(rows(few=[1, 2, 3], many=[4, 5]) + diverged[3:4]).outcome is Outcome.HOLDS
+
+
+def test_how_much_three_seeds_against_three_miss():
+    """As the docstrings of `no_gain` and `alike` say."""
+    seeds = np.random.default_rng(0).standard_normal((2, 2_000, 3))
+    for gain, separated in ((1, 0.26), (2, 0.62)):
+        assert np.mean([rules.larger(list(a + gain), list(b)) for a, b in zip(*seeds, strict=True)]) == pytest.approx(
+            separated, abs=0.03
+        )
+    for rule in (rules.no_gain, rules.alike):
+        assert "26 %" in rule.__doc__ and "62 %" in rule.__doc__
 
 
 def test_stable_is_the_rule_of_c1():
@@ -892,6 +972,8 @@ def test_stable_is_the_rule_of_c1():
     assert rules.stable()(rows(a=[1, 2, 9.1])).outcome is Outcome.IN_PART
     assert rules.stable("a")(rows(a=[1, 2, 3], b=[99, 99, 99])).outcome is Outcome.HOLDS
     assert rules.stable()([*rows(a=[1, 2]), {"variant": "a", "finite": False}]).outcome is Outcome.IN_PART
+    unmeasured = {"variant": "b", "finite": True, "frechet": 1.0}  # nobody lends it controls
+    assert rules.stable()([*rows(a=[1, 2]), unmeasured]).outcome is Outcome.UNDECIDED
 
 
 def test_time_ratios():
@@ -1019,6 +1101,10 @@ def test_same_order():
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40))).outcome is Outcome.UNDECIDED
     lacking = [{"variant": "5", "one": 9}] * 3  # of a training that the other eye did not see
     assert "over 5 variants" in rule(seen((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)) + lacking).words
+    others = seen((1, 20), (2, 10), (3, 50), (4, 30), (5, 40), (99, 99), (0, 0))  # rho 0.6 but for two on other scales
+    assert rule(others).outcome is Outcome.HOLDS
+    found = rules.same_order("one", "other.b", without=("5", "6"))(others)
+    assert found.outcome is Outcome.IN_PART and "over 5 variants" in found.words
     alike = rule(seen((1, 7), (2, 7), (3, 7), (4, 7), (5, 7)))
     assert alike.outcome is Outcome.UNDECIDED and "does not differ" in alike.words
 
@@ -1136,7 +1222,7 @@ def test_the_curve_of_few_labels_is_the_protocol_at_each_step(tmp_path):
     networks = {step: models.build(TINY, seed=step) for step in (2, 4)}
     for step, (generator, discriminator) in networks.items():
         checkpoints.save(training.RunFolder(tmp_path).kept(step), generator, discriminator, {})
-    rows = measures.few_labels_curve(tmp_path, parts, 5, 3, 7)
+    rows = measures.few_labels_curve(measures.kept_weights(tmp_path), parts, 5, 3, 7)
     assert [row["step"] for row in rows] == [2, 4]
     for row in rows:
         D = networks[row["step"]][1]

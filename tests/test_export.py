@@ -197,7 +197,7 @@ def test_the_command_line_names_generators_by_their_place(tmp_path, monkeypatch)
     shutil.copytree(run, other / "b\udcffd")
     (tmp_path / "latest").symlink_to(run)
     monkeypatch.chdir(run)
-    arguments = [".", "--also", "../theirs/b\udcffd", "../latest", "--out", "../lab"]
+    arguments = [".", "--also", f"../theirs/b\udcffd/{checkpoints.FILE}", "../latest", "--out", "../lab"]
     assert cli.main(["export", "lab", *arguments]) == 0
     names = [net_of(tmp_path / "lab" / f"weights{i}.js")["name"] for i in ("", 2, 3)]
     assert names == ["mine", "b\udcffd", "latest"]
@@ -231,6 +231,26 @@ def test_a_text_that_no_page_can_hold_is_refused_before_anything_is_written(tmp_
     command = ["export", "lab", "mnist", "--out", str(tmp_path / "lab"), "--title", "caf\udce9"]
     assert cli.main(command) == 2 and not (tmp_path / "lab").exists()
     assert "title and about must be text that UTF-8 can hold, got 'caf\\udce9'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["index.html", "lab.css", "lab.js", "weights.js"])
+def test_a_page_that_is_no_lab_is_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"is no lab and holds {name}, which the lab would replace"):
+        export.lab(calibrated("tiny32"), tmp_path)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
+
+
+def test_onnx_is_a_file_of_that_name(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a file that ends in \.onnx, got"):
+        export.onnx(calibrated("tiny32"), tmp_path / checkpoints.FILE)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 5])
+def test_a_lab_of_few_latents_has_as_many_sliders(tmp_path, latent_dim):
+    generator = calibrated("tiny32", widths=(4, 4, 4), latent_dim=latent_dim)
+    export.lab(generator, tmp_path)
+    assert len(net_of(tmp_path / "weights.js")["directions"]) == latent_dim
 
 
 def test_an_earlier_lab_s_other_generators_are_removed(tmp_path):

@@ -68,6 +68,34 @@ def test_rows_begin_a_file_and_join_it(small, monkeypatch):
     assert set(measured()["rows"]) == {"tinyimagenet"}
 
 
+def test_a_row_of_another_network_is_left_out(small, monkeypatch):
+    """As a file says what it is of; rows of one that does not, or whose network cannot be had, stay."""
+    train(monkeypatch)
+    cheap = {"test_accuracy": 0.5, "interval": [0.4, 0.6]}
+    monkeypatch.setattr(cifar, "judge", lambda *_: dict(cheap))
+    monkeypatch.setattr(cifar, "ways", lambda *_: [])
+    every = ["tinyimagenet", "random", "kmeans_16", "pixels"]
+    cifar.main(["--rows", *every])
+    rows = measured()["rows"]
+    assert rows["kmeans_16"]["network"] == "16 centroids" and rows["pixels"]["network"] == ""
+    path = results.folder() / "features_cifar10.json"
+    record = json.loads(path.read_text())
+    record["measured"]["rows"] |= {"random": cheap | {"network": "another"}, "pixels": dict(cheap)}
+    record["measured"]["rows"]["cifar10"] = cheap | {"network": "not here"}
+    path.write_text(json.dumps(record))
+    left_out = cifar.main(["--rows", "kmeans_16"])
+    assert set(measured()["rows"]) == {"tinyimagenet", "kmeans_16", "pixels", "cifar10"}
+    assert left_out["random"] == "measured with another network than is here"
+    cifar.main(["--rows", "random"])
+    assert (
+        measured()["rows"]["random"]["network"] == rows["random"]["network"] and "random" not in measured()["left_out"]
+    )
+    record["measured"]["rows"]["tinyimagenet"]["network"] = "another"
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="tinyimagenet was measured with another network"):
+        cifar.main(["--rows", "kmeans_16"])
+
+
 def test_without_the_training_it_says_what_to_run(small):
     with pytest.raises(data.NotAvailable, match="python -m experiments imagenet32"):
         cifar.main(["--rows", "tinyimagenet"])

@@ -216,3 +216,41 @@ def test_map_weights_find_the_maps_of_an_object():
         inspection.map_weights(maps, where[:, 0])
     with pytest.raises(ValueError, match="absent in others"):
         inspection.map_weights(maps, np.zeros(40, bool))
+
+
+# ---- the price without what goes with the object (experiments) -------------------------------------------------------
+
+
+def test_related_attributes_are_those_whose_labels_go_along():
+    from experiments.analyses import inspection_forgetting as forgetting
+
+    rng = np.random.default_rng(0)
+    smiles = rng.integers(0, 2, 2_000)
+    flipped = {"cheeks": 0.1, "mouth": 0.3, "lipstick": 0.45, "serious": 0.9, "hat": 0.5}  # how often another label
+    names = ["Smiling", *flipped, "never"]
+    labels = [smiles, *(np.where(rng.random(2_000) < p, 1 - smiles, smiles) for p in flipped.values()), 0 * smiles]
+    faces = data.ImageSet(
+        "made up", "train", np.zeros((2_000, 1, 1, 3), np.uint8), "x", None, np.column_stack(labels), None, names
+    )
+    with np.errstate(invalid="ignore"):
+        assert forgetting.related(faces, "Smiling") == ["cheeks", "mouth", "serious"]
+        assert forgetting.related(faces, "hat") == []
+
+
+def test_the_other_price_leaves_out_what_goes_along(monkeypatch):
+    from types import SimpleNamespace
+
+    from experiments.analyses import inspection_forgetting as forgetting
+
+    before = np.ones((4, 4), bool)
+    now = before.copy()
+    now[:, :2] = False  # the object, and what goes with it
+    now[0, 3] = False
+    monkeypatch.setattr(forgetting.features, "attribute_probabilities", lambda eye, images: now.astype(float))
+    monkeypatch.setattr(forgetting.features, "deep_features", lambda eye, images: np.zeros((4, 2)))
+    monkeypatch.setattr(forgetting.metrics, "frechet_distance", lambda a, b: 0.0)
+    names = ["Smiling", "cheeks", "hat", "young"]
+    samples = SimpleNamespace(eye=None, names=names, related={"Smiling": ["cheeks"]}, real=None)
+    found = forgetting.measure(samples, None, before, "Smiling")
+    assert found["gone"] == 1 and found["others_changed"] == pytest.approx(5 / 12)
+    assert found["unrelated_changed"] == pytest.approx(1 / 8)

@@ -158,6 +158,19 @@ def test_labels_of_another_generator_are_refused(labelled):
         judged_blind.main(WHAT)
 
 
+def test_a_blind_round_does_not_outlive_its_layer(labelled):
+    """Labels from before the digest knew the layer count for the one that they were made of."""
+    _, labelling = labelled
+    file = labelling.file("blind_1")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"pictures": labelling.pictured("blind_1", layer=False)}))
+    assert labelling.next() is None
+    other = Labelling(replace(WHAT, side=16))
+    assert len(other.labels("boxes", 1)[1]) == WHAT.boxed  # this round draws whole pictures
+    for stage in WHAT.blind:
+        with pytest.raises(ValueError, match=rf"windows_{stage}.json has labels of other pictures"):
+            other.labels(stage, 1)
+
+
 def test_a_blind_round_does_not_outlive_the_boxes_that_it_was_drawn_by(labelled):
     _, labelling = labelled
     file = labelling.file("boxes")
@@ -325,6 +338,36 @@ def test_the_verdict_turns_with_the_labels():
     assert outcome([one, np.random.default_rng(0).permuted(two, axis=1)]).outcome == "undecided"
     same = outcome([np.zeros((4, 120), bool)] * 2)
     assert same.outcome == "undecided" and "kappa is not defined" in same.words
+
+
+def test_what_a_pass_never_saw_cannot_be_forgotten():
+    """Labels that say "gone" of half of the samples whatever is dropped: the others alone are counted."""
+    rng = np.random.default_rng(1)
+    passes, blind = (
+        judged(chosen=0.7, random=0.3),
+        rng.random(120) < 0.5,
+    )  # the object is seen in no way of these samples
+    blind = [blind, blind ^ (rng.random(120) < 0.05)]  # the second pass says so of some others
+    passes = [gone | unseen for gone, unseen in zip(passes, blind, strict=True)]
+    measured = json.loads(json.dumps(judged_blind.counted_twice(passes, seed=0)))
+    for found, gone, unseen in zip(measured["passes"], passes, blind, strict=True):
+        seen = gone[:, ~unseen]
+        only = [int((seen[1] & ~seen[3]).sum()), int((seen[3] & ~seen[1]).sum())]
+        assert found["shown"]["samples"] == (~unseen).sum() and found["shown"]["discordant"]["random"] == only
+        assert found["shown"]["gone"]["positive weight"] == seen[1].sum() < gone[1].sum()
+    counted = [(gone[1] * 1.0 - gone[3])[~unseen] for gone, unseen in zip(passes, blind, strict=True)]
+    mean, low, high = measured["differences_shown"]["random"]
+    assert mean == pytest.approx(np.concatenate(counted).mean()) and low < mean < high
+    assert mean > 1.8 * measured["differences"]["random"][0]
+    words = outcome(passes).words
+    assert all(f"of {(~unseen).sum()} that show it with all maps" in words for unseen in blind)
+    # Gone from 60 % without any map dropped, from 70 % without the chosen ones: of the 40 % that show it, from 25 %.
+    often = np.zeros((4, 400), bool)
+    often[:, :240], often[1, 240:280], often[3, 240:250] = True, True, True
+    found = judged_blind.verdict({"tested": 400} | judged_blind.counted(often))
+    assert found.outcome == "does not hold" and "gone from 40 of 160 that show it" in found.words
+    unseen = outcome([np.ones((4, 120), bool), np.arange(480).reshape(4, 120) > -1])
+    assert unseen.outcome == "undecided"
 
 
 def by_hand(a, b):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -205,3 +206,73 @@ def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatc
     recorded.write_text(json.dumps({"measured": {"steps": 6_000}}))
     found, left_out = latent_faces.other_trainings()
     assert not found and "what ships had 6,000 steps, not 15,000" in left_out["seed 1"]
+
+
+def test_other_trainings_outlive_their_networks(monkeypatch, tmp_path):
+    """As recorded, where they are of the same seed, pool, pictures and settings, and not here to be measured anew."""
+    from experiments.analyses import latent_faces
+
+    monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
+    monkeypatch.setattr(latent_faces, "real_faces", lambda: SimpleNamespace(fingerprint="f"))
+    rows = [{"seed": seed, "digest": "d"} for seed in (1, 2, 3)]
+    settings, here = {"seeds": (11, 111)}, {"seed 1": latent_faces.NOT_HERE, "seed 2": "it diverged"}
+    record = {
+        "seed": latent_faces.SEED,
+        "settings": {"seeds": [11, 111]},
+        "data": {"fingerprint": "f"},
+        "measured": {"pool": latent_faces.POOL, "other_trainings": rows},
+    }
+    for change, kept in (
+        ({}, {1: rows[0]}),
+        ({"seed": 5}, {}),
+        ({"settings": {"seeds": [11]}}, {}),
+        ({"data": {"fingerprint": "g"}}, {}),
+        ({"measured": record["measured"] | {"pool": 7}}, {}),
+    ):
+        (tmp_path / "latent_faces.json").write_text(json.dumps(record | change))
+        assert latent_faces.recorded_trainings(settings, here) == kept, change
+
+
+def test_a_training_measured_before_faces_were_counted_once_is_named():
+    from experiments.analyses import latent_faces
+
+    def row(seed, **counts):
+        return {"seed": seed, "memorisation": {space: {"fair": {"all": counts}} for space in latent_faces.JUDGED}}
+
+    found = latent_faces.not_counted_once(
+        row(0, distinct=[1, 2]) | {"other_trainings": [row(1), row(2, distinct=[1, 2])]}
+    )
+    assert list(found) == ["C5 of seed 1"] and "python" not in found["C5 of seed 1"]
+
+
+def test_copies_are_looked_for_anew_when_what_looks_for_them_changes(monkeypatch):
+    from experiments.analyses import latent_faces
+
+    keys = {}
+
+    def once(path, key, measure):
+        keys[path.stem] = json.dumps(key)
+        return {"spaces": {}, "blur": {}, "dropped": []}
+
+    def asked():
+        latent_faces.memorised(None)
+        latent_faces.kept("pose", None)
+        return dict(keys)
+
+    monkeypatch.setattr(latent_faces, "once", once)
+    monkeypatch.setattr(latent_faces, "real_faces", lambda: SimpleNamespace(fingerprint="f"))
+    monkeypatch.setattr(latent_faces.checkpoints, "load", lambda weights: (None, None))
+    monkeypatch.setattr(latent_faces.checkpoints, "load_classifier", lambda name: (None, None))
+    monkeypatch.setattr(latent_faces.checkpoints, "digest", lambda network: "d")
+    monkeypatch.setattr(memorisation, "efficientnet_digest", lambda: None)
+    before = asked()
+    assert latent_faces.VERSION > 1 and len(before) == 4
+    for module, name, value, changed in (
+        (memorisation, "efficientnet_digest", lambda: "e", {"copies_by_efficientnet"}),  # the extra is there now
+        (memorisation, "VERSION", 9, {"copies", "copies_by_efficientnet"}),
+        (latent_faces, "AVERAGED", 9, {"copies", "copies_by_efficientnet", "pose"}),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            now = asked()
+        assert {part for part in now if now[part] != before[part]} == changed, name

@@ -11,6 +11,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import processes
@@ -382,8 +383,10 @@ def test_other_pictures_are_refused(tmp_path):
     training.train(config(tmp_path / "run", data=tmp_path, steps=2))
     assert len(training.train(config(tmp_path / "run", data=tmp_path, steps=2)).stats) == 2  # its samples are no data
     Image.new("RGB", (40, 40), "white").save(tmp_path / "0.png")
-    with pytest.raises(ValueError, match="fingerprint"):
+    new = rf"other pictures \(pictures changed: 4 there, 4 now\)\. To go on .*--start {tmp_path / 'run'}"
+    with pytest.raises(ValueError, match=new):
         training.train(config(tmp_path / "run", data=tmp_path, steps=2))
+    assert len(training.finish(tmp_path / "run").stats) == 2, "it has ended: its pictures are not asked for"
 
 
 def test_a_moved_folder_goes_on(tmp_path):
@@ -569,20 +572,39 @@ def test_one_process_a_folder(tmp_path, monkeypatch, system):
 def test_half_written_files_of_a_killed_run_go(tmp_path):
     for place in (".", "kept", "samples"):
         (tmp_path / "run" / place).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "run" / place / ".abc.part").write_bytes(b"half")
+        (tmp_path / "run" / place / ".dcgan-abc.part").write_bytes(b"half")
+    theirs = [tmp_path / "run" / place for place in (".abc.part", "a/.dcgan-abc.part")]  # of another program, or deeper
+    for file in theirs:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"theirs")
     training.train(config(tmp_path / "run"))
-    assert not list((tmp_path / "run").rglob(".*.part"))
+    assert sorted((tmp_path / "run").rglob(".*.part")) == sorted(theirs)
 
 
-def test_a_run_of_given_pictures_is_finished_with_them(tmp_path):
+def test_half_written_files_have_the_name_that_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *_: None)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # as if it were killed before
+    checkpoints.write_bytes(tmp_path / "x", b"half")
+    assert len(list(tmp_path.glob(checkpoints.HALF_WRITTEN))) == len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_run_of_given_pictures_is_finished_with_them(tmp_path, monkeypatch):
     """An array has no name to be found by, a part of a set has another's."""
+    step = training.Trainer.step
+
+    def stopped(self, k, log=False):
+        if k == 3:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, k, log)
+
     pictures = data.load("digits").images[:300]
     for name, given in (("array", pictures), ("part", data.load("digits").take(300, seed=5))):
         out = tmp_path / name
-        training.train(given, arch=SMALL, batch_size=16, out=out, steps=4, progress=False)
-        run = json.loads((out / "run.json").read_text())
-        (out / "run.json").write_text(json.dumps(run | {"steps": 9}))  # as if it had been stopped at 4 of 9
-        refused = (FileNotFoundError, "images=pictures") if name == "array" else (ValueError, "other settings")
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="stopped after step 4 of 9"):
+            patched.setattr(training.Trainer, "step", stopped)
+            training.train(given, arch=SMALL, batch_size=16, out=out, steps=9, log_every=1, progress=False)
+        told = r"1,797 now\)\. That run was given its pictures: give them again by images=…"
+        refused = (FileNotFoundError, "images=pictures") if name == "array" else (ValueError, told)
         with pytest.raises(refused[0], match=refused[1]):
             training.finish(out, progress=False)
         assert training.finish(out, progress=False, images=given).stats[-1]["step"] == 4
@@ -771,6 +793,22 @@ def test_a_checkerboard_is_said_in_words():
     assert "a grid of two pixels" in text and "batch norm in both networks" in text
     assert said(samples + 0.1 * grid, 999, real) == []
     assert said(samples + 0.1 * grid, 1_000, real + 0.1 * grid) == [], "real pictures have it too"
+
+
+@pytest.mark.parametrize("kinds, n", [(1, 1), (1, 30), (5, 5), (19, 30), (20, 30)])
+def test_few_pictures_are_said_in_words(tmp_path, kinds, n):
+    pictures = data.to_uint8(faces(kinds))[np.arange(n) % kinds]
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        training.train(pictures, arch=SMALL, batch_size=16, out=tmp_path, steps=1, progress=False)
+    texts = [str(w.message) for w in found if "learn them by heart" in str(w.message)]
+    words = {
+        (1, 1): "one picture",
+        (5, 5): "5 pictures",
+        (1, 30): "30 pictures, all the same",
+        (19, 30): "30 pictures, 19 of them different",
+    }
+    assert len(texts) == (kinds < 20) and all(text.startswith(words[kinds, n] + ": G can") for text in texts)
 
 
 def test_copies_are_said_in_words():

@@ -32,12 +32,32 @@ def test_the_slope_s_error_is_what_resampling_pictures_gives():
     assert curve.doubling(rows_of(accuracies))["standard_error"] == pytest.approx(slopes.std(), rel=0.05)
 
 
+def test_the_slope_s_error_knows_that_accuracies_need_not_lie_on_a_line():
+    accuracies = [0.58, 0.66, 0.66, 0.70]
+    line = stats.linregress(range(4), accuracies)
+    found = curve.doubling(rows_of(accuracies))["standard_error"]
+    straight = curve.doubling(rows_of([0.60, 0.64, 0.68, 0.72]))["standard_error"]
+    assert found == pytest.approx(line.stderr) and found > 3 * straight
+
+
 def test_where_the_curve_would_meet_a_line():
-    gain = curve.doubling(rows_of([0.60, 0.62, 0.64, 0.66]))
-    assert curve.meets({"accuracy": 0.70}, gain, 8_000) == pytest.approx(8_000 * 2**2)
-    assert curve.meets({"accuracy": 0.50}, gain, 8_000) == 8_000  # passed already
-    assert curve.meets({"accuracy": 0.70}, curve.doubling(rows_of([0.66, 0.66, 0.661, 0.659])), 8_000) is None
-    assert curve.meets({"accuracy": 0.70}, None, 8_000) is None
+    rows, flat = rows_of([0.60, 0.62, 0.64, 0.66]), rows_of([0.66, 0.66, 0.661, 0.659])
+    gain = curve.doubling(rows)
+    assert curve.meets({"accuracy": 0.70}, gain, rows) == pytest.approx(8_000 * 2**2)
+    assert curve.meets({"accuracy": 0.70}, curve.doubling(flat), flat) is None
+    assert curve.meets({"accuracy": 0.70}, None, rows) is None
+    for accuracy, seen in ((0.50, 1_000), (0.61, 2_000), (0.66, None)):  # a line at the last stage is not passed
+        assert curve.passed({"accuracy": accuracy}, rows) == seen
+        assert (curve.meets({"accuracy": accuracy}, gain, rows) is None) == (seen is not None)
+    assert curve.passed({"accuracy": 0.61}, rows_of([0.6, 0.7, 0.6, 0.7])) == 8_000, "from there on"
+
+
+def test_what_follows_from_the_rows_needs_no_weights():
+    lines = {"random": {"accuracy": 0.61}, "kmeans_1600": {"accuracy": 0.7}, "authors_four": {"accuracy": 0.9}}
+    found = curve.derived({"rows": rows_of([0.60, 0.62, 0.64, 0.66]), "lines": lines})
+    assert found["per_doubling"]["gain"] == pytest.approx(0.02)
+    assert found["passed"] == {"random": 2_000, "kmeans_1600": None}
+    assert found["meets"] == {"random": None, "kmeans_1600": pytest.approx(32_000)}
 
 
 LINES = {}  # by pictures and labels

@@ -28,8 +28,12 @@ def test_training_has_taught_where_ranges_part():
     rows += [row("not_yet", 0, 0.4, None)]
     alike = "no difference beyond seeds"
     assert control.compared(rows) == {"up": "above", "down": "below", "touch": alike}
-    late = [*rows, row("not_yet", 1, 0.9, 0.5)]
+    late = [*rows, *(row("not_yet", seed, 0.9, 0.5) for seed in (1, 2))]
+    assert control.compared(late)["not_yet"] == "undecided", "two trainings are too few"
+    late.append(row("not_yet", 3, 0.9, 0.5))
     assert control.compared(late)["not_yet"] == "below", "a seed that has no trained one stays out"
+    typed = {"studies": {"s": {"settings": {}, "rows": rows, "compared": {"up": "below"}}}, "left_out": {}}
+    assert control.derived(typed)["studies"]["s"] == typed["studies"]["s"] | {"compared": control.compared(rows)}
 
 
 def test_the_control_is_the_network_that_a_training_begins_with(tmp_path):
@@ -97,7 +101,7 @@ def test_the_file_has_every_training_and_says_what_it_lacks(monkeypatch, tmp_pat
     assert [(r["variant"], r["seed"]) for r in part["rows"]] == [
         (name, seed) for seed in (0, 1) for name in ("one", "faster", "wide")
     ]
-    assert part["compared"] == {"one": "above", "wide": "below"}
+    assert part["compared"] == {"one": "undecided", "wide": "undecided"}  # two seeds
     assert part["rows"][0]["untrained"] == part["rows"][1]["untrained"] > 0.7 and len(built) == 4, "alike ones once"
     monkeypatch.setattr(control, "STUDIES", {"not_there": with_sets["not_there"]})
     with pytest.raises(data.NotAvailable, match="could not be had"):

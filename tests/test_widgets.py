@@ -103,6 +103,11 @@ def test_explorer_takes_principal_axes_by_itself(generator):
     assert explorer.picture.value != before
 
 
+def test_explorer_has_no_more_sliders_than_latents():
+    generator = models.build("tiny32", seed=0, widths=(4, 4, 4), latent_dim=2)[0].eval()
+    assert list(widgets.LatentExplorer(generator).sliders) == ["axis 1", "axis 2"]
+
+
 def test_walk_player_shows_each_step(generator):
     walk = latent.interpolate(models.sample_latent(3, generator.arch, 0), 4)
     player = widgets.WalkPlayer(generator, walk)

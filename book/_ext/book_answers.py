@@ -192,7 +192,8 @@ def _c5(r: Results) -> str:
     own = with_interval(of / n, features.proportion_interval(of, n, method="exact"))
     if len(counted) > 1:
         own = between([f(of / n for of, n in counted) for f in (min, max)])
-    return f"{own} of the nearest faces are training faces; {percent(expected, 0)} by chance ({_how_many(counted)})"
+    said = f"by chance {percent(expected, 0)} of the nearest faces would be training faces, found were {own}"
+    return f"{said} ({_how_many(counted)})"
 
 
 def _faces(r: Results) -> list[dict]:
@@ -214,9 +215,11 @@ def _c6(r: Results) -> str:
 
 def _c7(r: Results) -> str:
     objects = r["inspection_forgetting"]["measured"]["layers"]["8"]["objects"]
-    gone = {name: row["ways"]["boxes"]["all_positive"] for name, row in objects.items()}
+    ways = {name: row["ways"]["boxes"] for name, row in objects.items()}
     return "gone: " + ", ".join(
-        f"{name.lower()} {percent(row['gone'], 0)} ({between(row['interval'], 0)})" for name, row in gone.items()
+        f"{name.lower()} {percent(row['all_positive']['gone'], 0)} "
+        f"(random maps {between(row['as_many_random']['interval'], 0)})"
+        for name, row in ways.items()
     )
 
 
@@ -226,7 +229,10 @@ def _c8(r: Results) -> str:
     for name in seeds[0]["sums"]:
         shares = [seed["sums"][name]["typical"][0] / seed["sums"][name]["typical"][1] for seed in seeds]
         words.append(f"{name} {between((min(shares), max(shares)), 0)}")
-    return "works for: " + ", ".join(words) + f" ({len(seeds)} seeds of {_how_many(_faces(r))})"
+    sums = r["latent_faces"]["measured"]["sums"].values()
+    pixels = " and ".join(percent(found["opinion"]["pixels"]["share"], 0) for found in sums)
+    said = f"{', '.join(words)} ({len(seeds)} seeds of {_how_many(_faces(r))})"
+    return f"works for: {said}; to the same judge sums of pixels work for {pixels}"
 
 
 def _c9(r: Results) -> str:
@@ -290,7 +296,7 @@ def _svhn(reported: paper.Reproduced) -> Callable[[Results], tuple[str, verdicts
         row = measured["rows"]["tinyimagenet"]
         interval = [1 - row["interval"][1], 1 - row["interval"][0]]  # of the accuracy
         verdict = verdicts.reported(_counts(reported), interval, measured["full"])
-        return f"{with_interval(1 - row['mean'], interval)}, D of Tiny ImageNet as theirs", verdict
+        return f"{with_interval(1 - row['mean'], interval)}, 1,000 labels, a D of Tiny ImageNet", verdict
 
     return found
 

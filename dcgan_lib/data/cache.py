@@ -159,7 +159,7 @@ def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[s
                 found = _stored(folder)
                 if found is None:  # nobody built it while we waited
                     if folder.exists():
-                        warnings.warn(f"the cache {folder} is incomplete or damaged: building it again", stacklevel=4)
+                        warnings.warn(f"the cache {folder} is incomplete or damaged: building it again", stacklevel=5)
                         shutil.rmtree(folder)
                     for stale in folder.parent.glob(f"{folder.name}.part-*"):  # of a killed process
                         shutil.rmtree(stale, ignore_errors=True)
@@ -173,10 +173,10 @@ def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[s
     if damaged:
         some = "; ".join(damaged[:5]) + (" …" if len(damaged) > 5 else "")
         warnings.warn(
-            f"{len(damaged)} of {len(images) + len(damaged)} pictures could not be read: {some}", stacklevel=4
+            f"{len(damaged)} of {len(images) + len(damaged)} pictures could not be read: {some}", stacklevel=5
         )
-    for notice in source.notices:
-        warnings.warn(notice, stacklevel=4)
+    for notice in (*source.notices, *about.get("notices", ())):
+        warnings.warn(notice, stacklevel=5)
     return images, extras, {**about["notes"], "damaged": damaged, "sha256": about["sha256"], "files": about["files"]}
 
 
@@ -233,6 +233,14 @@ def _stored(folder: Path, sampled: int | None = SAMPLED) -> tuple[dict, dict[str
         return None
 
 
+def _dark(peaks: list[int], name: str) -> list[str]:
+    """A notice where 16-bit pictures, of which the high byte is kept, fill a sixteenth of their range at most."""
+    if not 0 < max(peaks, default=0) < 4096:
+        return []
+    used = f"{max(peaks).bit_length()} of 16 bits"
+    return [f"{name}: the 16-bit pictures ({len(peaks):,}) use {used} and become nearly black: stretch them first"]
+
+
 def _digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
@@ -242,7 +250,7 @@ def _build(source: Source, size: int, channels: int, folder: Path) -> None:
         contents = source.read()
     except (OSError, MemoryError) as error:
         raise ReadFault(f"{source.name} could not be read ({type(error).__name__}: {error})") from error
-    total, damaged, kept = len(contents.pictures), [], []
+    total, damaged, kept, peaks = len(contents.pictures), [], [], []  # peaks: of 16-bit pictures
     for key, rows in contents.extras.items():
         if len(rows) != total:
             raise ValueError(f"{source.name}: {len(rows):,} {key} for {total:,} pictures")
@@ -253,7 +261,7 @@ def _build(source: Source, size: int, channels: int, folder: Path) -> None:
     def attempt(i: int) -> np.ndarray | Exception:
         try:
             picture = contents.pictures[i]
-            return decode(picture.read_bytes() if isinstance(picture, Path) else picture, size, channels)
+            return decode(picture.read_bytes() if isinstance(picture, Path) else picture, size, channels, peaks)
         except Exception as error:  # a damaged picture must not cost the other million
             return error
 
@@ -291,6 +299,7 @@ def _build(source: Source, size: int, channels: int, folder: Path) -> None:
             "sha256": digest.hexdigest(),
             "damaged": damaged,
             "notes": contents.notes,
+            "notices": _dark(peaks, source.name),
             "files": None if contents.names is None else [contents.names[i] for i in kept],
             "extras": _digest((part / "extras.npz").read_bytes()),
             "blocks": blocks,

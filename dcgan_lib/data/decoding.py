@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
     ".bmp": "BMP",
@@ -23,7 +25,7 @@ FORMATS = {
     ".pgm": "PPM",
 }
 # Pictures too, but not read here: they are counted, so that nobody misses them unawares.
-NOT_READ = {".avif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".dng", ".cr2", ".nef"}
+NOT_READ = {".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".dng", ".cr2", ".nef"}
 GREY_MODES = ("1", "L", "LA", "I;16", "I")
 
 
@@ -46,11 +48,12 @@ def machine_fault(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL)
 
 
-def decode(picture, size: int, channels: int) -> np.ndarray:
+def decode(picture, size: int, channels: int, peaks: list[int] | None = None) -> np.ndarray:
     """One picture to uint8 (size, size, channels): upright, on white where transparent, centre square, Lanczos.
 
-    `picture` is uint8 (H, W) or (H, W, C), a PIL image or encoded bytes. Raises what PIL raises for damaged ones,
-    ValueError for more than 8 or 16 bits a channel.
+    `picture` is uint8 (H, W) or (H, W, C), a PIL image or encoded bytes. Of 16-bit grey the high byte is kept, so that
+    one which uses fewer bits becomes dark; its largest value is appended to `peaks`. Raises what PIL raises for damaged
+    ones, ValueError for more than 8 or 16 bits a channel.
     """
     if isinstance(picture, bytes):
         picture = open_picture(picture)
@@ -60,7 +63,10 @@ def decode(picture, size: int, channels: int) -> np.ndarray:
     in_32_bits = picture.mode == "I" and picture.format in ("PPM", "PNG")  # so Pillow holds their 16 bits
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16") or in_32_bits:  # 16-bit grey: keep the high byte
-        picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
+        values = np.asarray(picture)
+        if peaks is not None:
+            peaks.append(int(values.max()))
+        picture = Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {picture.mode}: expected 8 or 16 bits a channel")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import threading
 import warnings
 import zipfile
@@ -25,6 +26,8 @@ from .cards import Card
 from .decoding import FORMATS, GREY_MODES, NOT_READ, machine_fault, open_picture, printable
 from .npz import NotHere, bomb, npz, open_zip  # noqa: F401
 
+EXPECTED = ", ".join(sorted(FORMATS))
+SAMPLES = re.compile(r"step_\d{7,}\.png")  # what a run writes into its samples/
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders that are parts, not classes
 
 
@@ -42,13 +45,13 @@ def digits() -> Source:
 def folder(path: Path, name: str | None = None) -> Source:
     """A folder of pictures; class subfolders, where there are any, become labels in alphabetical order.
 
-    Hidden files and folders are no pictures, nor are a run's own (samples/ and sheet.png beside a run.json). Folders
-    that are links are not followed. What is left out otherwise is counted in the source's notices.
+    Hidden files and folders are no pictures, nor are a run's own (samples/step_….png and sheet.png beside a run.json).
+    Folders that are links are not followed. What is left out otherwise is counted in the source's notices.
     """
-    files, notices = _walk(path)
+    files, left_out, others, notices = _walk(path)
     names = [p.relative_to(path).as_posix() for p in files]
-    _some(names, path, notices)
-    notices += _splits(names, path)
+    _some(names, path, left_out + others, notices)
+    notices = [*_left_out(path, left_out), *notices, *_splits(names, path), *_beside(names, path)]
     tree = _tree(files, path)
     number = {p: i for i, p in enumerate(files)}
     readable = [number[p] for p in tree.files]
@@ -63,9 +66,9 @@ def folder(path: Path, name: str | None = None) -> Source:
     )
 
 
-def _walk(path: Path) -> tuple[list[Path], list[str]]:
-    """The pictures below a folder, sorted, and what was left out and why, in words."""
-    files, left_out, closed, links = [], Counter(), [], []
+def _walk(path: Path) -> tuple[list[Path], Counter, Counter, list[str]]:
+    """The pictures below a folder, sorted; counts of those left out and of other files by suffix; and notices."""
+    files, left_out, others, closed, links, runs = [], Counter(), Counter(), [], [], set()
 
     def failed(error: OSError) -> None:
         if not isinstance(error, PermissionError):  # the folder went away while it was read
@@ -74,11 +77,12 @@ def _walk(path: Path) -> tuple[list[Path], list[str]]:
 
     for here, folders, found in os.walk(path, onerror=failed):
         here, own = Path(here), "run.json" in found
-        folders[:] = [f for f in folders if not f.startswith(".") and not (own and f == "samples")]
+        runs |= {here / "samples"} if own else set()
+        folders[:] = [f for f in folders if not f.startswith(".")]
         links += [here / f for f in folders if (here / f).is_symlink()]
         for name in found:
             suffix = Path(name).suffix.lower()
-            if name.startswith(".") or (own and name == "sheet.png"):
+            if name.startswith(".") or (own and name == "sheet.png") or (here in runs and SAMPLES.fullmatch(name)):
                 continue
             if suffix in NOT_READ:
                 left_out[suffix] += 1
@@ -87,20 +91,27 @@ def _walk(path: Path) -> tuple[list[Path], list[str]]:
                     files.append(here / name)
                 else:
                     left_out["a link to nothing or no file"] += 1
+            else:
+                others[suffix or "no suffix"] += 1
     if path in closed:
         raise ReadFault(f"no permission to read the folder {printable(str(path))}")
-    notices = [_left_out(path, left_out)] if left_out else []
+    notices = []
     for places, why in ((links, "folders are links, which are not followed"), (closed, "folders may not be read")):
         if places:
             some = ", ".join(printable(p.relative_to(path).as_posix()) for p in sorted(places)[:5])
             more = " …" if len(places) > 5 else ""
             notices.append(f"{printable(str(path))}: {len(places)} {why}, their pictures are left out: {some}{more}")
-    return sorted(files), notices
+    return sorted(files), left_out, others, notices
 
 
-def _left_out(path: Path, kinds: Counter) -> str:
-    counted = ", ".join(f"{n} ({kind})" for kind, n in sorted(kinds.items()))
-    return f"{printable(str(path))}: left out {counted}: expected {', '.join(sorted(FORMATS))}"
+def _left_out(path: Path, kinds: Counter) -> list[str]:
+    """A notice of what was left out, where something was."""
+    return [f"{printable(str(path))}: left out {_counted(kinds)}: expected {EXPECTED}"] if kinds else []
+
+
+def _counted(kinds: Counter) -> str:
+    named = sorted(kinds.most_common(12))
+    return ", ".join(f"{n} ({printable(kind)})" for kind, n in named) + " …" * (len(kinds) > 12)
 
 
 def archive(path: Path) -> Source:
@@ -113,10 +124,9 @@ def archive(path: Path) -> Source:
     chosen = [i for i in shown if Path(i.filename).suffix.lower() in FORMATS]
     suffixes = Counter(Path(i.filename).suffix.lower() for i in shown)
     left_out = Counter({s: n for s, n in suffixes.items() if s in NOT_READ})
-    notices = [_left_out(path, left_out)] if left_out else []
     names = [i.filename for i in chosen]
-    _some(names, path, notices)
-    notices += _splits(names, path)
+    _some(names, path, Counter({s or "no suffix": n for s, n in suffixes.items()}))
+    notices = [*_left_out(path, left_out), *_splits(names, path), *_beside(names, path)]
     members = _Members(path, chosen)
     return Source(
         printable(path.stem),
@@ -164,10 +174,13 @@ def _channels(pictures) -> int:
     return 1 if seen else 3
 
 
-def _some(names: list[str], path: Path, notices: list[str] = ()) -> None:
+def _some(names: list[str], path: Path, seen: Counter | None = None, notices: list[str] = ()) -> None:
+    """Raises ValueError, with what there is instead, where there are no pictures."""
     if not names:
+        found = f"; there are {_counted(seen)}" if seen else ""
+        found += ": unpack a .zip, or load it by itself" if seen and ".zip" in seen else ""
         more = "".join(f". {n}" for n in notices)
-        raise ValueError(f"no pictures in {path}: expected {', '.join(sorted(FORMATS))}, at any depth{more}")
+        raise ValueError(f"no pictures in {path}: expected {EXPECTED}, at any depth{found}{more}")
 
 
 def _folders(names: list[str]) -> list[list[str]]:
@@ -190,6 +203,21 @@ def _splits(names: list[str], path: Path) -> list[str]:
     return [
         f"{printable(str(path))}: {' and '.join(found)} are taken for classes, and look like parts of a set: "
         f"{'' if path.is_dir() else 'unpack it and '}load one of them by itself, such as {printable(str(where))}"
+    ]
+
+
+def _beside(names: list[str], path: Path) -> list[str]:
+    """A notice where a few pictures lie beside several folders of more, which would be classes without them."""
+    parts = _folders(names)
+    loose = [name for name, part in zip(names, parts, strict=True) if not part]
+    found = sorted({p[0] for p in parts if p})
+    if len(found) < 2 or not 0 < len(loose) < len(names) / 2:
+        return []
+    lie = "1 picture lies" if len(loose) == 1 else f"{len(loose):,} pictures lie"
+    some = ", ".join(found[:5]) + " …" * (len(found) > 5)
+    return [
+        f"{printable(str(path))}: {lie} beside the class folders ({printable(some)}), so there are no classes: "
+        f"{printable(loose[0])}{' …' if len(loose) > 1 else ''}"
     ]
 
 

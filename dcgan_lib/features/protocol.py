@@ -32,7 +32,10 @@ def choose_C(X, y, X_validation, y_validation, candidates=(1e-6, 1e-5, 1e-4, 1e-
     candidates = positive(candidates)
     y, y_validation = labels_of(X, y, "training"), labels_of(X_validation, y_validation, "validation")
     if not np.isin(y_validation, y).any():
-        raise ValueError(f"no validation label is among the training labels: {y_validation[:3]} against {y[:3]}, …")
+        raise ValueError(
+            f"no validation label is among the training labels ({y_validation[:3]} against {y[:3]}, …): each class "
+            f"needs several pictures, and {len(y):,} training pictures are of {len(np.unique(y)):,} classes"
+        )
     model, scores, best = L2SVM(**svm | {"warm_start": True}), {}, None
     for C in candidates:
         model.set_params(C=C).fit(X, y)

@@ -20,7 +20,7 @@ from .. import checkpoints, data, device, distributed, models
 from ..architecture import Architecture, architecture
 from ..config import TrainConfig
 from . import board, streams
-from .folder import LENGTH, RunFolder, read_stats, settings_of
+from .folder import LENGTH, RunFolder, read_stats, settings_of, start_place
 from .interrupts import finish_step_first
 from .minibatches import Minibatches, check_labels
 from .trainer import Trainer, initial_networks
@@ -83,10 +83,11 @@ def train(
     With `conditional`, or an architecture with classes, both networks are told the labels, of which every picture must
     have one.
 
-    Raises ValueError when the folder holds a run with other settings or other pictures (naming what differs), or when
-    another process trains there; TrainingDiverged when numbers become NaN; OSError when the disk is full (the earlier
-    checkpoint stays) or the folder was moved. Warns in words of a D that wins, and of samples
-    that are alike, of one tint, with a grid in them, or copies (`Watch`).
+    Raises ValueError when the folder holds a run with other settings or other pictures (naming what differs), when it
+    is no run's but holds files that one would replace, or when another process trains there; TrainingDiverged when
+    numbers become NaN; OSError when the disk is full (the earlier checkpoint stays) or the folder was moved. Warns in
+    words of pictures that are too few or all the same, of a D that wins, and of samples that are alike, of one tint,
+    with a grid in them, or copies (`Watch`).
     """
     if not isinstance(config, TrainConfig):
         config, images = _from_short(config, images, settings)
@@ -103,7 +104,7 @@ def _train(
     ending: bool = False,
 ) -> Run:
     """`train`; `ending` takes a run that stands at the last step as finished, however its rate fell."""
-    where = device.pick_device(config.device)
+    where, given = device.pick_device(config.device), images is not None
     with distributed.group(where), contextlib.ExitStack() as held:
         writer = distributed.rank() == 0
         with distributed.together(where):  # an error in one process ends all, instead of leaving them waiting
@@ -121,6 +122,8 @@ def _train(
         with distributed.together(where):  # every process reads what is there before it is written
             there = folder.recorded()
             done = _steps_done(folder, there, settings, steps, extend)
+            if there is None and not done:
+                folder.refuse_foreign()
             decay = _decay(there, config, done, steps, ending)
             config = _same_arithmetic(config, there, done, where, switch, ending)
         distributed.agree(str(done), "the checkpoint's step", where)
@@ -132,8 +135,10 @@ def _train(
             trainer = Trainer(replace(config, start=None) if done else config, arch, images)
             if done:
                 _restore(trainer, folder)
-            about = settings | {"steps": steps, "stretches": _stretches(there, trainer, done), "call": _call(config)}
+            about = settings | {"steps": steps, "stretches": _stretches(there, trainer, done)}
+            about["call"] = _call(config, given)
             about |= {"decay": decay} if decay else {}
+            about |= {"class_names": images.class_names} if arch.classes and images.class_names else {}
             if writer:
                 folder.begin(about)
         distributed.agree(trainer.precision, "precision: give precision=…", where)
@@ -150,6 +155,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     stats = folder.keep_stats_until(done) if writer else []
     sample_every = config.sample_every or max(1, steps // 24)
     watch = Watch(images) if writer else None
+    if watch and not done:
+        watch.pictures()
     events = board.Board(folder.path, done) if writer and config.tensorboard else None
 
     def draw(step: int) -> torch.Tensor:
@@ -243,12 +250,16 @@ def finish(out: str | Path, progress: bool = True, images: data.ImageSet | None 
     `train(faces, …)`) wants them again as `images`.
     Raises FileNotFoundError where there is no checkpoint or the pictures cannot be found, data.NotAvailable for a named
     set that is gone, ValueError for other pictures or an old checkpoint that does not say which it was trained on.
+    A run that has ended already is given back as it is, whatever became of its pictures.
     """
     folder = RunFolder(out)
     there = folder.recorded()
     if there is None or not folder.state.exists():
         raise FileNotFoundError(f"no checkpoint in {folder.path}: nothing to finish")
     step = checkpoints.state_about(folder.state)["step"]
+    if folder.finished_at() == step:  # whatever became of its pictures
+        stats = read_stats(folder.stats) if folder.stats.exists() else []
+        return Run(*checkpoints.load(folder.weights), stats, folder.path)
     known = {f.name for f in fields(TrainConfig)}
     call = {k: v for k, v in (there["config"] | there.get("call", {})).items() if k in known}
     if "data" not in call:
@@ -308,7 +319,7 @@ def _steps_done(folder: RunFolder, there: dict | None, settings: dict, steps: in
     about = checkpoints.state_about(folder.state)
     done = about["step"]
     if about.get("settings"):  # a checkpoint of another run that lies here by mistake
-        folder.refuse_other(about["settings"], settings)
+        folder.refuse_other(about["settings"] | {"call": about.get("call", {})}, settings)
     if done > steps:
         raise ValueError(
             f"{folder.path} has trained {done} steps already, {steps} were asked for: `dcgan finish {folder.path}` "
@@ -397,11 +408,15 @@ def _restore(trainer: Trainer, folder: RunFolder) -> None:
         ) from error
 
 
-def _call(config: TrainConfig) -> dict:
-    """What `finish` needs to call again, from anywhere; it is not compared."""
+def _call(config: TrainConfig, given: bool) -> dict:
+    """What `finish` needs to call again, from anywhere; it is not compared.
+
+    `given` says that the pictures were the caller's: `data` is then no more than their name.
+    """
     path = Path(config.data).expanduser()
     where = str(path.absolute()) if path.exists() and config.data not in data.CARDS else str(config.data)
-    return {"data": where, "limit": config.limit, "device": config.device, "precision": config.precision}
+    call = {"data": where, "limit": config.limit, "device": config.device, "precision": config.precision}
+    return call | {"given": given, "start_place": start_place(config.start)}
 
 
 def _settings(about: dict) -> dict:
@@ -417,7 +432,7 @@ def _origin(about: dict, step: int, finished: bool = False) -> dict:
     named = str(about.get("call", {}).get("data", ""))
     named = {"data": named if named in data.CARDS else Path(named).name} if named else {}  # a path is the user's own
     settings = {"config": about["config"], "pictures": about["pictures"], "step": step, "finished": finished}
-    return settings | named
+    return settings | named | {k: about[k] for k in ("class_names",) if k in about}
 
 
 def _diverged(step: int, out: Path) -> TrainingDiverged:

@@ -49,6 +49,17 @@ def settings_of(config: TrainConfig, arch: Architecture, images: data.ImageSet) 
     }
 
 
+def start_place(start: str | Path | None) -> str | None:
+    """What weights to start from are, however they are spelt: a name as it is, of a run or a file its whole path."""
+    if start is None:
+        return None
+    text, path = str(start), Path(start).expanduser()
+    named = text in checkpoints.pretrained() and not path.is_file() and not (path / checkpoints.FILE).is_file()
+    if named or text.startswith("hf:"):
+        return text
+    return str((path.parent if path.name == checkpoints.FILE else path).resolve())
+
+
 def read_stats(path: str | Path) -> list[dict]:
     """The whole lines of a stats.jsonl, also of one that is being written."""
     rows = []
@@ -141,7 +152,7 @@ class RunFolder:
 
     def refuse_other(self, there: dict, settings: dict) -> None:
         """Raises ValueError that lists what differs between the run that is here and the one that is asked for."""
-        differ = []
+        differ, call = [], there.get("call", {})
         for part, now in settings.items():
             before = there.get(part)
             before = before if isinstance(before, dict) else {}
@@ -149,12 +160,32 @@ class RunFolder:
             if part == "pictures":  # a run that was begun before its labels were noted has none to compare with
                 before = {"labels": now.get("labels")} | before
             differ += [(k, before.get(k), v) for k, v in now.items() if before.get(k) != v]
+            if part == "config" and before.get("start") and now["start"]:  # the same weights in other words
+                place = call.get("start_place") or start_place(before["start"])
+                if place == start_place(now["start"]):
+                    differ = [row for row in differ if row[0] != "start"]
+        if differ and {k for k, *_ in differ} <= {"images", "fingerprint", "labels"}:
+            before, now = there.get("pictures", {}), settings["pictures"]
+            what = f"pictures changed: {before.get('images', 0):,} there, {now['images']:,} now"
+            if before.get("fingerprint") == now["fingerprint"]:
+                what = "the pictures' labels changed"
+            given = " That run was given its pictures: give them again by images=…." * bool(call.get("given"))
+            raise ValueError(
+                f"{self.path} holds a run of other pictures ({what}).{given} To go on from its weights with other "
+                f"pictures: --start {self.path} (start=…) in a new folder"
+            )
         if differ:
             listed = "\n".join(f"  {k}: {before!r} there, {now!r} now" for k, before, now in differ)
             raise ValueError(
                 f"{self.path} holds a run with other settings:\n{listed}\n"
                 "Choose another folder, or give the settings that it was started with."
             )
+
+    def refuse_foreign(self) -> None:
+        """Raises ValueError where a run that begins here would replace files that are no run's."""
+        places = [self.stats, *self.path.glob("samples/step_*.png"), *self.path.glob("kept/step_*.safetensors")]
+        if found := [place.relative_to(self.path) for place in places if place.exists()]:
+            raise ValueError(f"{self.path} holds files that are no run's ({min(found)}): choose another folder")
 
     def finished_at(self) -> int | None:
         """The last step, where weights.safetensors are those of a run's end."""
@@ -168,8 +199,9 @@ class RunFolder:
     def begin(self, about: dict) -> None:
         """run.json, and no half-written file of a process that was killed."""
         self.still_here()
-        for stale in self.path.rglob(".*.part"):
-            stale.unlink()
+        for place in (self.path, self.path / "samples", self.path / "kept"):
+            for stale in place.glob(checkpoints.HALF_WRITTEN):
+                stale.unlink()
         checkpoints.write_bytes(self.run, json.dumps(about, indent=1).encode())
 
     def keep_stats_until(self, step: int) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run trains: the step is finished and saved first."""
+"""Ctrl-C, SIGTERM and a closed terminal while a run trains: the step is finished and saved first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .. import distributed
 
 @contextlib.contextmanager
 def finish_step_first() -> Iterator[threading.Event]:
-    """Ctrl-C, a notebook's stop button and SIGTERM ask for a checkpoint at the end of the step."""
+    """Ctrl-C, a notebook's stop button, SIGTERM and SIGHUP ask for a checkpoint at the end of the step.
+
+    SIGHUP, of a terminal that is closed, is left alone where it is ignored (nohup).
+    """
     stop, asked = threading.Event(), 0
     if threading.current_thread() is not threading.main_thread():  # only the main thread may catch signals
         yield stop
@@ -30,7 +33,10 @@ def finish_step_first() -> Iterator[threading.Event]:
         with contextlib.suppress(OSError, RuntimeError):
             print("\nstopping after this step …", file=sys.stderr, flush=True)
 
-    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    caught = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
+        caught.append(signal.SIGHUP)
+    before = {s: signal.signal(s, ask) for s in caught}
     try:
         yield stop
     finally:

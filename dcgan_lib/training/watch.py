@@ -12,6 +12,7 @@ from .. import data, metrics
 
 LONG = 50  # logged lines
 SETTLED = 1_000  # steps before which tints and grids are the beginning of every training
+LEAST = 20  # different pictures, below which a run says at its beginning that nothing can come of it
 FEW = 1_000  # pictures, up to which samples are compared with all of them
 
 
@@ -39,6 +40,18 @@ class Watch:
         if kind not in self.said:
             self.said.add(kind)
             warnings.warn(text, stacklevel=4)
+
+    def pictures(self) -> None:
+        """Warns of training pictures that are all the same, or of which hardly any are different."""
+        found = set()
+        for picture in self.images.images:
+            found.add(picture.tobytes())
+            if len(found) == LEAST:
+                return
+        n, kinds = len(self.images), len(found)
+        of_these = "" if kinds == n else ", all the same" if kinds == 1 else f", {kinds:,} of them different"
+        what = "one picture" if n == 1 else f"{n:,} pictures{of_these}"
+        self._say("few", f"{what}: G can do no more than learn them by heart. Take more pictures.")
 
     def statistics(self, stats: list[dict]) -> None:
         """Warns where D tells every picture right for long; `stats` are the lines of stats.jsonl so far."""

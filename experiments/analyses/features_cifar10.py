@@ -11,7 +11,7 @@ set DCGAN_AUTHORS (see `experiments.authors`). Four to five hours on two CPU cor
 (runs/features_cifar10).
 `--rows` measures some: rows do not depend on each other. The others stay as the results file has them, where it was
 measured by the same protocol; where not, rows with D's own among them begin a new file, which names the others as left
-out.
+out. So is a row of another network than is here today; one that does not say its network, from before, stays.
 Writes results/features_cifar10.json.
 """
 
@@ -185,6 +185,18 @@ def judge(name, vectors, train, test) -> dict:
     return row | report | {"small_tests": few}
 
 
+def outdated(measured: dict, todo: dict) -> list[str]:
+    """Rows that say another network than today's, where that can be had."""
+    found = []
+    for name in measured.keys() & todo.keys():
+        try:
+            if measured[name].get("network", today := todo[name][0]()) != today:
+                found.append(name)
+        except data.NotAvailable:
+            continue
+    return found
+
+
 def ways(discriminator, x, y) -> list[dict]:
     """Ways to take the features, with few labels, compared on validation pictures alone: the test set has no part."""
     n, m = SHORT.values()
@@ -238,6 +250,12 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
             measured, left_out = there, {name: why for name, why in there["left_out"].items() if name not in only}
             new = [name for name in todo if name not in (*only, *there["rows"], *left_out)]
             left_out |= {name: "not measured yet by this protocol" for name in new}
+            kept = {name: row for name, row in there["rows"].items() if name not in only}
+            for name in outdated(kept, todo):
+                if name == MAIN:
+                    raise ValueError(f"{MAIN} was measured with another network than is here: name it in --rows, too")
+                left_out[name] = "measured with another network than is here"
+                del measured["rows"][name]
         elif MAIN in only:
             left_out = {name: "not measured yet by this protocol" for name in todo if name not in only}
         else:
@@ -254,9 +272,8 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
                 raise
             left_out[name] = first_line(error)
             continue
-        measured["rows"][name] = once(
-            OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), train, (x_test, y_test))
-        )
+        row = once(OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), train, (x_test, y_test)))
+        measured["rows"][name] = row | {"network": key["network"]}
     if not only or MAIN in only:
         discriminator = trained(imagenet32.STUDY).to(DEVICE)
         key = about | {"network": todo[MAIN][0](), "short": SHORT}

@@ -28,7 +28,7 @@ from dcgan_lib.features import supervised
 from .. import authors, scale, verdicts
 from ..measures import few_labels_curve, fingerprints, kept_weights
 from ..studies import imagenet32, svhn
-from ..study import file_digest, first_config, once
+from ..study import file_digest, first_config, once, stages_of
 
 VERSION = 2  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_svhn")
@@ -169,8 +169,9 @@ def main() -> dict[str, str]:
     measured["curves"] = {}
     for name, study in (("ours", svhn.STUDY), ("tinyimagenet", imagenet32.STUDY)):
         config = first_config(study)
-        kept = [file_digest(path) for path in kept_weights(config.out).values()]
-        curve = functools.partial(few_labels_curve, config.out, parts, PER_CLASS, STAGE_DRAWS, SEED)
+        files = kept_weights(config.out, stages_of(study))
+        kept = [file_digest(path) for path in files.values()]
+        curve = functools.partial(few_labels_curve, files, parts, PER_CLASS, STAGE_DRAWS, SEED)
         found = once(OUT / f"curve_{name}.json", about | {"kept": kept, "draws": STAGE_DRAWS}, curve)
         measured["curves"][name] = [row | {"pictures": row["step"] * config.batch_size} for row in found]
 

@@ -6,13 +6,15 @@ Needs the shipped faces and face_attributes and CelebA's first 10,000 faces, 9,0
 rules are `verdicts.c5`, `c8` and `c9`, which say what each claim predicts and which of them were changed after a result
 was known. C8 and C9 are measured with five seeds, of the pool, the exemplars and the random directions: all count.
 They are seeds of the analysis. Of trainings every one that is there is judged: what ships (seed 0), shown on the pages,
-and the best stages of the study's other seeds where their runs are; `verdicts.over_trainings` puts them together.
+and the best stages of the study's other seeds where their runs are, or as recorded where these are not here and all
+else is the same; `verdicts.over_trainings` puts them together.
 Half an hour of one CPU core, half of it EfficientNet's, and 15 minutes more a training; goes on where it was stopped.
 Writes results/latent_faces.json.
 """
 
 import functools
 import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from experiments.memorisation import SHIFTED
 from experiments.studies.faces import FACES, HELD_OUT, STUDY, best_stage
 from experiments.study import config_of, once, rows_there
 
-VERSION = 1  # of the code below: what an earlier one found is found anew
+VERSION = 2  # of the code below and of `metrics.head_turn`: what an earlier one found is found anew
 SEED, POOL = 11, 10_000  # the seed that chose the checkpoint is 1
 SEEDS = (SEED, 111, 211, 311, 411)  # of C8 and C9: pool, exemplars, random directions; a seed uses its successors too
 DIRECTIONS = {  # attribute → the slider's name
@@ -68,6 +70,8 @@ MOVED, TURNED = 500, 200  # faces that attribute directions change, and that the
 FEW = 3_000  # training faces that EfficientNet looks at, beside all that were held out
 AUTOENCODER = 2_000  # steps of the one that finds near duplicates
 SHIPPED = "faces"
+NOT_HERE = "not trained yet"
+JUDGED = ("features", "pixels")  # the spaces of C5's rule; a third stands beside them
 
 
 def real_faces() -> data.ImageSet:
@@ -202,8 +206,10 @@ def pictures(faces: Faces, samples: int) -> tuple[np.ndarray, np.ndarray, np.nda
 def memorised(faces: Callable[[], Faces], weights: str | Path = SHIPPED, name: str = "") -> dict:
     """What C5's rules read, space by space, and how blurred the samples are."""
     about = {"seed": SEED, "pictures": real_faces().fingerprint, "dropped": near_duplicates()["dropped"]}
+    about |= {"memorisation": memorisation.VERSION, "draws": memorisation.DRAWS}
     found = kept(f"{name}copies", lambda: copies(faces()), weights, **about, looked_up=NEAR)
-    few = kept(f"{name}copies_by_efficientnet", lambda: copies_by_efficientnet(faces()), weights, **about, few=FEW)
+    about |= {"few": FEW, "eye": memorisation.efficientnet_digest()}
+    few = kept(f"{name}copies_by_efficientnet", lambda: copies_by_efficientnet(faces()), weights, **about)
     return {"memorisation": found["spaces"] | few["spaces"], "blur": found["blur"]}
 
 
@@ -341,7 +347,7 @@ def pose(faces: Faces) -> dict:
 def kept(name: str, measure, weights: str | Path = SHIPPED, **settings) -> dict:
     """What `measure()` returns, kept under all that it depends on, so that a stopped command goes on."""
     key = {"version": VERSION, "pool": POOL, "repetitions": REPETITIONS, "sums": SUMS, "directions": DIRECTIONS}
-    key |= {"moved": MOVED, "turned": TURNED} | settings
+    key |= {"moved": MOVED, "turned": TURNED, "averaged": AVERAGED} | settings
     key |= {"generator": checkpoints.digest(checkpoints.load(weights)[0])}
     key |= {"classifier": checkpoints.digest(checkpoints.load_classifier("face_attributes")[0])}
     return once(scale.runs("latent_faces") / f"{name}.json", key, measure)
@@ -395,11 +401,37 @@ def other_trainings() -> tuple[dict[int, tuple[int, Path]], dict[str, str]]:
                 f"what ships had {shipped:,} steps, not {config.steps:,}: run the study {STUDY.name}"
             )
         elif row is None or not row.get("stages"):
-            left_out[f"seed {seed}"] = "not trained yet" if row is None else "it diverged"
+            left_out[f"seed {seed}"] = NOT_HERE if row is None else "it diverged"
         else:
             step = best_stage(row)["step"]
             found[seed] = step, training.RunFolder(config.out).kept(step)
     return found, left_out
+
+
+def recorded_trainings(settings: dict, left_out: dict[str, str]) -> dict[int, dict]:
+    """{seed: row} of results/latent_faces.json for the trainings that are not here to be measured anew.
+
+    They are about other networks than the one that ships, so they stay true as long as the seed, the pool, the pictures
+    and the settings are today's.
+    """
+    record = results.load("latent_faces") if results.there("latent_faces") else {"measured": {}}
+    was = (record.get("seed"), record["measured"].get("pool"), record.get("settings"))
+    if was != (SEED, POOL, json.loads(json.dumps(settings))):
+        return {}
+    if record["data"]["fingerprint"] != real_faces().fingerprint:
+        return {}
+    rows = {row["seed"]: row for row in record["measured"]["other_trainings"]}
+    return {seed: row for seed, row in rows.items() if left_out.get(f"seed {seed}") == NOT_HERE}
+
+
+def not_counted_once(measured: dict) -> dict[str, str]:
+    """{training: why} of those whose real faces were not counted once, so that C5 says nothing of them."""
+    trainings = {0: measured} | {row["seed"]: row for row in measured["other_trainings"]}
+    return {
+        f"C5 of seed {seed}": f"measured before real faces were counted once: run the study {STUDY.name} and this again"
+        for seed, row in trainings.items()
+        if not all("distinct" in row["memorisation"][space]["fair"]["all"] for space in JUDGED)
+    }
 
 
 PARTS = (walks, directions, sums, sum_against_mean, pose)
@@ -435,34 +467,37 @@ def main() -> dict[str, str]:
     }
     measured["seeds"] = [counted(measured["sums"], measured["pose"], SEED)]
     measured["seeds"] += [repeated(seed) for seed in SEEDS if seed != SEED]
+    settings = {
+        "generator": "results/training_faces.json",
+        "classifier": "results/training_face_attributes.json",
+        "pairs": PAIRS,
+        "steps": STEPS,
+        "looked_up": NEAR,
+        "by_efficientnet": [FEW, HELD_OUT],
+        "repetitions": REPETITIONS,
+        "seeds": SEEDS,
+    }
     others, left_out = other_trainings()
-    measured["other_trainings"] = [judged(seed, *of) for seed, of in others.items()]
+    earlier = recorded_trainings(settings, left_out)
+    left_out = {part: why for part, why in left_out.items() if part not in {f"seed {seed}" for seed in earlier}}
+    rows = earlier | {seed: judged(seed, *of) for seed, of in others.items()}
+    measured["other_trainings"] = [rows[seed] for seed in sorted(rows)]
     if "efficientnet" not in measured["memorisation"]:
         left_out["efficientnet"] = "it needs the extra: pip install 'dcgan_lib[metrics]'"
-    measured["left_out"] = left_out
+    measured["left_out"] = left_out | not_counted_once(measured)
     results.record(
         "latent_faces",
         measured,
         command="python -m experiments latent_faces",
-        settings={
-            "generator": "results/training_faces.json",
-            "classifier": "results/training_face_attributes.json",
-            "pairs": PAIRS,
-            "steps": STEPS,
-            "looked_up": NEAR,
-            "by_efficientnet": [FEW, HELD_OUT],
-            "repetitions": REPETITIONS,
-            "seeds": SEEDS,
-        },
+        settings=settings,
         seed=SEED,
         images=real_faces(),
         device=device.device_name(device.pick_device("cpu")),
         claims=claims(measured),
     )
-    return left_out
+    return measured["left_out"]
 
 
-JUDGED = ("features", "pixels")  # the spaces of C5's rule; a third stands beside them
 CONTROLS = {  # what the control makes alike → its name
     "blur": memorisation.BLURRED,
     "what is rare is left out": memorisation.CENTRAL,
@@ -497,7 +532,7 @@ def about_copying(m: dict, trainings: dict[int, dict]) -> dict:
     words = []
     for space in m["memorisation"]:
         for kind in ("as many", "all", "deduplicated"):
-            rows = [tests(t["memorisation"], kind)[space] for t in trainings.values()]
+            rows = [tests(t["memorisation"], kind)[space] for t in trainings.values() if space in t["memorisation"]]
             which = f"{kind} training faces" if kind != "deduplicated" else "all but near duplicates"
             words.append(
                 f"{between([share(r['generated']) for r in rows], 1)} by {space}, {which} ({rows[0]['expected']:.1%} "

@@ -21,6 +21,7 @@ cores. Writes results/training_curve.json.
 import json
 
 import numpy as np
+from scipy.stats import linregress
 from sklearn.preprocessing import StandardScaler
 
 from dcgan_lib import checkpoints, data, device, features, models, results, training
@@ -107,8 +108,9 @@ def of_pixels(x: np.ndarray, y: np.ndarray) -> dict:
 def doubling(rows: list[dict]) -> dict | None:
     """Accuracy gained for each doubling of the pictures seen, over the last LAST doublings: a line through its rows.
 
-    With the standard error that the rows' own sampling gives the slope (they share their pictures, so that it is too
-    large if anything). None for fewer than three rows there.
+    With the slope's standard error: the larger of what the rows' own sampling gives it (they share their pictures, so
+    that it is too large if anything) and of what the residuals say, since accuracies need not lie on a line. (The
+    second was added when the result was known.) None for fewer than three rows there.
     """
     end = np.log2(rows[-1]["pictures_seen"])
     last = [row for row in rows if np.log2(row["pictures_seen"]) >= end - LAST - 1e-9]
@@ -117,23 +119,41 @@ def doubling(rows: list[dict]) -> dict | None:
     x = np.log2([row["pictures_seen"] for row in last])
     y = np.array([row["accuracy"] for row in last])
     slope, level = np.polyfit(x, y, 1)
-    error = np.sqrt(np.mean(y * (1 - y)) / VALIDATION / ((x - x.mean()) ** 2).sum())
+    sampling = np.sqrt(np.mean(y * (1 - y)) / VALIDATION / ((x - x.mean()) ** 2).sum())
     return {
         "gain": float(slope),
-        "standard_error": float(error),
+        "standard_error": float(max(sampling, linregress(x, y).stderr)),
         "rows": len(last),
         "at_the_end": float(slope * end + level),
     }
 
 
-def meets(line: dict, gain: dict | None, seen_now: int) -> float | None:
+def passed(line: dict, rows: list[dict]) -> int | None:
+    """Pictures seen at the first stage from which on D lies above the line; None where the last one does not."""
+    below = [i for i, row in enumerate(rows) if row["accuracy"] <= line["accuracy"]]
+    above = rows[below[-1] + 1 :] if below else rows
+    return above[0]["pictures_seen"] if above else None
+
+
+def meets(line: dict, gain: dict | None, rows: list[dict]) -> float | None:
     """Pictures that D would have to see to reach the line's accuracy if each doubling went on to gain as much.
 
-    None where it has no end: no gain beyond its error.
+    None where it has no end (no gain beyond its error), and for a line that is `passed`.
     """
-    if gain is None or gain["gain"] <= 2 * gain["standard_error"]:
+    if gain is None or gain["gain"] <= 2 * gain["standard_error"] or passed(line, rows) is not None:
         return None
-    return seen_now * 2.0 ** max(0.0, (line["accuracy"] - gain["at_the_end"]) / gain["gain"])
+    return rows[-1]["pictures_seen"] * 2.0 ** max(0.0, (line["accuracy"] - gain["at_the_end"]) / gain["gain"])
+
+
+def derived(measured: dict) -> dict:
+    """What follows from the rows and lines of a results file: the gain of a doubling, and where D passes the lines."""
+    rows, gain = measured["rows"], doubling(measured["rows"])
+    lines = {name: line for name, line in measured["lines"].items() if name != "authors_four"}  # other features
+    return {
+        "per_doubling": gain,
+        "meets": {name: meets(line, gain, rows) for name, line in lines.items()},
+        "passed": {name: passed(line, rows) for name, line in lines.items()},
+    }
 
 
 def protocol_of(pictures: dict) -> dict:
@@ -188,7 +208,6 @@ def main() -> dict[str, str]:
     for name, (study, *_) in CURVES.items():
         if not more[name]:
             left_out[name] = f"no weights of its stages are here: run python -m experiments {study.name} first"
-    gain = doubling(rows)
     trained = ["imagenet32", *(study.name for study, *_ in CURVES.values())]
     results.record(
         "training_curve",
@@ -196,12 +215,7 @@ def main() -> dict[str, str]:
             "rows": rows,
             **more,
             "lines": lines,
-            "per_doubling": gain,
-            "meets": {
-                name: meets(line, gain, rows[-1]["pictures_seen"])
-                for name, line in lines.items()
-                if name != "authors_four"  # other features
-            },
+            **derived({"rows": rows, "lines": lines}),
             "left_out": left_out,
             "protocol": shown,
         },

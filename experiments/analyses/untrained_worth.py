@@ -27,6 +27,7 @@ from ..measures import Measure, d_worth, first_line, placed, told_right, vectors
 from ..rules import larger
 from ..studies import STUDIES
 from ..study import Study, Variant, chosen, config_of, draws_of, measures_of
+from ..verdicts import SEEDS
 
 
 def asked(study: Study, variant: Variant) -> Measure | None:
@@ -55,7 +56,7 @@ def pixels(measure: Measure, arch: Architecture, seed: int) -> dict:
 def compared(rows: Sequence[Mapping]) -> dict[str, str]:
     """Variant → "above", "below" or "no difference beyond seeds": its discriminators after training, against before.
 
-    Variants that have none after training are left out.
+    "undecided" with fewer than three trainings. Variants that have none after training are left out.
     """
     found = {}
     for variant in dict.fromkeys(row["variant"] for row in rows if row["trained"] is not None):
@@ -63,7 +64,14 @@ def compared(rows: Sequence[Mapping]) -> dict[str, str]:
         before, after = [row["untrained"] for row in own], [row["trained"] for row in own]
         apart = "above" if larger(after, before) else "below" if larger(before, after) else ""
         found[variant] = apart or "no difference beyond seeds"
+        if len(own) < SEEDS:
+            found[variant] = "undecided"
     return found
+
+
+def derived(measured: dict) -> dict:
+    """What follows from the rows of a results file."""
+    return {"studies": {k: part | {"compared": compared(part["rows"])} for k, part in measured["studies"].items()}}
 
 
 def after_training(study: Study) -> dict[tuple[str, int], float]:

@@ -16,7 +16,7 @@ import numpy as np
 from dcgan_lib import checkpoints, data, training
 
 from .. import measures, rules, scale
-from ..study import Study, Variant, film, first_config, measured_of, ship
+from ..study import Study, Variant, film, first_config, measured_of, measures_of, ship
 
 FACES, HELD_OUT = (240, 60) if scale.fast() else (9_000, 1_000)
 STAGES = tuple(range(1_000, 15_001, 1_000))
@@ -39,7 +39,8 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     best = best_stage(measured)
     source = training.RunFolder(config.out).kept(best["step"])
     chosen = training.Run(*checkpoints.load(source), [], config.out)
-    measured |= {"samples": 5_000, "chosen": best, "spread": best["spread"]}
+    (asked,) = (m for m in measures_of(study, study.variants[0]) if m.name == measures.stages.name)
+    measured |= {"samples": asked.settings["samples"], "chosen": best, "spread": best["spread"]}
     measured |= measures.statistics_difference(chosen, None, np.random.default_rng(0))
     measured["others"] = [
         {"seed": row["seed"]}

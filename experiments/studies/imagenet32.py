@@ -25,7 +25,7 @@ BEYOND: tuple[int, ...] = ()
 
 def latest() -> models.Discriminator:
     """D at the last stage that the training has reached. Raises NotAvailable where it was not begun."""
-    kept = measures.kept_weights(first_config(STUDY).out)
+    kept = measures.kept_weights(first_config(STUDY).out, stages_of(STUDY))
     if not kept:
         raise data.NotAvailable("no stage of the long training is there: run `python -m experiments imagenet32` first")
     return checkpoints.load(kept[max(kept)])[1]
