@@ -1096,6 +1096,7 @@ def test_same_order():
 
     rule = rules.same_order("one", "other.b")
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40), (5, 50))).outcome is Outcome.HOLDS
+    assert rule(seen((1, 10), (2, 30), (3, 20), (4, 50), (5, 40))).outcome is Outcome.HOLDS  # rho 0.8, the limit
     assert rule(seen((1, 10), (2, 20), (3, 50), (4, 30), (5, 40))).outcome is Outcome.IN_PART  # rho 0.7
     assert rule(seen((1, 50), (2, 40), (3, 30), (4, 20), (5, 10))).outcome is Outcome.NOT
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40))).outcome is Outcome.UNDECIDED
