@@ -198,11 +198,11 @@ def _eye(settings: dict) -> dict:
     eye = settings["eye"]
     if eye == "digits":
         return {"eye": fingerprints(data.load("mnist"))}
-    return {"eye": _efficientnet_digest() if eye == "efficientnet" else checkpoints.digest(classifier(eye))}
+    return {"eye": efficientnet_digest() if eye == "efficientnet" else checkpoints.digest(classifier(eye))}
 
 
 @functools.lru_cache(maxsize=1)
-def _efficientnet_digest() -> str:
+def efficientnet_digest() -> str:
     return checkpoints.digest(metrics.efficientnet())
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from dcgan_lib import checkpoints, deduplication, features, metrics, models
+from dcgan_lib import deduplication, features, metrics, models
 
 from . import measures
 
@@ -67,7 +67,7 @@ def spaces(classifier: models.Discriminator) -> dict[str, Space]:
 def efficientnet_digest() -> str | None:
     """Of the network's weights; None where it cannot be had."""
     try:
-        return checkpoints.digest(metrics.efficientnet())
+        return measures.efficientnet_digest()
     except ImportError:
         return None
 

@@ -686,7 +686,7 @@ def test_a_measure_without_its_extra_is_left_out_and_said_so(trained, monkeypatc
     measure = measures.quality.set(eye="efficientnet", samples=16, draws=2)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-        measures._efficientnet_digest.cache_clear()
+        measures.efficientnet_digest.cache_clear()
         found, key = of(measure, trained), measure.key()
     assert list(found) == ["left out: quality efficientnet"]
     assert "pip install 'dcgan_lib[metrics]'" in found["left out: quality efficientnet"]
