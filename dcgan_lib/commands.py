@@ -117,19 +117,24 @@ def _labels(args: argparse.Namespace, arch: Architecture):
     """Of a conditional generator: --class for all pictures, or the classes in turn. None for any other."""
     import torch
 
-    from . import checkpoints
-
     if args.label is None:
         return torch.arange(args.n) % arch.classes if arch.classes else None
-    names = checkpoints.info(args.weights)["about"].get("class_names") or []
+    names = _class_names(args.weights, arch)
     number = int(args.label) if args.label.isdecimal() and len(args.label) < 10 else arch.classes
-    if number >= arch.classes and args.label in names[: arch.classes]:
+    if number >= arch.classes and args.label in names:
         number = names.index(args.label)
     if number >= arch.classes:
-        named = f" ({', '.join(map(str, names[:12]))}{' …' * (len(names) > 12)})" if names else ""
+        named = f" ({', '.join(names[:12])}{' …' * (len(names) > 12)})" if names else ""
         there = f"has the classes 0 to {arch.classes - 1}{named}" if arch.classes else "was trained without classes"
         raise ValueError(f"--class {args.label}: {args.weights} {there}")
     return torch.full((args.n,), number)
+
+
+def _class_names(weights: str, arch: Architecture) -> list[str]:
+    """What the classes were called where the file says so; none for a generator that is told no class."""
+    from . import checkpoints
+
+    return list(map(str, checkpoints.info(weights)["about"].get("class_names") or []))[: arch.classes]
 
 
 def _is_sheet(out: Path) -> bool:
@@ -214,11 +219,14 @@ def export(args: argparse.Namespace) -> None:
     if len({name, *more}) <= len(more):
         raise ValueError(f"two generators have the same name, by which a reader chooses: {', '.join([name, *more])}")
     also = {label: _generator(weights, "export", "cpu") for label, weights in zip(more, args.also, strict=True)}
+    shown = zip([name, *more], [args.weights, *args.also], [generator, *also.values()], strict=True)
+    class_names = {label: _class_names(weights, network.arch) for label, weights, network in shown}
     directions, presets = export.known_directions(generator)
     if directions is None:
         say("no named directions are known for this generator: the sliders are its principal axes")
     about = f"{plain(args.weights)}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
-    say(export.lab(generator, args.out, directions, presets, about=about, name=name, also=also, **LAB | given))
+    more = {"about": about, "name": name, "also": also, "class_names": class_names} | LAB | given
+    say(export.lab(generator, args.out, directions, presets, **more))
 
 
 def _named(place: Path) -> str:

@@ -201,6 +201,7 @@ def lab(
     about: str = "",
     name: str = "the first",
     also: dict[str, Generator] | None = None,
+    class_names: dict[str, list[str]] | None = None,
 ) -> Path:
     """Write the lab into the folder `out`: index.html and what it loads; it runs from http and from file://.
 
@@ -209,7 +210,8 @@ def lab(
     [B]}, each a (name, exemplars (n, latent_dim)); a "note" is shown beside the sum. `first` is the number of the
     picture that the page opens with. `also` are more generators by the name that a menu shows, beside `name` for the
     first: each is a file of its own that a reader loads by choosing it, and opens with the same number; such files of
-    an earlier lab in `out` that this one does not have are removed. Returns the path of index.html.
+    an earlier lab in `out` that this one does not have are removed. `class_names` are, by the generator's name, what
+    its menu of classes shows in the place of numbers. Returns the path of index.html.
     Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
     hold NaN, for directions of another length than 1, for two of the same name, for a text that UTF-8 cannot hold, for
     an `out` that is a file, and for one with an index.html or the like that is no lab's.
@@ -231,9 +233,12 @@ def lab(
     except UnicodeEncodeError as error:
         got = f"{shortened(title)} and {shortened(about)}"
         raise ValueError(f"title and about must be text that UTF-8 can hold, got {got}: write them in UTF-8") from error
-    net, more = _net(generator, directions, presets, first, name), []
+    names = {label: [] for label in (name, *also)} | (class_names or {})
+    if unknown := [label for label in names if label != name and label not in also]:
+        raise ValueError(f"class_names are of {unknown[0]!r}, the lab's generators are {', '.join([name, *also])}")
+    net, more = _net(generator, directions, presets, first, name, names[name]), []
     for i, (label, other) in enumerate(also.items(), 2):
-        script = _weights_file(_net(other, *known_directions(other), first, label))
+        script = _weights_file(_net(other, *known_directions(other), first, label, names[label]))
         file = checkpoints.write_bytes(out / f"weights{i}.js", script)
         more.append({"name": label, "file": file.name, "bytes": len(script)})
     checkpoints.write_bytes(out / "weights.js", _weights_file(net | {"also": more}))
@@ -264,7 +269,12 @@ def check_lab(out: str | Path) -> Path:
 
 
 def _net(
-    generator: Generator, directions: dict[str, Tensor] | None, presets: list[dict] | None, first: int, name: str
+    generator: Generator,
+    directions: dict[str, Tensor] | None,
+    presets: list[dict] | None,
+    first: int,
+    name: str,
+    class_names: list[str],
 ) -> dict:
     """What the page knows of a generator."""
     layers, arch = quantised(folded(generator)), generator.arch
@@ -278,10 +288,13 @@ def _net(
             raise ValueError(f"direction {label!r}: expected length 1, got {length:.3g}: divide it by its norm")
     for preset in presets or []:
         _check_preset(preset, arch.latent_dim)
+    if len(class_names) > arch.classes:
+        raise ValueError(f"class_names of {name!r}: {len(class_names)} names, and it has {arch.classes} classes")
     return {
         "name": name,
         "latentDim": arch.latent_dim,
         "classes": arch.classes,
+        "classNames": list(map(str, class_names)),
         "parameters": parameter_count(generator, frozen=True),
         "prior": arch.prior,
         "size": arch.image_size,

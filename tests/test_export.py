@@ -204,6 +204,16 @@ def test_the_command_line_names_generators_by_their_place(tmp_path, monkeypatch)
     assert cli.main(["export", "lab", "../theirs/b\udcffd", "--out", "../lab"]) == 0, "its name stands in the page"
 
 
+def test_the_menu_has_the_names_that_the_training_set_gave(tmp_path):
+    for name, names in (("pets", ["cat", "dog", "a third that no picture has"]), ("plain", None)):
+        generator = calibrated("tiny32", classes=2 if names else 0)
+        checkpoints.save(tmp_path / f"{name}.safetensors", generator, None, {"class_names": names} if names else {})
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("plain", "pets")]
+    assert cli.main(["export", "lab", files[0], "--also", files[1], "--out", str(tmp_path / "lab")]) == 0
+    found = [net_of(tmp_path / "lab" / f"weights{i}.js")["classNames"] for i in ("", 2)]
+    assert found == [[], ["cat", "dog"]]
+
+
 def test_known_directions_belong_to_the_shipped_faces():
     directions, presets = export.known_directions(checkpoints.load("faces")[0])
     assert {"smile", "turn the head"} <= set(directions) and len(presets) == 2
@@ -288,6 +298,10 @@ def test_generators_of_one_lab_have_names_of_their_own(tmp_path):
         export.lab(generator, tmp_path / "lab", also=[generator])
     with pytest.raises(TypeError, match="expected a Generator"):
         export.lab(generator, tmp_path / "lab", also={"b": "faces"})
+    with pytest.raises(ValueError, match="class_names are of 'b', the lab's generators are a"):
+        export.lab(generator, tmp_path / "lab", name="a", class_names={"b": ["cat"]})
+    with pytest.raises(ValueError, match="class_names of 'a': 1 names, and it has 0 classes"):
+        export.lab(generator, tmp_path / "lab", name="a", class_names={"a": ["cat"]})
     assert not (tmp_path / "lab").exists()
 
 
@@ -363,7 +377,7 @@ def test_kernel_equals_torch(name, open_lab, tmp_path):
 def test_kernel_and_menu_of_classes(name, open_lab, tmp_path):
     generator = calibrated(name, **CONDITIONAL[name])
     arch, layers = generator.arch, export.quantised(export.folded(generator))
-    page = open_lab(export.lab(generator, tmp_path))
+    page = open_lab(export.lab(generator, tmp_path, name="own", class_names={"own": ["<nought>", "one"]}))
     z = models.sample_latent(1, arch, 8)
     for label in (1, 0, arch.classes - 1):
         expected = run_layers(layers, z, torch.eye(arch.classes)[label])[0]
@@ -371,11 +385,12 @@ def test_kernel_and_menu_of_classes(name, open_lab, tmp_path):
     parts = ("Sliders", "Walk between two pictures", "Arithmetic")
     before = [canvas(page, part) for part in parts]
     menu = page.get_by_role("combobox", name="class")
-    assert menu.locator("option").all_inner_texts() == [str(c) for c in range(arch.classes)]
+    assert menu.locator("option").all_inner_texts() == ["<nought>", "one", *map(str, range(2, arch.classes))]
     menu.select_option("2")
     assert all(canvas(page, part) != old for part, old in zip(parts, before, strict=True))
     menu.select_option("0")
     assert [canvas(page, part) for part in parts] == before and not page.errors
+    assert "class <nought>" in page.locator(".lab-status").all_inner_texts()
 
 
 @pytest.mark.browser

@@ -358,11 +358,12 @@
 
   // One menu for all pictures of the page.
   function classMenu(net, say, parts) {
-    const options = Array.from({ length: net.classes }, (_, c) => make("option", { value: c }, String(c)));
+    const named = (c) => net.classNames[c] || String(c);
+    const options = Array.from({ length: net.classes }, (_, c) => make("option", { value: c }, named(c)));
     const menu = make("select", { "aria-label": "class", onchange: () => {
       net.label = Number(menu.value);
       parts.forEach((part) => part.redraw());
-      say(`class ${menu.value}`);
+      say(`class ${named(net.label)}`);
     } }, ...options);
     menu.value = net.label || 0;  // also where the reader comes back to this generator
     return [make("label", {}, "class ", menu)];
