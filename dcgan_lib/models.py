@@ -355,6 +355,7 @@ def sample(
 ) -> Tensor:
     """Images (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, latent_dim), in near-equal batches.
 
+    What a linear or ReLU output draws beyond that is cut off, as any file or screen would.
     A generator of an architecture with classes also takes `labels` (N,), int64.
     `statistics` says what batch norm uses: "running" averages, so that a picture depends on its z and on nothing else,
     or those of the "batch", as the released code does, so that it also depends on its neighbours: then no batch has
@@ -394,7 +395,7 @@ def sample(
     images = torch.cat(parts).contiguous()
     if images.isnan().any():
         raise ValueError("the generator's pictures are NaN: its weights or batch-norm averages hold NaN or infinity")
-    return images
+    return images.clamp_(-1, 1)  # an output without bounds goes beyond what a picture can be
 
 
 @torch.no_grad()

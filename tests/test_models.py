@@ -124,6 +124,17 @@ def test_batch_norm_everywhere_adds_two_layers(name, upsample):
             assert norms[1] == norms[0] + 1
 
 
+def test_samples_are_pictures_whatever_the_output():
+    generator, _ = models.build("tiny32", output_activation="linear")
+    z = models.sample_latent(4, generator.arch, 0)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(9)
+        beyond = generator.eval()(z)
+    assert beyond.abs().max() > 1
+    torch.testing.assert_close(models.sample(generator, z), beyond.clamp(-1, 1))
+
+
 def test_batch_norm_everywhere_normalises_the_picture_and_the_first_maps():
     arch = models.architecture("tiny32", norm="everywhere", output_activation="linear")
     generator, discriminator = models.build(arch, seed=0)
