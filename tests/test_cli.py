@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -556,12 +557,49 @@ def test_completion_in_bash(capsys):
     assert complete(script, "dcgan train --data fashion") == ["fashionmnist"]
     assert complete(script, "dcgan train --schedule alt") == ["alternate"]
     assert complete(script, "dcgan sample fa") == ["faces"]
+    assert complete(script, "dcgan sample") == ["sample"], "the word that is being written is no command yet"
+    assert complete(script, "dcgan train --quiet --see") == ["--seed"], "what takes no value has none before the next"
     assert complete(script, "dcgan --debug sample fa") == ["faces"]
     assert complete(script, "dcgan --debug sa") == ["sample"]
     assert complete(script, "dcgan features faces --C 1e-3 --see") == ["--seed"]
     assert "--seed" in (offered := complete(script, "dcgan features faces --C 1e-3 ")) and "faces" not in offered
     assert complete(script, "dcgan export lab faces --also mnist fa") == ["faces"]
     assert complete(script, "dcgan train --out ") == []  # files, which bash finds by itself
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_completion_in_zsh_as_bash_would_run_it(capsys):
+    """zsh counts words from 1 and splits by `=`; compadd gets all that may stand there."""
+    _, script, _ = call(capsys, "completion", "zsh")
+    for zsh, bash in (("[CURRENT-1]", "[CURRENT-2]"), ("[CURRENT]", "[CURRENT-1]"), ("${=found}", "$found")):
+        assert zsh in script
+        script = script.replace(zsh, bash)
+
+    def offered(*words):
+        given = f"words=({shlex.join(words)}); CURRENT={len(words)}"
+        code = f"compadd() {{ printf '%s ' \"$@\"; }}; _files() {{ :; }}; {given}\n{script}"
+        return subprocess.run(
+            ["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.split()
+
+    assert set(offered("dcgan", "sample")) >= {"train", "sample"}, "the word that is being written is no command yet"
+    assert "faces" in offered("dcgan", "sample", "") and "train" not in offered("dcgan", "sample", "")
+    assert offered("dcgan", "train", "--schedule", "alt") == ["--", "simultaneous", "alternate"]
+
+
+def test_completion_in_fish_says_what_an_option_takes(capsys):
+    _, script, _ = call(capsys, "completion", "fish")
+    lines = [line for line in script.splitlines() if "'__fish_seen_subcommand_from train'" in line]
+
+    def of(flag):
+        (line,) = (line for line in lines if f" {flag} " in line)
+        return line
+
+    assert " -s h -l help -d " in of("-l help")
+    assert " -l quiet -l no-progress -d " in of("-l quiet")  # nothing
+    assert " -x -a '" in of("-l schedule") and "alternate" in of("-l schedule")  # one of these
+    assert " -r -a '" in of("-l data") and "fashionmnist" in of("-l data")  # one of these or a file
+    assert completion._fish_text("100 %% of Bob's \\ path") == r"'100 % of Bob\'s \\ path'"
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)

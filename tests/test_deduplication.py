@@ -1,4 +1,5 @@
 import csv
+import io
 import os
 import zipfile
 
@@ -112,6 +113,69 @@ def test_the_autoencoder_learns_to_redraw(crops):
     assert [tuple(p.shape) for p in network.parameters()] == [(128, 3072), (128,), (3072, 128), (3072,)]
     assert network.hash(x).shape == (N, 16)
     assert torch.allclose(x.mean(1), torch.zeros(N), atol=1e-4) and torch.allclose(x.std(1), torch.ones(N), atol=1e-3)
+
+
+def test_dropout_is_of_each_picture_and_keeps_the_mean():
+    network = deduplication.Autoencoder(noise=0.0).requires_grad_(False)
+    x = torch.randn(1, 3072, generator=torch.Generator().manual_seed(0)).expand(600, -1)
+    drawn = network(x, torch.Generator().manual_seed(1))
+    whole = network.decoder(torch.relu(network.encoder(x[:1]))) - network.decoder.bias
+    assert len(drawn.unique(dim=0)) == 600
+    share = ((drawn.mean(0) - network.decoder.bias) @ whole[0]) / whole.square().sum()
+    assert share == pytest.approx(1, abs=0.05)
+
+
+def test_the_seed_alone_decides_what_is_learnt(crops):
+    def learnt(seed, elsewhere):
+        torch.manual_seed(elsewhere)
+        network = deduplication.fit(crops[:20], steps=2, batch_size=4, seed=seed, progress=False)
+        return torch.cat([p.detach().flatten() for p in network.parameters()]), torch.rand(1)
+
+    (one, after), (same, other_after), (other, _) = learnt(3, 1), learnt(3, 2), learnt(4, 1)
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    torch.manual_seed(1)
+    assert after == torch.rand(1) != other_after, "and it decides nothing else"
+
+
+def test_crops_of_blank_pictures_and_of_fine_stripes_and_their_darker_side():
+    blank = 128 + np.random.default_rng(0).integers(0, 2, (3, 32, 32, 3)).astype(np.uint8)
+    assert deduplication.crops(blank).std(1).max() < 0.3, "noise of one level is not stretched"
+    assert deduplication.crops(40 * blank).std(1).min() > 0.99
+    stripes = np.resize(np.array([0, 0, 255], np.uint8), 128)[None, :, None, None]
+    assert deduplication._squares(np.broadcast_to(stripes, (1, 128, 128, 1))).std() < 0.1, "smoothed as it shrinks"
+    x = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 1)).astype(np.uint8)
+    left, right = deduplication.crops(x, mirrored=True).view(9, 3, 32, 2, 16).sum((1, 2, 4)).T
+    assert (left < right).all()
+    assert torch.equal(deduplication.crops(x, mirrored=True), deduplication.crops(x[:, :, ::-1].copy(), mirrored=True))
+
+
+@pytest.mark.parametrize("kind", ["resized", "recompressed"])
+def test_copies_are_as_far_away_as_their_settings_say(crops, kind):
+    """Between what the mildest and the gravest of them does to the same picture, by Pillow."""
+
+    def changed(picture, setting):
+        image = Image.fromarray(picture)
+        if kind == "resized":
+            side = (round(32 * setting),) * 2
+            return np.asarray(image.resize(side, Image.Resampling.LANCZOS).resize((32, 32), Image.Resampling.LANCZOS))
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=setting)
+        return np.asarray(Image.open(file))
+
+    copies, originals = plant(crops, kind, 60, np.random.default_rng(2))
+    source = crops[originals].astype(float)
+    mild, grave = (0.9, 0.6) if kind == "resized" else (90, 40)
+    least, most = (np.abs(np.stack([changed(crops[i], s) for i in originals]) - source).mean() for s in (mild, grave))
+    away = np.abs(copies - source).mean((1, 2, 3))
+    assert least < away.mean() < most and away.std() > 0.1 * (most - least)
+
+
+def test_brightness_is_a_factor_and_an_offset():
+    ramp = np.tile(np.arange(60, 188, 4, dtype=np.uint8)[:, None, None], (40, 1, 32, 1)).reshape(40, 32, 32, 1)
+    copies, _ = plant(ramp, "brightness", 40, np.random.default_rng(0))
+    lines = np.array([np.polyfit(ramp[0].ravel(), copy.ravel(), 1) for copy in copies.astype(float)])
+    assert 0.79 < lines[:, 0].min() < 0.85 < 1.15 < lines[:, 0].max() < 1.21
+    assert -21 < lines[:, 1].min() < -15 < 15 < lines[:, 1].max() < 21
 
 
 @pytest.mark.parametrize("radius", [0, 1, 3, 7])

@@ -3,6 +3,8 @@
 `launched` are real processes, two of them under torch.distributed.run as a reader starts them; `trained` are forked.
 """
 
+import copy
+import hashlib
 import json
 import os
 import runpy
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import processes
@@ -247,11 +250,86 @@ def test_a_process_takes_its_own_gpu(monkeypatch):
 
 def test_auto_is_bfloat16_on_recent_nvidia_alone(monkeypatch):
     for hip, capability, expected in (
-        (None, (9, 0), "bfloat16"), (None, (7, 5), "float32"), ("6.2", (9, 0), "float32")
+        (None, (9, 0), "bfloat16"), (None, (8, 0), "bfloat16"), (None, (7, 5), "float32"), ("6.2", (9, 0), "float32")
     ):  # fmt: skip
         monkeypatch.setattr(torch.version, "hip", hip)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
         assert device.pick_precision("auto", torch.device("cuda")) == expected
+
+
+def test_auto_on_a_processor_is_what_is_measured(monkeypatch):
+    """bfloat16 where products take clearly less time, by the fastest of several; a name is taken as it is."""
+    clock, times = [], {}
+
+    def ones(*sides, dtype):  # nothing is multiplied: the clock goes by the type
+        clock.extend(t for seconds in times[dtype] for t in (0.0, seconds))
+        return np.ones((1, 1))
+
+    monkeypatch.setattr(device, "time", SimpleNamespace(perf_counter=lambda: clock.pop(0)))
+    monkeypatch.setattr(torch, "ones", ones)
+    for there, float32, bfloat16, pays in (
+        (True, [2.0] * 6, [1.0] * 6, True), (True, [1.1] * 6, [1.0] * 6, False), (True, [1.0] * 6, [2.0] * 6, False),
+        (True, [2.0] * 6, [1.0] + [9.0] * 5, True), (False, [2.0] * 6, [1.0] * 6, False),
+    ):  # fmt: skip
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda found=there: found, raising=False)
+        times |= {torch.float32: float32, torch.bfloat16: bfloat16}
+        assert device._bfloat16_pays.__wrapped__() is pays
+    monkeypatch.setattr(device, "_bfloat16_pays", lambda: True)
+    found = [device.pick_precision("auto", torch.device(name)) for name in ("cpu", "mps")]
+    assert found == ["bfloat16", "float32"]
+    assert device.pick_precision("bfloat16", torch.device("mps")) == "bfloat16"
+    assert device.device_name(torch.device("cpu")).endswith(f", {torch.get_num_threads()} threads")
+
+
+def test_auto_is_cuda_before_mps(monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for cuda, mps, expected in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda found=cuda: found)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda found=mps: found)
+        assert device.pick_device().type == expected
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.7, None])
+def test_shared_batch_norm_alone_is_pytorch_s(momentum, monkeypatch):
+    """Its averages go on as those do, and in eval mode they are what counts."""
+    monkeypatch.setattr(distributed._Gather, "apply", lambda values: values[None])
+    rng = torch.Generator().manual_seed(0)
+    plain = nn.BatchNorm2d(3, momentum=momentum)
+    shared = distributed.synchronise(copy.deepcopy(plain))
+    for _ in range(3):
+        x = torch.randn(5, 3, 4, 4, generator=rng) * 2 + 1
+        torch.testing.assert_close(shared(x), plain(x))
+    for ours, theirs in zip(shared.state_dict().values(), plain.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(shared.eval()(x[:1]), plain.eval()(x[:1]))
+
+
+def test_what_two_processes_tell_each_other(monkeypatch):
+    """This one is the first; `other` is what the second adds to a sum."""
+    here, other = torch.device("cpu"), torch.zeros(())
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "rank", lambda: 0)
+    monkeypatch.setattr(distributed.dist, "all_reduce", lambda values: values.add_(other))
+    values = torch.tensor([3.0, 1.0])
+    assert distributed.mean(values).tolist() == [1.5, 0.5] and values.tolist() == [3, 1]
+    assert [distributed.anyone(asked, here) for asked in (True, False)] == [True, False]
+    other = torch.ones(())
+    assert distributed.anyone(False, here) is True
+    number = int.from_bytes(hashlib.sha256(b"same").digest()[:7], "big")
+    other = torch.tensor([0, number])
+    distributed.agree("same", "settings", here)
+    with pytest.raises(ValueError, match="the processes differ in settings"):
+        distributed.agree("another", "settings", here)
+
+
+def test_several_processes_on_an_apple_gpu_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with (
+        pytest.raises(ValueError, match="need device='cuda' or 'cpu', got mps"),
+        distributed.group(torch.device("mps")),
+    ):
+        pass
 
 
 def test_one_process_needs_no_group():

@@ -1,5 +1,6 @@
 """Experiments: rows are kept as long as all they depend on is the same; shards, rules, every registered name."""
 
+import copy
 import importlib
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from experiments.analyses import ANALYSES
 from experiments.measures import Measure
 from experiments.studies import STUDIES, svhn
 from experiments.study import Prediction, Study, Variant
-from experiments.verdicts import CONTROLS, Outcome
+from experiments.verdicts import CONTROLS, Outcome, Verdict
 
 ROOT = Path(__file__).parents[1]
 TINY = architecture("tiny32", channels=1, widths=(4, 8, 16))
@@ -333,6 +335,82 @@ def test_stages_are_kept_and_a_later_start_counts_pictures_seen_before():
     assert (row["pictures_seen_before"], row["pictures_seen"], row["start"]) == (32, 64, "weights.safetensors")
 
 
+def test_draws_belong_to_the_seed_and_to_the_measure():
+    calls, other = counted([]), replace(counted([]), name="other")
+    drawn = [studies.draws_of(m, s).random() for m, s in ((calls, 0), (calls, 1), (other, 0))]
+    assert len(set(drawn)) == 3 and studies.draws_of(replace(calls, version=2), 0).random() == drawn[0]
+
+
+def test_a_length_of_its_own_takes_the_place_of_the_study_s():
+    study = two(counted([]))
+    config = studies.config_of(study, Variant("long", {"epochs": 2}), 0)
+    assert (config.epochs, config.steps) == (2, None) and studies.config_of(study, study.variants[0], 0).steps == 4
+
+
+def test_pictures_seen_go_back_to_the_first_of_several_starts(tmp_path):
+    start, files = None, [tmp_path / f"{k}.safetensors" for k in range(3)]
+    for step, path in zip((5, 7, 9), files, strict=True):
+        config = {"batch_size": 10} | ({"start": str(start)} if start else {})
+        checkpoints.save(path, *models.build(TINY), {"step": step, "config": config})
+        start = path
+    assert [studies.seen(path) for path in files] == [50, 120, 210]
+
+
+def test_of_a_claim_nothing_is_said_where_a_row_is_missing():
+    study = two(predicts=(Prediction("", lambda rows: Verdict(Outcome.HOLDS, ""), "C1"),))
+    found, missing = (studies.judged(study, [], rows)[1] for rows in ([], [["wide", 0]]))
+    assert found.keys() == {"C1"} and missing == {}
+
+
+def test_the_file_names_the_pictures_that_were_trained_on():
+    study = two(counted([]))
+    study = replace(study, base=replace(study.base, limit=50), variants=study.variants[:1])
+    studies.run(study)
+    found = results.load("two")["data"]
+    taken = data.load("digits", image_size=32).take(50, seed=0)
+    assert (found["images"], found["fingerprint"]) == (50, taken.fingerprint)
+
+
+def test_a_sheet_shows_the_first_seed_that_did_not_diverge():
+    study = two(counted([]), seeds=(0, 1))
+    rows = [{"variant": "fast", "seed": 0, "diverged": "NaN"}, {"variant": "fast", "seed": 1}]
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 1), np.uint8)
+    out = Path(studies.config_of(study, study.variants[0], 1).out)
+    sheets.save(out / "samples" / "step_0000004.png", sheets.tile(pictures, 10, gap=0))
+    assert studies.sheet(study, rows) == ["fast"]
+    assert np.array_equal(results.pictures("two_samples", 1)[0][..., :1], pictures)
+
+
+def test_a_film_has_the_moments_asked_for_and_ends_with_the_last():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 8, 8, 1), np.uint8)
+    for step, few in zip((0, 10, 200), pictures, strict=True):
+        sheets.save(Path("out/samples") / f"step_{step:07d}.png", sheets.tile(few, 4, gap=0))
+    assert studies.film(Path("out"), "own", 8, (0, 1, 9)) == [0, 10, 200]
+    assert np.array_equal(results.pictures("own_film", 3)[..., :1], pictures)
+
+
+def test_enlarged_pixels_stay_squares_where_they_can():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), np.uint8)
+    assert np.array_equal(studies.enlarged(picture, 12), picture.repeat(3, 1).repeat(3, 2))
+    smooth = studies.enlarged(picture, 10)
+    assert len(np.unique(smooth[..., 0])) > 16, "between the pixels there are others"
+    mixed = np.repeat(picture[..., :1], 3, 3)
+    mixed[0, 0, 0] = (9, 200, 9)  # one coloured pixel makes a coloured sheet
+    assert [studies.write_sheet("own", [p]).suffix for p in (mixed, picture[..., :1])] == [".jpg", ".png"]
+
+
+def test_what_ships_is_half_precision_of_the_parts_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "weights", lambda name: tmp_path / "shipped" / name)
+    config = replace(two().base, out=tmp_path / "run")
+    networks = models.build(TINY, seed=1)
+    checkpoints.save(config.out / checkpoints.FILE, *networks, {"step": 4, "config": {"batch_size": 8}})
+    studies.ship("own", config, "two", parts=("generator",))
+    generator, discriminator = checkpoints.load(tmp_path / "shipped" / "own.safetensors")
+    assert discriminator is None and checkpoints.info(tmp_path / "shipped" / "own.safetensors")["about"]["step"] == 4
+    for ours, whole in zip(generator.parameters(), networks[0].parameters(), strict=True):
+        assert torch.equal(ours, whole.half().float() if whole.ndim > 1 else whole)
+
+
 # ---- rows that may be trusted ----------------------------------------------------------------------------------------
 
 
@@ -610,6 +688,143 @@ def test_frechet_tells_digits_from_what_is_none(trained):
     assert found == of(measures.frechet.set(samples=200), trained), "the same draws"
 
 
+def look(eye, images):
+    """In the place of a network that looks: 3 x 3 means as features (N, 9)."""
+    x = data.to_float(np.asarray(images)) if images.dtype in (np.uint8, torch.uint8) else torch.as_tensor(images)
+    return torch.nn.functional.adaptive_avg_pool2d(x.float(), 3).flatten(1).numpy()
+
+
+def test_controls_of_the_distance_are_what_they_are_called(trained, monkeypatch):
+    shown = []
+    for name in ("seen_by", "seen_once"):
+        monkeypatch.setattr(measures, name, lambda eye, images: shown.append(images) or look(eye, images))
+    found = of(measures.frechet.set(samples=60), trained)
+    reference, samples, others, noise, ten, blurred, shuffled = shown
+    drawn = data.to_float(measures.some(trained[1], 120, np.random.default_rng(0)))
+    both = torch.cat([data.to_float(reference), others])
+    seen_first = {p.numpy().tobytes() for p in both}
+    assert len(seen_first) == 120 and seen_first == {p.numpy().tobytes() for p in drawn}
+    assert found["distance_of"] == len(samples) == 60
+    assert noise.min() < -0.99 and noise.max() > 0.99 and abs(noise.mean()) < 0.01
+    assert torch.equal(ten, others[[i % 10 for i in range(60)]])
+    assert max(torch.linalg.matrix_rank(blurred[:, 0], atol=1e-4)) <= 4, "a picture of 4 x 4 pixels, enlarged"
+    assert (blurred.mean((1, 2, 3)) - others.mean((1, 2, 3))).abs().max() < 0.1
+    assert torch.equal(shuffled.flatten(1).sort(1).values, others.flatten(1).sort(1).values)
+    assert (shuffled != others).any(3).any(2).all()
+
+
+def test_statistics_difference_by_a_plain_loop(trained):
+    found = of(measures.statistics_difference.set(draws=3), trained)["statistics"]
+    generator, rng = trained[0].generator, np.random.default_rng(0)
+    own, batches = models.sample_latent(8, TINY, measures.seed_of(rng)), []
+    for _ in range(3):
+        z = torch.cat([own, models.sample_latent(120, TINY, measures.seed_of(rng))])
+        with torch.no_grad():
+            batches.append(copy.deepcopy(generator).train()(z)[:8].numpy())
+    with torch.no_grad():
+        running = copy.deepcopy(generator).eval()(own).numpy()
+    away = [np.abs(x - np.mean(batches, 0)).mean() for x in batches]
+    assert found["neighbours"] == pytest.approx(127.5 * np.mean(away), rel=1e-3)
+    assert found["running_against_batch"] == pytest.approx(
+        127.5 * np.abs(np.mean(batches, 0) - running).mean(), rel=1e-3
+    )
+
+
+def test_colours_are_seen_as_grey_by_an_eye_for_grey(monkeypatch):
+    """All three of them, not the first."""
+    monkeypatch.setattr(measures, "hidden", lambda part: part.flatten(1).numpy())
+    coloured = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 3), np.uint8)
+    expected = coloured.astype(float).mean(3).reshape(4, -1) / 127.5 - 1
+    np.testing.assert_allclose(measures.seen_by("digits", coloured), expected, atol=1e-5)
+
+
+def test_a_report_on_samples_stands_beside_that_on_real_digits(trained, monkeypatch):
+    class Judge:  # calls what is bright 1
+        def score(self, pixels, labels):
+            return 0.75
+
+        def predict_proba(self, pixels):
+            return np.eye(2)[(pixels.mean(1) > 0.9).astype(int)]
+
+    monkeypatch.setattr(measures, "digits_judge", lambda name: (Judge(), trained[1]))
+    monkeypatch.setattr(measures, "drawn", lambda generator, n, rng: torch.ones(n, 1, 32, 32))
+    found = of(measures.class_report.set(samples=20), trained)
+    assert found["shares"] == [0, 1] and found["real"]["shares"] == [1, 0] and found["judge_accuracy"] == 0.75
+
+
+def test_held_out_pictures_are_those_behind_the_first(trained, monkeypatch):
+    for name in ("seen_by", "seen_once"):
+        monkeypatch.setattr(measures, name, look)
+    images = trained[1].images
+    found = of(measures.held_out.set(whole_set="digits", first=1_700), trained)
+    expected = metrics.frechet_distance(look("", images), look("", images[1_700:]))
+    assert found["frechet_held_out"] == pytest.approx(expected)
+
+
+def test_each_stage_has_the_distance_and_the_spread_of_its_samples(trained, monkeypatch):
+    for name in ("seen_by", "seen_once"):
+        monkeypatch.setattr(measures, name, look)
+    shown = {2: torch.rand(30, 1, 32, 32) * 2 - 1, 5: torch.rand(30, 1, 32, 32)}
+    monkeypatch.setattr(measures, "drawn_at_stages", lambda run, z: shown.items())
+    for row in of(measures.stages, trained)["stages"]:
+        assert row["spread"] == pytest.approx(float(shown[row["step"]].std(0).mean()))
+        expected = metrics.frechet_distance(look("", shown[row["step"]]), look("", trained[1].images))
+        assert row["frechet"] == pytest.approx(expected)
+
+
+def test_d_s_worth_is_fitted_to_all_labelled_pictures_and_asked_of_others(monkeypatch):
+    """A fifth of the labelled ones choose C; which pictures these are does not depend on the set's order."""
+
+    class Noting:
+        C = 1.0
+
+        def set_params(self, **settings):
+            return self
+
+        def fit(self, X, y):
+            asked["fitted"] = X
+            asked["classes"] = len(set(y.tolist()))
+            return self
+
+        def predict(self, X):
+            asked["predicted"] = X
+            return np.zeros(len(X))
+
+    asked, digits = {}, data.load("digits", image_size=32)
+    by_class = digits.select(np.argsort(digits.labels, kind="stable"))
+    monkeypatch.setattr(data, "load", lambda name, **settings: by_class)
+    monkeypatch.setattr(
+        features,
+        "choose_C",
+        lambda *parts, **settings: asked.update(chosen=[len(p) for p in parts[:4]]) or (Noting(), {}),
+    )
+    settings = ("digits", None, 600, 600, (1.0,), 1e-2)
+    right, _ = measures.told_right(
+        lambda pictures, known: pictures.reshape(len(pictures), -1), TINY, np.random.default_rng(0), *settings
+    )
+    assert asked["chosen"] == [480, 480, 120, 120] and asked["classes"] == 10
+    assert len(asked["fitted"]) == len(asked["predicted"]) == len(right) == 600
+    assert not {x.tobytes() for x in asked["fitted"]} & {x.tobytes() for x in asked["predicted"]}
+
+
+def test_small_measures_are_never_larger():
+    assert [measures.frechet.set(samples=n).small().settings["samples"] for n in (7, 5_000)] == [7, 64]
+    assert measures.quality.set(eye="efficientnet").small().settings["samples"] == 16
+
+
+def test_a_fade_goes_between_the_ends_of_its_walk(trained, monkeypatch):
+    seen = []
+    monkeypatch.setattr(measures, "seen_by", lambda eye, images: seen.append(images) or look(eye, images))
+    monkeypatch.setattr(measures, "seen_once", look)
+    of(measures.walks.set(pairs=2, steps=5, samples=20), trained)
+    for walk, fade in zip(seen[0:4:2], seen[1:4:2], strict=True):
+        t = torch.linspace(0, 1, 5)[:, None, None, None]
+        torch.testing.assert_close(fade, walk[:1] + t * (walk[-1:] - walk[:1]), rtol=0, atol=1e-5)
+    spread = np.random.default_rng(0).normal(size=(5_000, 3)) @ np.array([[2.0, 1, 0], [0, 1, 0], [1, 0, 1]])
+    values = np.linalg.eigvalsh(np.cov(spread.T))
+    assert measures.effective_dimension(spread) == pytest.approx(values.sum() ** 2 / (values**2).sum())
+
+
 def test_spread_of_digits_is_their_deviation(trained):
     found = of(measures.spread.set(samples=5_000), trained)
     assert found["real_spread"] == pytest.approx(float(trained[1].tensor().std(0).mean()), rel=1e-5)
@@ -827,6 +1042,12 @@ def test_cost_counts_memory(trained):
     assert small["bytes_of_activations"] == pytest.approx(more, rel=0.02), "and all of it is the pictures'"
 
 
+def test_cost_times_steps_that_are_warm(trained, monkeypatch):
+    clock = iter([0, 9, 0, 9, 0, 1, 0, 1, 0, 1])  # two that are slow
+    monkeypatch.setattr(measures, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert of(measures.cost.set(steps=3, warm=2, batch_size=4), trained)["seconds_a_step"] == 1
+
+
 def test_cost_counts_multiplications(trained):
     small, large = (
         measures.cost.set(steps=2, warm=1, batch_size=n)(*trained, np.random.default_rng(0)) for n in (8, 16)
@@ -945,6 +1166,7 @@ def test_no_gain():
     assert rule(rows(few=[1, 2, 3], many=[1, 2, 3])).outcome is Outcome.HOLDS
     assert rule(rows(few=[1, 2, 3], many=[4, 5, 6])).outcome is Outcome.HOLDS
     assert rule(rows(few=[4, 5, 6], many=[1, 2, 3])).outcome is Outcome.NOT
+    assert rule(rows(few=[2, 3, 4], many=[1, 1, 2.5])).outcome is Outcome.HOLDS, "ranges meet, whatever the medians"
     both = rules.no_gain(("few", "many"), ("few", "most"))
     assert both(rows(few=[4, 5, 6], many=[1, 2, 3], most=[5, 5, 5])).outcome is Outcome.IN_PART
     said = both(rows(few=[1, 2, 3], many=[4, 5, 6], most=[2, 2, 2])).words
@@ -974,6 +1196,8 @@ def test_stable_is_the_rule_of_c1():
     assert rules.stable()([*rows(a=[1, 2]), {"variant": "a", "finite": False}]).outcome is Outcome.IN_PART
     unmeasured = {"variant": "b", "finite": True, "frechet": 1.0}  # nobody lends it controls
     assert rules.stable()([*rows(a=[1, 2]), unmeasured]).outcome is Outcome.UNDECIDED
+    without = {k: v for k, v in rows(a=[1])[0].items() if k != "frechet"}  # finite, and no distance
+    assert rules.stable()([*rows(a=[1, 2]), without]).outcome is Outcome.IN_PART
 
 
 def test_time_ratios():
@@ -989,6 +1213,8 @@ def test_time_ratios():
     assert rule(timed(base=1, five=1, many=1)).outcome is Outcome.NOT
     elsewhere = [timed(base=1)[0] | {"device": "another"}]
     assert rule(timed(five=5, many=28) + elsewhere).outcome is Outcome.UNDECIDED
+    in_halves = [timed(base=1)[0] | {"cost_precision": "bfloat16"}]
+    assert rule(timed(five=5, many=28) + in_halves).outcome is Outcome.UNDECIDED
     other = [timed(other=1)[0] | {"device": "another"}]  # of a variant that the rule is not about
     assert rule(timed(base=1, five=4, many=30) + other).outcome is Outcome.HOLDS
 
@@ -1018,6 +1244,11 @@ def test_degrades():
     assert rule(curves(rises, wavers, rises)).outcome is Outcome.UNDECIDED
     assert rule(curves(rises, (3, 1, 2), rises)).outcome is Outcome.UNDECIDED  # one distance after the lowest
     assert rule(curves(rises, rises)).outcome is Outcome.UNDECIDED
+    for late in ((3, 1, 1.1, 1.2, 1.3), (3, 1, 1.1, 1.2, 1.5, 1.3, 1.4)):  # three after the lowest; p = 0.09 in five
+        assert rule(curves(rises, late, rises)).outcome is Outcome.UNDECIDED
+    for unit in (0.01, 100):  # a part of the lowest distance, not a distance
+        scaled = [tuple(unit * d for d in curve) for curve in (rises, (3, 1, 1.01, 1.02, 1.03, 1.05))]
+        assert [rule(curves(*[curve] * 3)).outcome for curve in scaled] == [Outcome.HOLDS, Outcome.NOT]
     # Distances that only fluctuate: the last of twenty lies far above the lowest, and says nothing.
     rng = np.random.default_rng(0)
     told = [rule(curves(*rng.uniform(1, 2, (3, 20)))).outcome for _ in range(50)]
@@ -1099,6 +1330,7 @@ def test_same_order():
     assert rule(seen((1, 10), (2, 30), (3, 20), (4, 50), (5, 40))).outcome is Outcome.HOLDS  # rho 0.8, the limit
     assert rule(seen((1, 10), (2, 20), (3, 50), (4, 30), (5, 40))).outcome is Outcome.IN_PART  # rho 0.7
     assert rule(seen((1, 50), (2, 40), (3, 30), (4, 20), (5, 10))).outcome is Outcome.NOT
+    assert rule(seen((1, 30), (2, 10), (3, 50), (4, 20), (5, 40))).outcome is Outcome.NOT  # rho 0.3
     assert rule(seen((1, 10), (2, 20), (3, 30), (4, 40))).outcome is Outcome.UNDECIDED
     lacking = [{"variant": "5", "one": 9}] * 3  # of a training that the other eye did not see
     assert "over 5 variants" in rule(seen((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)) + lacking).words
@@ -1143,6 +1375,11 @@ def test_classes_are_modelled_by_the_rule_of_c10():
     assert rules.models_classes("released", "test")(counted_digits("released", *[good] * 3)).outcome is Outcome.NOT
     few = {1_000: 200, 10_000: 200}  # too few samples, however good
     assert rules.models_classes("released")(counted_digits("released", few, good, good)).outcome is Outcome.UNDECIDED
+    short = counted_digits("released", *[{50_000: 298}] * 3)  # of a million samples that are asked for
+    for row in short:
+        row["nearest"]["held_out"]["real"].append([1_000_000, 100])
+    assert rules.models_classes("released", samples=1_000_000)(short).outcome is Outcome.HOLDS, "of as many real digits"
+    assert rules.told_wrong(counted_digits("released", good)[0], "held_out", 500) == (1_000, 1_500, 10_000)
     diverged = [{"variant": "released", "diverged": "NaN"}]
     assert rules.models_classes("released")(counted_digits("released", good, good) + diverged).outcome is not (
         Outcome.HOLDS
@@ -1165,6 +1402,7 @@ def test_fewer_wrong():
     for dense, outcome in (
         ((628, 640, 500), Outcome.HOLDS),
         ((628, 640, 315), Outcome.IN_PART),
+        ((315, 325, 335), Outcome.IN_PART),  # each seed fewer than its own, and the ranges meet
         ((300, 310, 320), Outcome.NOT),
         ((628, 640), Outcome.UNDECIDED),
     ):

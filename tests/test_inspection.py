@@ -1,8 +1,11 @@
 """Inside the networks: against gradients, plain loops, a case computed by hand, and Captum."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from dcgan_lib import data, inspection, models
@@ -74,6 +77,47 @@ def test_crops_are_what_the_unit_saw(discriminator):
         blank[5 + top : 15 + top, 5 + left : 15 + left] = cut[m, j]
         only = discriminator.feature_maps(data.to_float(blank[None, 5:37, 5:37]))[1][0, found.maps[m], y, x]
         assert only.item() == pytest.approx(found.values[m, j], abs=2e-3)  # 128 is not quite 0
+
+
+def test_crops_are_grey_over_the_edge(discriminator):
+    images = np.random.default_rng(2).integers(0, 100, (1, 32, 32, 3), np.uint8)
+    corner = inspection.Excitation(1, (0,), np.zeros((1, 1)), np.zeros((1, 1), int), np.zeros((1, 1, 2), int))
+    (cut,), field = (
+        inspection.crops(images, discriminator.arch, corner)[0],
+        inspection.receptive_field(discriminator.arch, 1),
+    )
+    over, seen = -field.start, field.side + field.start
+    assert over > 0 and (cut[:over] == 128).all() and (cut[:, :over] == 128).all()
+    assert np.array_equal(cut[over:, over:], images[0, :seen, :seen])
+
+
+def test_pictures_do_not_mix_whatever_mode_a_network_is_in(discriminator):
+    """Neither in guided backpropagation nor in an optimised input; and the network stays in its mode."""
+    images, score = torch.rand(4, 3, 32, 32) * 2 - 1, inspection.unit(1, 2)
+    rows = []
+    for network in (discriminator, copy.deepcopy(discriminator).train()):
+        mode = network.training
+        found = inspection.guided_backpropagation(network, images, score)
+        rows.append((found, inspection.optimised_input(network, images.shape, score, steps=3)))
+        assert network.training is mode
+    for as_is, in_training in zip(*rows, strict=True):
+        assert torch.equal(as_is, in_training)
+
+
+def test_an_optimised_input_begins_by_its_seed_and_is_smooth_both_ways():
+    """Of a score that says nothing."""
+
+    def draw(**settings):
+        nothing = nn.Linear(1, 1)
+        return inspection.optimised_input(
+            nothing, (1, 3, 9, 9), lambda _, x: 0 * x.sum((1, 2, 3)), rate=1e-3, **settings
+        )
+
+    begun, again, other = (draw(steps=1, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(begun, again) and not torch.equal(begun, other)
+    smoothed = draw(steps=10, seed=3)
+    for dim in (2, 3):
+        assert smoothed.diff(dim=dim).abs().sum() < 0.6 * begun.diff(dim=dim).abs().sum()
 
 
 def test_guided_backpropagation_by_hand():
@@ -197,6 +241,10 @@ def test_boxes_on_coarse_maps(tmp_path):
     assert np.argwhere(masks[2]).tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
     _, fine = inspection.box_masks(path, 64, 64)
     assert fine[0].sum() == 40 and fine[0][:5, 20:28].all()
+    path.write_text('{"boxes": {"0": [[0, 16, 0, 24]], "1": [[14, 20, 40, 44]]}}')
+    _, masks = inspection.box_masks(path, 4, 64)
+    assert np.argwhere(masks[0]).tolist() == [[0, 0]], "a box ends before its last edge, as pixels do"
+    assert np.argwhere(masks[1]).tolist() == [[1, 2]], "rows 14 to 20 have their middle in the second cell"
 
 
 def test_map_weights_find_the_maps_of_an_object():
@@ -254,3 +302,32 @@ def test_the_other_price_leaves_out_what_goes_along(monkeypatch):
     found = forgetting.measure(samples, None, before, "Smiling")
     assert found["gone"] == 1 and found["others_changed"] == pytest.approx(5 / 12)
     assert found["unrelated_changed"] == pytest.approx(1 / 8)
+
+
+def planted_maps(inside):
+    """Maps (20, 3, 4, 4): the first is on where the object is, in half of the samples; the last all over the others."""
+    where = np.zeros((20, 4, 4), bool)
+    where[:10] = inside
+    maps = torch.rand(20, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    maps[:, 0] += 0.3 * torch.from_numpy(where)
+    maps[10:, 2] += 5
+    return maps, where
+
+
+def test_positions_without_the_object_are_of_samples_that_have_it():
+    """Half of each such sample, so that none is left to chance; all of it, so that others must stand in."""
+    maps, where = planted_maps(np.arange(16).reshape(4, 4) % 2 == 0)
+    rows = maps[:10].permute(0, 2, 3, 1).reshape(-1, 3).numpy()
+    theirs = LogisticRegression(max_iter=1000).fit(rows / rows.std(0), where[:10].ravel())
+    np.testing.assert_allclose(inspection.map_weights(maps, where), theirs.coef_[0], atol=1e-3)
+    weights = inspection.map_weights(*planted_maps(True))
+    assert weights[0] > 0 > weights[2]
+
+
+def test_as_many_positions_without_as_with_drawn_by_the_seed(monkeypatch):
+    fitted, fit = [], LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", lambda self, X, y: fitted.append(y) or fit(self, X, y))
+    maps, where = planted_maps(np.arange(16).reshape(4, 4) < 5)
+    first, again, other = (inspection.map_weights(maps, where, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert [(len(y), y.sum()) for y in fitted] == [(100, 50)] * 3

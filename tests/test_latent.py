@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 from dcgan_lib import latent, metrics, models
 
@@ -109,6 +111,17 @@ def test_direction_finds_a_planted_one():
         latent.direction(torch.ones(40, 3), np.arange(40) % 2)
 
 
+def test_accuracy_of_a_direction_counts_both_classes_alike():
+    rng = np.random.default_rng(0)
+    z, rare = rng.normal(size=(300, 5)).astype(np.float32), rng.random(300) < 0.15
+    z[rare, 0] += 0.7
+    model, shares = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000), []
+    for fitted, asked in StratifiedKFold(5).split(z, rare):
+        right = model.fit(z[fitted], rare[fitted]).predict(z[asked]) == rare[asked]
+        shares.append((right[rare[asked]].mean() + right[~rare[asked]].mean()) / 2)
+    assert latent.direction(torch.from_numpy(z), rare).accuracy == pytest.approx(np.mean(shares))
+
+
 def test_exemplars_are_as_sure_as_their_least_sure_attribute():
     names = ["Smiling", "Male"]
     p = np.array([[0.9, 0.9], [0.8, 0.1], [0.99, 0.4], [0.6, 0.05]])
@@ -131,10 +144,14 @@ def test_exemplars_are_as_sure_as_their_least_sure_attribute():
 class Planted(models.Generator):
     """Pictures whose brightness follows one direction of z strongly and another weakly."""
 
+    grey = 0.0  # of all of them
+
     def forward(self, z):
         strong, weak = z @ self.strong, z @ self.weak
         half = torch.tensor([1.0, -1.0]).repeat_interleave(16)
-        return (0.1 * strong[:, None, None, None] + 0.03 * weak[:, None, None, None] * half).expand(-1, 3, 32, 32)
+        return (self.grey + 0.1 * strong[:, None, None, None] + 0.03 * weak[:, None, None, None] * half).expand(
+            -1, 3, 32, 32
+        )
 
 
 def test_principal_axes_find_what_moves_the_picture():
@@ -145,6 +162,8 @@ def test_principal_axes_find_what_moves_the_picture():
     assert axes.shape == (2, 32) and torch.allclose(axes @ axes.T, torch.eye(2), atol=1e-4)
     assert (axes[0] @ generator.strong).abs() > 0.999 and (axes[1] @ generator.weak).abs() > 0.999
     assert all(axis[axis.abs().argmax()] > 0 for axis in axes)
+    generator.grey = 0.5  # what no latent changes has no part in it
+    torch.testing.assert_close(latent.principal_axes(generator, 2, samples=400), axes, rtol=0, atol=1e-4)
 
 
 def test_path_report():
@@ -154,6 +173,9 @@ def test_path_report():
     assert latent.path_report(cut) == {"length": 6.0, "detour": 1.0, "largest_step": 4.0}
     corner = np.array([[0.0, 0], [3, 0], [3, 4]])
     assert latent.path_report(corner)["detour"] == pytest.approx(7 / 5)
+    there_and_back = np.array([[0.0], [1], [0]])
+    assert latent.path_report(there_and_back) == {"length": 2.0, "detour": np.inf, "largest_step": 1.0}
+    assert latent.path_report(np.ones((4, 2))) == {"length": 0.0, "detour": np.inf, "largest_step": 1.0}
     with pytest.raises(ValueError, match="3 or more"):
         latent.path_report(even[:2])
 
@@ -180,6 +202,7 @@ def test_nearest_against_a_plain_loop():
     indices, distances = metrics.nearest(twins, twins, k=2)
     assert (indices[:, 0] == np.arange(140)).all() and (distances[:, 0] == 0).all(), "each is its own nearest"
     np.testing.assert_allclose(distances[:, 1], 1e-3, rtol=0.02)
+    assert (metrics.nearest(twins, twins)[0][:, 0] == np.arange(140)).all(), "however few are asked for"
     assert len(metrics.neighbours.usual_distances(twins, twins, fellows=True)) == 140, "none is an exact repeat"
     _, zero = metrics.nearest(references[:5], references)
     assert (zero == 0).all()  # a copy is at 0, not near it
@@ -210,6 +233,8 @@ def test_head_turn_of_drawn_heads():
     np.testing.assert_allclose(metrics.head_turn(np.stack(heads)[:, :, ::-1]), -turned, atol=1e-12)
     as_floats = torch.from_numpy(np.stack(heads)).permute(0, 3, 1, 2).float() / 127.5 - 1
     np.testing.assert_allclose(metrics.head_turn(as_floats), turned, atol=1e-12)
+    many = np.tile(np.stack(heads), (201, 1, 1, 1))[:1_001]  # a thousand at a time
+    np.testing.assert_allclose(metrics.head_turn(many), np.tile(turned, 201)[:1_001], atol=1e-12)
     with pytest.raises(ValueError, match="float tensor or uint8"):
         metrics.head_turn(as_floats.numpy())
     with pytest.raises(ValueError, match=r"got uint8 \(0, 64, 64, 3\)"):

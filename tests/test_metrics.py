@@ -290,6 +290,16 @@ def test_samples_needed():
         metrics.with_interval(gap, real[:3], generated)
 
 
+def test_deviations_of_few_draws_and_of_sets_of_two_sizes():
+    """Of n values over n - 1; draws are corrected by the smaller set."""
+    real, generated = np.zeros((8, 1)), np.zeros((20, 1))
+    found, drawn = iter((7.0, 1.0, 4.0)), iter((1.0, 4.0))
+    row = metrics.with_interval(lambda *_: next(found), real, generated, draws=2)
+    assert (row["value"], row["sd"]) == (7, pytest.approx(3 / 2**0.5))
+    (row,) = metrics.samples_needed(lambda *_: next(drawn), real, generated, [2], draws=2)
+    assert row == {"n": 2, "mean": 2.5, "sd": pytest.approx(3 / 2**0.5 / (1 - 2 / 8) ** 0.5)}
+
+
 # Pictures
 
 
@@ -320,6 +330,9 @@ def test_controls_are_bad_in_the_way_they_say(size, channels):
             for x in (before, after)
         ]
         assert tiles[0] == tiles[1] and len(tiles[0]) == 16
+    numbered = np.repeat(np.repeat(np.arange(16, dtype=np.uint8).reshape(4, 4), side, 0), side, 1)[..., None]
+    orders = metrics.controls(np.repeat(numbered[None], 30, 0), np.random.default_rng(0))["shuffled"][:, ::side, ::side]
+    assert len({order.tobytes() for order in orders}) == 30, "each picture's in an order of its own"
     np.testing.assert_allclose(bad["mean"], np.broadcast_to(real.mean(0), real.shape), atol=0.5)
     kept = {x.tobytes() for x in bad["few"]}
     assert len(kept) == 4 and kept <= {x.tobytes() for x in real}
@@ -350,6 +363,10 @@ def test_faults_are_as_large_as_they_say():
     offsets = np.arange(33) - 16
     expected = 255 * np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2)) / (2 * np.pi * 1.5**2)
     np.testing.assert_allclose(seen, expected, atol=0.6)
+    even = np.full((1, 9, 9, 3), 201, np.uint8)
+    assert (metrics.blurred(even, 2) == even).all(), "what lies outside is as the edge, and levels are rounded"
+    noise = metrics.noisy(grey, 0.4, np.random.default_rng(0)).astype(float) - 128
+    assert abs(noise.mean()) < 0.02, "to the nearest level, not down"
     edge = np.zeros((2, 16, 16, 3), np.uint8)
     edge[1, ..., 0] = 200
     blurred = metrics.blurred(edge, 3)
@@ -425,6 +442,14 @@ def test_resizing_is_smooth():
     assert np.linalg.norm(found - grey) < 0.25 * np.linalg.norm(found - white)
 
 
+def test_resized_pictures_stay_in_their_range():
+    edges = np.zeros((3, 12, 12, 1), np.uint8)
+    edges[:, :, 6:] = 255
+    cpu = torch.device("cpu")
+    seen = metrics.extractors._extract(lambda batch: batch.flatten(1), edges, 30, 3, cpu, 2, False, "own")
+    assert seen.shape == (3, 2700) and (seen.min(), seen.max()) == (-1, 1)
+
+
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ImportError, match=r"pip install 'dcgan_lib\[metrics\]'"):
@@ -477,6 +502,9 @@ def test_class_report_against_counting():
     assert report["classes"] == 2 and report["confident"] == 0.75
     assert report["perplexity"] == pytest.approx(np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))))
     assert metrics.class_report(np.eye(10))["perplexity"] == pytest.approx(10)
+    shares = np.repeat(np.eye(10), [2, 1, 7, 10, 20, 30, 30, 0, 0, 0], axis=0)  # of 100: a fifth of a tenth is 2
+    assert metrics.class_report(shares)["classes"] == 6
+    assert metrics.class_report(np.array([[0.9, 0.1], [0.89, 0.11]]))["confident"] == 0.5
     with pytest.raises(ValueError, match="rows that sum to 1"):
         metrics.class_report(p * 2)
 

@@ -5,7 +5,7 @@ from scipy.ndimage import map_coordinates
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from dcgan_lib import neighbours
+from dcgan_lib import data, neighbours
 from dcgan_lib.neighbours import NearestNeighbour
 
 
@@ -172,6 +172,20 @@ def test_displacements_are_as_large_as_asked_for():
     assert np.allclose(length, angle[:, None, None] * radius, atol=1e-5)
     assert 2 * np.sin(np.radians(9.5) / 2) < angle.max() <= 2 * np.sin(np.radians(10) / 2)
     assert np.linalg.norm(draw(scaling=0.1), axis=-1).max() <= 0.1 * np.sqrt(2) * 13.5 + 1e-5
+    from_centre = np.arange(28) - 13.5
+    sheared, scaled = draw(shear=0.1), draw(scaling=0.1)
+    by = sheared[:, -1, 0, 1] / 13.5
+    assert not sheared[..., 0].any() and 0.095 < abs(by).max() <= 0.1 + 1e-6
+    np.testing.assert_allclose(
+        sheared[..., 1], np.broadcast_to((by[:, None] * from_centre)[..., None], (400, 28, 28)), atol=1e-5
+    )
+    down, right = scaled[:, -1, 0, 0] / 13.5, scaled[:, 0, -1, 1] / 13.5
+    np.testing.assert_allclose(
+        scaled[..., 1], np.broadcast_to((right[:, None] * from_centre)[:, None], (400, 28, 28)), atol=1e-5
+    )
+    assert abs(np.corrcoef(down, right)[0, 1]) < 0.2, "each side by its own"
+    apart = np.corrcoef(elastic[:, :, 12].ravel(), elastic[:, :, 16].ravel())[0, 1]
+    assert apart == pytest.approx(np.exp(-(4**2) / (4 * 4**2)), abs=0.05)  # what two Gaussians of 4 pixels share
     both = np.linalg.norm(neighbours.displacements(400, 28, 28, np.random.default_rng(0)), axis=-1)
     assert 0.5 < both.mean() < 3
 
@@ -256,6 +270,10 @@ def test_a_row_of_the_digits_test_goes_on_where_it_stopped(tmp_path, monkeypatch
     ):
         row((700, 5_000), state=state)
 
+    nearest._keep(tmp_path / "at.npz", NearestNeighbour(queries).partial_fit(x[300:800], y[300:800]), {})
+    with pytest.raises(ValueError, match="gone on to 500 samples; of its sizes it noted none, and 500 are"):
+        row((500, 1_000), nearest.real(x[300:], y[300:]), state=tmp_path / "at.npz")
+
     # Stopped between two sizes: what was kept by the clock is gone on from.
     monkeypatch.setattr(nearest, "KEEP_SECONDS", 0)
     state.unlink()
@@ -281,6 +299,7 @@ def test_a_row_of_the_digits_test_goes_on_where_it_stopped(tmp_path, monkeypatch
     train, digits = (v.reshape(-1, 64).astype(float) for v in (x[300:], queries))
     theirs = KNeighborsClassifier(1, algorithm="brute").fit(train, y[300:]).predict(digits)
     assert once[-1]["error"] == (theirs != true).mean()
+    assert all(0 < row["interval"][0] < row["error"] < row["interval"][1] < 0.9 for row in once)
     with pytest.raises(ValueError, match="ended after 1,497"):
         nearest.errors(nearest.real(x[300:], y[300:]), NearestNeighbour(queries), true, (2_000,))
 
@@ -305,3 +324,36 @@ def test_a_stream_is_the_same_wherever_it_starts():
             assert np.array_equal(images, whole[0][start : start + len(images)])
             assert np.array_equal(labels, whole[1][start : start + len(labels)])
             assert len(drawn) <= 1, "what comes before is not drawn"
+
+
+def test_real_and_deformed_digits_come_in_a_new_order_and_way_each_time():
+    from experiments import nearest
+
+    x, y = load_digits().images[:200, :, :, None].astype(np.uint8) * 15, np.arange(200)
+    rounds = []
+    batches = nearest.deformed(x, y, 0, 100)(0)
+    for _ in range(2):
+        images, labels = (np.concatenate(part) for part in zip(next(batches), next(batches), strict=True))
+        assert sorted(labels) == list(y) and list(labels) != list(y)
+        rounds.append((labels, images[np.argsort(labels)]))
+    assert list(rounds[0][0]) != list(rounds[1][0])
+    assert (rounds[0][1] != rounds[1][1]).any((1, 2, 3)).all(), "no digit is deformed twice in the same way"
+    blank = np.zeros((200, 28, 28, 1), np.uint8)
+    blank[:, 10:18, 12:16] = 255
+    images, _ = next(nearest.deformed(blank, y, 0, 100)(0))
+    again, _ = next(nearest.deformed(blank, y, 0, 100)(100))
+    assert (images != again).any((1, 2, 3)).all(), "nor two digits of a round"
+    first, _ = (np.concatenate(part)[:64] for part in zip(*nearest.real(y[:, None], y, 0, 64)(0), strict=True))
+    assert first.max() > 150 and len(set(first[:, 0])) == 64
+
+
+def test_held_out_digits_are_of_all_kinds():
+    """Whatever the order in which they come."""
+    from experiments import nearest
+
+    x, y = load_digits(return_X_y=True)
+    order = np.argsort(y, kind="stable")
+    digits = data.ImageSet("own", "train", x[order].astype(np.uint8).reshape(-1, 8, 8, 1), "0", y[order])
+    kept, held_out = nearest.parts(digits)
+    assert (len(kept), len(held_out)) == (1497, 300)
+    assert min(np.bincount(kept.labels, minlength=10)) > 100 and min(np.bincount(held_out.labels, minlength=10)) > 10

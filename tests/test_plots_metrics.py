@@ -283,6 +283,15 @@ def test_a_walk_goes_into_an_animation(tmp_path):
     assert not (tmp_path / "x.gif").exists()
 
 
+def test_each_of_several_walks_keeps_its_class():
+    generator, _ = models.build("mnist28_conditional", seed=0, widths=(4, 6), dense_units=12, latent_dim=8)
+    walks = torch.randn(3, 2, 8, generator=torch.Generator().manual_seed(0))
+    frames = torch.stack(sheets._drawn(walks, generator))  # (3, 2, 1, 28, 28)
+    for k in range(2):
+        expected = models.sample(generator, walks[:, k], labels=torch.full((3,), k))
+        torch.testing.assert_close(frames[:, k], expected)
+
+
 def test_a_runs_folder_becomes_a_film(tmp_path):
     moments = [pictures(16) for _ in range(3)]
     for step, few in zip((0, 90, 1000), moments, strict=True):
@@ -352,7 +361,8 @@ def test_wrong_pictures(bad):
 
 
 def test_bars_and_heat_maps():
-    assert len(plots.bars([0.1, 0.9], ["a", "b"], "share", level=0.5).axes[0].patches) == 2
+    (drawn,) = plots.bars([0.1, 0.9], ["a", "b"], "share", level=0.5).axes
+    assert len(drawn.patches) == 2 and list(drawn.lines[0].get_ydata()) == [0.5, 0.5]
     figure = plots.heat_maps([models.overlap(4), models.overlap(5)], ["4", "5"])
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), models.overlap(5).numpy())
 
@@ -363,6 +373,7 @@ def test_accuracies_are_sorted_dots_with_their_intervals():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
     np.testing.assert_allclose(ax.lines[1].get_xdata(), [70, 90])
     assert [t.get_text() for t in ax.texts] == ["60.0", "80.0"]
+    assert [line.get_color() for line in ax.lines] == [plots.GREY, plots.BLUE, plots.BLUE], "theirs are grey"
     errors = plots.accuracies(["b", "a"], [0.8, 0.6], [None, None], [True, True], errors=True).axes[0]
     assert [t.get_text() for t in errors.get_yticklabels()] == ["b", "a"]  # from below: the fewest errors at the top
 
@@ -370,6 +381,7 @@ def test_accuracies_are_sorted_dots_with_their_intervals():
 def test_confusion_writes_every_count():
     figure = plots.confusion([[3, 1], [0, 7]], ["cat", "dog"])
     assert [t.get_text() for t in figure.axes[0].texts] == ["3", "1", "7"]
+    assert [t.get_color() for t in figure.axes[0].texts] == ["white", "#222", "white"]  # on dark, on pale, on dark
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), [[0.75, 0.25], [0, 1]])
 
 
@@ -447,6 +459,8 @@ def test_rates_show_each_network():
     fig = plots.rates({"a": row, "b": row})
     assert [ax.get_title() for ax in fig.axes] == ["a\n2.00x", "b\n2.00x"]
     assert [bar.get_height() for bar in fig.axes[0].patches] == [10, 20]
+    spreads = [line.get_segments()[0][:, 1].tolist() for line in fig.axes[0].collections]
+    assert spreads == [[8, 13], [16, 26]]
 
 
 def test_a_set_s_own_picture_can_be_saved(tmp_path):

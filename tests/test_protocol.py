@@ -125,6 +125,23 @@ def test_interval_of_groups_is_wider_where_neighbours_agree():
     assert 2.5 < (many[1] - many[0]) / (one[1] - one[0]) < 4  # sqrt(10) = 3.2
 
 
+def test_a_picture_counts_once_however_large_its_group():
+    """Ten groups of a hundred that are right, ten of one that are wrong: 99 % of the pictures, half of the groups."""
+    groups = np.concatenate([np.repeat(np.arange(10), 100), np.arange(10, 20)])
+    low, high = features.interval(groups < 10, groups)
+    assert 0.95 < low < 1000 / 1010 < high
+
+
+def test_intervals_are_drawn_by_the_seed():
+    scores = np.random.default_rng(0).normal(size=50)
+    one, same, other = (features.interval(scores, seed=seed) for seed in (0, 0, 1))
+    assert one == same != other
+    paired = [features.paired_difference(scores, 0 * scores, seed=seed)[1:] for seed in (0, 1)]
+    assert paired == [one, other]
+    drawn = [features.subset_accuracies(scores > 0, 20, 50, seed).tolist() for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_draw_labels():
     y = np.array([0] * 5 + [1] * 9 + [7] * 6)
     rows = features.draw_labels(y, 5, seed=3)

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
-from dcgan_lib import checkpoints, data, models, results, training
+from dcgan_lib import checkpoints, data, features, models, results, training
 from experiments.analyses import training_curve as curve
 from experiments.study import config_of
 
@@ -46,6 +47,10 @@ def test_where_the_curve_would_meet_a_line():
     assert curve.meets({"accuracy": 0.70}, gain, rows) == pytest.approx(8_000 * 2**2)
     assert curve.meets({"accuracy": 0.70}, curve.doubling(flat), flat) is None
     assert curve.meets({"accuracy": 0.70}, None, rows) is None
+    slowly = rows_of([0.660, 0.663, 0.666, 0.669])
+    slow = curve.doubling(slowly)
+    assert slow["standard_error"] < slow["gain"] < 2 * slow["standard_error"], "a gain within its error"
+    assert curve.meets({"accuracy": 0.70}, slow, slowly) is None
     for accuracy, seen in ((0.50, 1_000), (0.61, 2_000), (0.66, None)):  # a line at the last stage is not passed
         assert curve.passed({"accuracy": accuracy}, rows) == seen
         assert (curve.meets({"accuracy": accuracy}, gain, rows) is None) == (seen is not None)
@@ -58,6 +63,74 @@ def test_what_follows_from_the_rows_needs_no_weights():
     assert found["per_doubling"]["gain"] == pytest.approx(0.02)
     assert found["passed"] == {"random": 2_000, "kmeans_1600": None}
     assert found["meets"] == {"random": None, "kmeans_1600": pytest.approx(32_000)}
+
+
+class Judge:
+    """In the place of an SVM: always the first class."""
+
+    C = 0.5
+
+    def predict(self, vectors):
+        return np.zeros(len(vectors), int)
+
+
+def test_a_judge_is_chosen_and_asked_by_the_last_pictures_and_learns_from_the_others(monkeypatch):
+    seen = []
+    monkeypatch.setattr(curve, "VALIDATION", 40)
+    monkeypatch.setattr(
+        curve.features, "choose_C", lambda *parts, **settings: seen.append(parts) or (Judge(), {0.5: 0.1})
+    )
+    vectors, y = np.arange(200.0).reshape(100, 2), np.arange(100) % 3
+    found = curve.judge(vectors, y, (0.5,))
+    for part, expected in zip(seen[0], (vectors[:60], y[:60], vectors[60:], y[60:]), strict=False):
+        assert np.array_equal(part, expected)
+    assert found["accuracy"] == (y[60:] == 0).mean() and found["features"] == 2 and found["tried"] == {"0.5": 0.1}
+    low, high = found["interval"]
+    assert low < found["accuracy"] < high
+
+
+def test_the_first_four_convolutions_are_the_first_of_the_features(monkeypatch):
+    judged, calibrated, extract = [], [], features.discriminator_features
+    monkeypatch.setattr(curve, "CALIBRATION", 12)
+    monkeypatch.setattr(curve, "judge", lambda vectors, y, grid: judged.append(vectors) or {})
+
+    def noting(D, x, calibrate_on, **settings):
+        calibrated.append(calibrate_on)
+        return extract(D, x, calibrate_on=calibrate_on, progress=False)
+
+    monkeypatch.setattr(curve.features, "discriminator_features", noting)
+    monkeypatch.setattr(curve.device, "pick_device", lambda: torch.device("cpu"))
+    x = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    of_four, of_six = ((4, 4, 8, 8), (1, 2, 1, 2)), ((4, 4, 8, 8, 16, 16), (1, 2, 1, 2, 1, 2))
+    for widths, strides in (of_four, of_six):
+        D = models.build("imagenet32", seed=0, widths=widths, strides=strides)[1]
+        row = curve.of_network(D, x, None)
+        assert ("first_four" in row) is (len(widths) > 4)
+    assert all(np.array_equal(part, x[:12]) for part in calibrated)
+    _, every, first = judged
+    assert every.shape[1] == 16 * sum(of_six[0])
+    with torch.no_grad():
+        models.calibrate(D, [data.to_float(x[:12])])
+        maps = D.eval().feature_maps(data.to_float(x))[:4]
+    pooled = [torch.nn.functional.adaptive_max_pool2d(m, 4).flatten(1) for m in maps]
+    np.testing.assert_allclose(first, torch.cat(pooled, 1).numpy(), atol=1e-3)
+
+
+def test_kmeans_features_have_mean_0_and_deviation_1(monkeypatch):
+    class Features:
+        def __init__(self, centroids, seed, device):
+            assert centroids == curve.CENTROIDS
+
+        def fit(self, x):
+            return self
+
+        def transform(self, x):
+            return x
+
+    monkeypatch.setattr(curve.features, "KMeansFeatures", Features)
+    monkeypatch.setattr(curve, "judge", lambda vectors, y, grid: vectors)
+    vectors = curve.of_kmeans(np.random.default_rng(0).normal(3, 7, (200, 4)), None)
+    np.testing.assert_allclose([vectors.mean(0), vectors.std(0)], [np.zeros(4), np.ones(4)], atol=1e-9)
 
 
 LINES = {}  # by pictures and labels
@@ -105,6 +178,28 @@ def test_a_row_stays_when_its_weights_are_gone(small, monkeypatch):
     second = results.load("training_curve")["measured"]
     assert [r["pictures_seen"] for r in second["rows"]] == [100, 200, 400]
     assert second["rows"][0] == first["rows"][0] and second["rows"][1]["weights"] != first["rows"][1]["weights"]
+
+
+def test_the_pictures_are_the_first_and_the_last_of_one_order(small, monkeypatch):
+    """The last are the protocol's own validation part."""
+    keeps(monkeypatch, stage(small, 10, 1))
+    asked = []
+    for way in ("of_network", "of_kmeans", "of_pixels"):
+        monkeypatch.setattr(curve, way, lambda *given: asked.append(given[-2:]) or {"accuracy": 0.5})
+    curve.main()
+    train = data.load("cifar10")
+    order = np.random.default_rng(0).permutation(len(train))
+    expected = np.concatenate([order[:60], order[-60:]])
+    assert len(asked) == 4
+    for x, y in asked:
+        assert np.array_equal(x, train.images[expected]) and np.array_equal(y, train.labels[expected])
+
+
+def test_rows_are_in_the_order_of_pictures_seen(small, monkeypatch):
+    monkeypatch.setattr(curve, "of_network", lambda *_: {})
+    before = [{"pictures_seen": n, "weights": "gone"} for n in (400, 100)]
+    rows = curve.curve([stage(small, 20, 1)], before, {}, None, None)
+    assert [row["pictures_seen"] for row in rows] == [100, 200, 400]
 
 
 def test_a_damaged_file_is_not_written_over(small, monkeypatch):

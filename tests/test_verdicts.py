@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dcgan_lib.features import proportion_interval
 from experiments import verdicts
@@ -182,6 +183,7 @@ CASES = [
     (IN_PART, "c5", {"features": near(0.905) | {"generated": [1900, 2000], "most": 20, "independent": 174.0}}),  # fifty
     (HOLDS, "c5", {"features": near(0.90, copies=900)}),
     (UNDECIDED, "c5", {"features": near(0.90, n=200)}),
+    (UNDECIDED, "c5", {"features": near(0.914, n=10_000), "pixels": near(0.90, n=200)}),  # one above none, another wide
     (UNDECIDED, "c5", {"features": near(0.90), "pixels": near(0.90, n=200)}),
     (HOLDS, "c5", {"features": near(0.90), "pixels": near(1.0, copies=890)}),  # a blind space counts for nothing
     # C6
@@ -190,6 +192,7 @@ CASES = [
     (IN_PART, "c6", [layer(2.9, 0.60), layer(2.69, 0.70)], RANDOM),
     (NOT, "c6", [layer(2.9, 0.66), layer(2.69, 0.63)], RANDOM),
     (NOT, "c6", [layer(2.9, 0.60), layer(2.9, 0.56)], RANDOM),  # less selective, and falling
+    (IN_PART, "c6", [layer(2.9, 0.60), layer(2.5, 0.63)], RANDOM),  # it grows, and the intervals meet
     (UNDECIDED, "c6", SEES, []),
     (UNDECIDED, "c6", SEES[:1], RANDOM),
     # C7, counted
@@ -383,6 +386,14 @@ def test_an_interval_over_test_pictures_and_draws():
         inside += low < 0.3 < high
     assert 0.94 < inside / 2_000 < 0.99
     assert verdicts.over_draws(error(0.3) | {"errors": [0.3]}) == tuple(error(0.3)["interval"])
+    errors = [0.28, 0.31, 0.31]  # by scipy, with an interval over pictures that has no width
+    expected = stats.t.interval(0.95, 2, np.mean(errors), stats.sem(errors))
+    assert verdicts.over_draws(error(0.3, 0) | {"errors": errors}) == pytest.approx(expected)
+
+
+def test_generated_faces_count_as_so_many_independent_ones():
+    row = {"generated": [1900, 2000], "independent": 41.9}
+    assert verdicts.share_of_generated(row) == pytest.approx(tuple(stats.beta.ppf((0.025, 0.975), (39, 40), (3, 2))))
 
 
 def test_words_name_the_numbers():
@@ -516,6 +527,7 @@ def test_other_trainings_of_faces_are_judged_with_the_shipped_one():
     [
         (1_000, 1_000, {"exact": 1.0, "resized": 0.9}, Outcome.HOLDS),
         (1_000, 1_000, {"exact": 1.0, "mirrored": 0.0}, Outcome.IN_PART),
+        (1_000, 1_000, {"exact": 1.0, "resized": 0.5}, Outcome.IN_PART),  # half is not most
         (900, 1_000, {"exact": 1.0}, Outcome.NOT),
         (99, 100, {"exact": 1.0}, Outcome.UNDECIDED),
         (0, 0, {}, Outcome.UNDECIDED),
