@@ -54,5 +54,4 @@ STUDY = Study(
         ),
     ),
     images=architecture.first_faces,
-    not_run="it runs when this is written",
 )
