@@ -134,7 +134,8 @@ def _class_names(weights: str, arch: Architecture) -> list[str]:
     """What the classes were called where the file says so; none for a generator that is told no class."""
     from . import checkpoints
 
-    return list(map(str, checkpoints.info(weights)["about"].get("class_names") or []))[: arch.classes]
+    names = checkpoints.info(weights)["about"].get("class_names")
+    return list(map(str, names))[: arch.classes] if isinstance(names, list) else []
 
 
 def _is_sheet(out: Path) -> bool:
@@ -225,8 +226,8 @@ def export(args: argparse.Namespace) -> None:
     if directions is None:
         say("no named directions are known for this generator: the sliders are its principal axes")
     about = f"{plain(args.weights)}: {generator.arch.image_size}×{generator.arch.image_size}, nothing leaves this page."
-    more = {"about": about, "name": name, "also": also, "class_names": class_names} | LAB | given
-    say(export.lab(generator, args.out, directions, presets, **more))
+    settings = {"about": about, "name": name, "also": also, "class_names": class_names} | LAB | given
+    say(export.lab(generator, args.out, directions, presets, **settings))
 
 
 def _named(place: Path) -> str:

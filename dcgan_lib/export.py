@@ -212,9 +212,9 @@ def lab(
     first: each is a file of its own that a reader loads by choosing it, and opens with the same number; such files of
     an earlier lab in `out` that this one does not have are removed. `class_names` are, by the generator's name, what
     its menu of classes shows in the place of numbers. Returns the path of index.html.
-    Raises ValueError for a generator that the lab's kernel cannot run, for directions and presets that do not fit it or
-    hold NaN, for directions of another length than 1, for two of the same name, for a text that UTF-8 cannot hold, for
-    an `out` that is a file, and for one with an index.html or the like that is no lab's.
+    Raises ValueError for a generator that the lab's kernel cannot run, for directions, presets and class names that do
+    not fit it or hold NaN, for directions of another length than 1, for two of the same name, for a text that UTF-8
+    cannot hold, for an `out` that is a file, and for one with an index.html or the like that is no lab's.
     """
     out = check_lab(out)
     if not isinstance(title, str) or not isinstance(about, str):
@@ -224,6 +224,7 @@ def lab(
     if name in (also or {}):
         raise ValueError(f"two generators are called {name!r}: a reader chooses by the name")
     generator, also = _copy(generator), {label: _copy(other) for label, other in (also or {}).items()}
+    names = _class_names({name: generator, **also}, class_names)
     first = whole(first, "first, the number of a picture,", 0, 999_999)
     texts = {"{title}": html.escape(title), "{about}": html.escape(about)}
     # In one pass, so that a title which reads '{about}' stays what it is.
@@ -233,9 +234,6 @@ def lab(
     except UnicodeEncodeError as error:
         got = f"{shortened(title)} and {shortened(about)}"
         raise ValueError(f"title and about must be text that UTF-8 can hold, got {got}: write them in UTF-8") from error
-    names = {label: [] for label in (name, *also)} | (class_names or {})
-    if unknown := [label for label in names if label != name and label not in also]:
-        raise ValueError(f"class_names are of {unknown[0]!r}, the lab's generators are {', '.join([name, *also])}")
     net, more = _net(generator, directions, presets, first, name, names[name]), []
     for i, (label, other) in enumerate(also.items(), 2):
         script = _weights_file(_net(other, *known_directions(other), first, label, names[label]))
@@ -268,6 +266,18 @@ def check_lab(out: str | Path) -> Path:
     return out
 
 
+def _class_names(generators: dict[str, Generator], given: dict[str, list[str]] | None) -> dict[str, list[str]]:
+    """Each generator's, none where none are given."""
+    if not isinstance(given or {}, dict):
+        raise TypeError(f"expected class_names as {{generator's name: names}}, got {type(given).__name__}")
+    for label, names in (given or {}).items():
+        if label not in generators:
+            raise ValueError(f"class_names are of {label!r}, the lab's generators are {', '.join(generators)}")
+        if len(names) > (classes := generators[label].arch.classes):
+            raise ValueError(f"class_names of {label!r}: {len(names)} names, and it has {classes} classes")
+    return {label: list(map(str, (given or {}).get(label, []))) for label in generators}
+
+
 def _net(
     generator: Generator,
     directions: dict[str, Tensor] | None,
@@ -288,13 +298,11 @@ def _net(
             raise ValueError(f"direction {label!r}: expected length 1, got {length:.3g}: divide it by its norm")
     for preset in presets or []:
         _check_preset(preset, arch.latent_dim)
-    if len(class_names) > arch.classes:
-        raise ValueError(f"class_names of {name!r}: {len(class_names)} names, and it has {arch.classes} classes")
     return {
         "name": name,
         "latentDim": arch.latent_dim,
         "classes": arch.classes,
-        "classNames": list(map(str, class_names)),
+        "classNames": class_names,
         "parameters": parameter_count(generator, frozen=True),
         "prior": arch.prior,
         "size": arch.image_size,

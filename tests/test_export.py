@@ -302,6 +302,8 @@ def test_generators_of_one_lab_have_names_of_their_own(tmp_path):
         export.lab(generator, tmp_path / "lab", name="a", class_names={"b": ["cat"]})
     with pytest.raises(ValueError, match="class_names of 'a': 1 names, and it has 0 classes"):
         export.lab(generator, tmp_path / "lab", name="a", class_names={"a": ["cat"]})
+    with pytest.raises(TypeError, match=r"expected class_names as .*, got list"):
+        export.lab(generator, tmp_path / "lab", name="a", class_names=["cat"])
     assert not (tmp_path / "lab").exists()
 
 

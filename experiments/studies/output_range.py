@@ -14,6 +14,7 @@ from dataclasses import replace
 from .. import measures, rules
 from ..study import Prediction, Study, Variant
 from . import architecture
+from .faces import first_faces
 
 STUDY = Study(
     "output_range",
@@ -53,5 +54,5 @@ STUDY = Study(
             rules.every_worse("base", "linear_output"),
         ),
     ),
-    images=architecture.first_faces,
+    images=first_faces,
 )
