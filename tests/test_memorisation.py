@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from dcgan_lib import deduplication, features, metrics, models
 from dcgan_lib.architecture import architecture
 from experiments import memorisation, verdicts
+from experiments.analyses import latent_faces
 from experiments.memorisation import BLURRED, BOTH, CENTRAL, GENERATED, HELD_OUT, SHIFTED
 from experiments.verdicts import Outcome
 
@@ -276,7 +277,6 @@ def test_phash_is_left_out_where_it_cannot_be_had(pictures, monkeypatch):
 
 
 def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatch, tmp_path):
-    from experiments.analyses import latent_faces
     from experiments.study import config_of
 
     monkeypatch.delenv("DCGAN_SCALE", raising=False)  # the steps of the reference runs
@@ -299,8 +299,6 @@ def test_other_trainings_count_by_their_best_stage_beside_one_as_long(monkeypatc
 
 def test_other_trainings_outlive_their_networks(monkeypatch, tmp_path):
     """As recorded, where they are of the same seed, pool, pictures and settings, and not here to be measured anew."""
-    from experiments.analyses import latent_faces
-
     monkeypatch.setenv("DCGAN_RESULTS", str(tmp_path))
     monkeypatch.setattr(latent_faces, "real_faces", lambda: SimpleNamespace(fingerprint="f"))
     rows = [{"seed": seed, "digest": "d"} for seed in (1, 2, 3)]
@@ -323,8 +321,6 @@ def test_other_trainings_outlive_their_networks(monkeypatch, tmp_path):
 
 
 def test_a_training_measured_before_faces_were_counted_once_is_named():
-    from experiments.analyses import latent_faces
-
     def row(seed, **counts):
         return {"seed": seed, "memorisation": {space: {"fair": {"all": counts}} for space in latent_faces.JUDGED}}
 
@@ -335,8 +331,6 @@ def test_a_training_measured_before_faces_were_counted_once_is_named():
 
 
 def test_copies_are_looked_for_anew_when_what_looks_for_them_changes(monkeypatch):
-    from experiments.analyses import latent_faces
-
     keys = {}
 
     def once(path, key, measure):
@@ -373,7 +367,6 @@ def test_copies_are_looked_for_anew_when_what_looks_for_them_changes(monkeypatch
 @pytest.fixture
 def faces(monkeypatch):
     """Faces whose pictures are their latents and whose attributes are planted in the first three coordinates."""
-    from experiments.analyses import latent_faces
 
     def opinion(classifier, images):  # smiling, male, and old where one is male
         z = images[:, [0, 1, 2, 1]] * torch.tensor([1, 1, 1, -1]) + torch.tensor([0, 0, 0, 0.5]) * images[:, [3]]
@@ -392,8 +385,6 @@ def faces(monkeypatch):
 
 
 def test_directions_change_their_attribute_in_other_faces(faces, monkeypatch):
-    from experiments.analyses import latent_faces
-
     monkeypatch.setattr(latent_faces, "DIRECTIONS", {"Smiling": "smile", "Male": "male"})
     found = latent_faces.directions(faces)
     z = models.sample_latent(latent_faces.MOVED, faces.generator.arch, 12)
@@ -408,8 +399,6 @@ def test_directions_change_their_attribute_in_other_faces(faces, monkeypatch):
 
 
 def test_walks_stand_between_a_fade_and_a_cut(faces, monkeypatch):
-    from experiments.analyses import latent_faces
-
     for name, value in {"PAIRS": 3, "STEPS": 5, "POOL": 40}.items():
         monkeypatch.setattr(latent_faces, name, value)
     generator, _ = models.build("tiny32", widths=(4, 4, 4))
@@ -430,8 +419,6 @@ def test_walks_stand_between_a_fade_and_a_cut(faces, monkeypatch):
 
 
 def test_sums_have_what_the_words_say(faces):
-    from experiments.analyses import latent_faces
-
     for result, row in latent_faces.sums(faces).items():
         shares = {way: found["share"] for way, found in row["opinion"].items()}
         assert shares["means of three"] > 0.9 and shares["means of the surest three"] > 0.9, (result, shares)
@@ -442,8 +429,6 @@ def test_sums_have_what_the_words_say(faces):
 
 
 def test_pose_goes_from_left_to_right_and_random_ways_are_as_long(faces, monkeypatch):
-    from experiments.analyses import latent_faces
-
     monkeypatch.setattr(latent_faces.metrics, "head_turn", lambda images: np.round(4 * images[:, 0].numpy()) / 4)
     monkeypatch.setattr(latent_faces, "real_faces", lambda: SimpleNamespace(images=faces.pool))
     found = latent_faces.pose(faces)
@@ -466,8 +451,6 @@ def test_pose_goes_from_left_to_right_and_random_ways_are_as_long(faces, monkeyp
 
 
 def test_faces_are_counted_for_the_rules(faces, monkeypatch):
-    from experiments.analyses import latent_faces
-
     shares = {"means of three": 0.9, "means of the surest three": 0.5, latent_faces.CONTROL: 0.2}
     opinion = {way: {"share": share, "pictures": 300} for way, share in shares.items()}
     turn = {"grows": 0.995, "moved": 0.3, "r2": 0.9}
