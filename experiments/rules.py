@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 
 from scipy.stats import spearmanr
@@ -304,6 +305,41 @@ def _rises(curve: Sequence[float]) -> bool:
         return False
     found = spearmanr(range(len(curve)), curve, alternative="greater")
     return bool(found.statistic > 0 and found.pvalue < 0.05)
+
+
+def climb(curve: Sequence[float]) -> float:
+    """How much a curve of distances rises between neighbouring stages, in all: a factor, 1 where it only falls.
+
+    Every rise counts as a ratio, so that a curve at 5 and one at 0.5 are held to one measure; falls do not make up for
+    rises.
+    """
+    return math.prod(max(1.0, later / before) for before, later in pairwise(curve))
+
+
+def oscillates(variant: str, base: str) -> Rule:
+    """The distances of a variant's trainings climb more (`climb`) than those of the base, at the same stages.
+
+    Holds: in every training of the variant more than in any of the base. Does not hold: less, or the same, in every
+    one. Undecided: neither, or fewer than three trainings with stages, as those that diverged are.
+    """
+
+    def rule(rows: Rows) -> Verdict:
+        with_stages = [row for row in rows if row.get("stages")]
+        if short := few(with_stages, (variant, base)):
+            return short
+        found = {
+            v: [climb([stage["frechet"] for stage in row["stages"]]) for row in with_stages if row["variant"] == v]
+            for v in (variant, base)
+        }
+        words = "all rises of the distance together: " + ", ".join(
+            f"{min(factors):.2f} to {max(factors):.2f} times for {v}" for v, factors in found.items()
+        )
+        if larger(found[variant], found[base]):
+            return Verdict(Outcome.HOLDS, words)
+        less = max(found[variant]) <= min(found[base])
+        return Verdict(Outcome.NOT if less else Outcome.UNDECIDED, words)
+
+    return rule
 
 
 # ---- digits told by their nearest neighbour among samples ------------------------------------------------------------

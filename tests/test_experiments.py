@@ -1255,6 +1255,32 @@ def test_degrades():
     assert told.count(Outcome.HOLDS) + told.count(Outcome.IN_PART) <= 2
 
 
+def test_climb():
+    assert rules.climb((4, 2, 1)) == rules.climb((1,)) == rules.climb(()) == 1
+    assert rules.climb((1, 2, 1, 3, 3)) == 2 * 3  # the fall between them takes nothing back
+    assert rules.climb((0.1, 0.2, 0.1, 0.3)) == pytest.approx(6)  # of a ratio, not of a distance
+
+
+def test_oscillates():
+    def curves(**found):
+        return [
+            {"variant": v, "stages": [{"frechet": d} for d in curve]} for v, many in found.items() for curve in many
+        ]
+
+    rule = rules.oscillates("other", "base")
+    falls, wavers, leaps = (4, 2, 1), (4, 2, 2.2, 1), (4, 2, 3, 1)
+    found = rule(curves(base=[falls, wavers, falls], other=[leaps, leaps, leaps]))
+    assert found.outcome is Outcome.HOLDS
+    assert "1.50 to 1.50 times for other" in found.words and "1.00 to 1.10 times for base" in found.words
+    assert rule(curves(base=[falls, wavers, leaps], other=[leaps] * 3)).outcome is Outcome.UNDECIDED  # not in any
+    assert rule(curves(base=[falls, wavers, leaps], other=[falls, wavers, wavers])).outcome is Outcome.UNDECIDED
+    assert rule(curves(base=[leaps] * 3, other=[wavers] * 3)).outcome is Outcome.NOT
+    assert rule(curves(base=[falls] * 3, other=[falls] * 3)).outcome is Outcome.NOT
+    assert rule(curves(base=[falls] * 3, other=[leaps] * 2)).outcome is Outcome.UNDECIDED
+    diverged = [*curves(base=[falls] * 3, other=[leaps] * 2), {"variant": "other", "finite": False}]
+    assert rule(diverged).outcome is Outcome.UNDECIDED
+
+
 def test_time_as_multiplications():
     def timed(**measured):
         return [

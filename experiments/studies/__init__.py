@@ -19,6 +19,7 @@ from . import (
     svhn,
     symptoms,
     training_length,
+    twice_as_long,
 )
 
 # The reference runs of the book first; what else needs them comes later.
@@ -36,6 +37,7 @@ _LISTED = (
     scenes.STREETS,
     architecture.STUDY,
     output_range.STUDY,
+    twice_as_long.STUDY,
     data_size.STUDY,
     latent_size.STUDY,
     output_size.STUDY,
