@@ -13,6 +13,7 @@ from .checks import Choice, Flag, Number, Numbers, checked, choose, setting, who
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "tanh", "sigmoid", "linear")
 MIN_SIZE, MAX_SIZE = 16, 256
+LATER = ("global_average_pooling",)  # fields that weights, runs and results from before them do not name
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class Architecture:
     )
     norm: str = setting(
         "batch",
-        Choice(("batch", "everywhere", "none")),
-        "batch norm in both networks; everywhere: also on G's output and D's first layer, which the paper warns of",
+        Choice(("batch", "everywhere", "none", "generator", "discriminator")),
+        "batch norm in both networks; everywhere: also on G's output and D's first layer, which the paper warns of; "
+        "or in one network alone",
     )
     norm_affine: bool = setting(True, Flag(), "gain and bias of batch norm")
     norm_eps: float = setting(1e-8, Number(above=0, high=1), "the released code's; ports use PyTorch's 1e-5")
@@ -61,6 +63,11 @@ class Architecture:
     output_activation: str = setting("tanh", Choice(ACTIVATIONS), "of G's pictures")
     downsample: str = setting("stride", Choice(("stride", "max_pool", "avg_pool")), "how D halves a size")
     upsample: str = setting("stride", Choice(("stride", "nearest")), "how G doubles it")
+    global_average_pooling: bool = setting(
+        False,
+        Flag(),
+        "D's last maps are averaged over their positions before the layers behind them (stabler, slower: section 3)",
+    )
     classes: int = setting(
         0, Number(int, low=0, high=2**12), "labels that join the input of every layer of both networks; 0: none"
     )
@@ -74,6 +81,8 @@ class Architecture:
             raise ValueError("an architecture without convolutions (no widths) needs dense_units, e.g. 1024")
         if not self.widths and self.norm == "everywhere":
             raise ValueError("norm 'everywhere' adds batch norm to convolutions, and there are none (no widths)")
+        if not self.widths and self.global_average_pooling:
+            raise ValueError("global_average_pooling averages D's last maps, and there are none (no widths)")
         if self.strides is not None and len(self.strides) != len(self.widths):
             raise ValueError(f"strides must be {len(self.widths)} ones or twos, one for each width, got {self.strides}")
         if self.kernel_size % 2 == 0 and 1 in self.layer_strides:
@@ -127,6 +136,15 @@ class Architecture:
         return replace(self, image_size=image_size, widths=tuple(widths), strides=kept)
 
     def to_dict(self) -> dict:
+        """Values that JSON knows, by field; one of LATER only where it is not the default."""
+        return {k: v for k, v in self._values().items() if k not in LATER or v != getattr(type(self), k)}
+
+    def differences(self, other: Architecture) -> dict:
+        """The fields in which the two differ, with the values that this one has, as in `to_dict`."""
+        others = other._values()
+        return {k: v for k, v in self._values().items() if v != others[k]}
+
+    def _values(self) -> dict:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod

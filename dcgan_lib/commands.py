@@ -381,10 +381,7 @@ def models(args: argparse.Namespace) -> None:
 
 def described(arch: Architecture) -> tuple[str, dict]:
     """The nearest of ARCHITECTURES and the fields in which this one differs from it."""
-    values = arch.to_dict()
-    differ = {
-        name: {k: v for k, v in values.items() if known.to_dict()[k] != v} for name, known in ARCHITECTURES.items()
-    }
+    differ = {name: arch.differences(known) for name, known in ARCHITECTURES.items()}
     return min(differ.items(), key=lambda item: len(item[1]))
 
 

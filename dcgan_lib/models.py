@@ -78,14 +78,17 @@ def initialise(network: nn.Module, rng: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _norm(arch: Architecture, width: int, kind: str = "channel") -> nn.Module:
-    if arch.norm == "none" or kind == "none":
+def _norm(arch: Architecture, network: str, width: int, kind: str = "channel") -> nn.Module:
+    """Batch norm of a layer of `network`, "generator" or "discriminator"; nothing where `arch.norm` leaves it out."""
+    if kind == "none" or arch.norm not in ("batch", "everywhere", network):
         return nn.Identity()
     layer = nn.BatchNorm1d if kind == "unit" else nn.BatchNorm2d
     return layer(width, eps=arch.norm_eps, affine=arch.norm_affine)
 
 
-def _dense_hidden(arch: Architecture, inputs: int, activation: str, bare: bool = False) -> tuple[nn.Sequential, int]:
+def _dense_hidden(
+    arch: Architecture, network: str, inputs: int, activation: str, bare: bool = False
+) -> tuple[nn.Sequential, int]:
     """The hidden layers of `dense_units` and their width; empty, with the width unchanged, unless asked for.
 
     Three modules a layer: weights, batch norm (not on the first one where `bare`), activation. Widths count no labels:
@@ -96,7 +99,7 @@ def _dense_hidden(arch: Architecture, inputs: int, activation: str, bare: bool =
     modules = []
     for i in range(arch.dense_layers):
         layer = nn.Linear(inputs + arch.classes, arch.dense_units, bias=False)
-        norm = _norm(arch, arch.dense_units, "none" if bare and i == 0 else "unit")
+        norm = _norm(arch, network, arch.dense_units, "none" if bare and i == 0 else "unit")
         modules += [layer, norm, ACTIVATIONS[activation]()]
         inputs = arch.dense_units
     return nn.Sequential(*modules), inputs
@@ -154,9 +157,9 @@ class Generator(nn.Module):
         grid, width, norm, activation = arch.sizes[-1], arch.channels, "none", arch.output_activation
         if arch.widths:
             width, norm, activation = arch.widths[-1], arch.dense_norm, arch.generator_activation
-        self.dense, inputs = _dense_hidden(arch, arch.latent_dim, arch.generator_activation)
+        self.dense, inputs = _dense_hidden(arch, "generator", arch.latent_dim, arch.generator_activation)
         self.project = nn.Linear(inputs + arch.classes, width * grid * grid, bias=False)
-        self.project_norm = _norm(arch, width * (grid * grid if norm == "unit" else 1), norm)
+        self.project_norm = _norm(arch, "generator", width * (grid * grid if norm == "unit" else 1), norm)
         self.project_activation = ACTIVATIONS[activation]()
         # Layer i undoes the discriminator's layer i, the innermost first.
         self.blocks = nn.ModuleList(self._block(i) for i in reversed(range(len(arch.widths))))
@@ -184,9 +187,10 @@ class Generator(nn.Module):
                 )
             ]
         if last:
-            norm = [_norm(arch, width_out)] if arch.norm == "everywhere" else []  # files of others have no place for it
+            everywhere = arch.norm == "everywhere"  # files of others have no place for it
+            norm = [_norm(arch, "generator", width_out)] if everywhere else []
             return nn.Sequential(*up, *norm, ACTIVATIONS[arch.output_activation]())
-        return nn.Sequential(*up, _norm(arch, width_out), ACTIVATIONS[arch.generator_activation]())
+        return nn.Sequential(*up, _norm(arch, "generator", width_out), ACTIVATIONS[arch.generator_activation]())
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """latent (N, latent_dim) → images (N, channels, image_size, image_size) in [-1, 1] (behind tanh).
@@ -214,8 +218,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """image → logit of 'real': strided convolutions with LeakyReLU, no batch norm on the first (paper section 3).
 
-    `arch.norm` "everywhere" puts one there, too. With `arch.classes` the label joins the input of every layer, as in
-    the generator. With `arch.unit_range` the first convolution sees (images + 1) / 2, so that its padding is black.
+    `arch.norm` "everywhere" puts one there, too. With `arch.global_average_pooling` what follows the convolutions sees
+    the mean of each map. With `arch.classes` the label joins the input of every layer, as in the generator. With
+    `arch.unit_range` the first convolution sees (images + 1) / 2, so that its padding is black.
     """
 
     def __init__(self, arch: Architecture):
@@ -227,13 +232,14 @@ class Discriminator(nn.Module):
             pooled = stride == 2 and arch.downsample != "stride"
             inputs = width_in + arch.classes
             convolution = Conv2d(inputs, width, arch.kernel_size, 1 if pooled else stride, arch.padding, bias=False)
-            norm = _norm(arch, width, "none" if i == 0 and arch.norm != "everywhere" else "channel")
+            norm = _norm(arch, "discriminator", width, "none" if i == 0 and arch.norm != "everywhere" else "channel")
             self.blocks.append(nn.Sequential(convolution, norm, ACTIVATIONS[arch.discriminator_activation]()))
             pool = nn.MaxPool2d if arch.downsample == "max_pool" else nn.AvgPool2d
             self.pools.append(pool(2, ceil_mode=True) if pooled else nn.Identity())
             width_in = width
-        inputs = width_in * arch.sizes[-1] ** 2
-        self.dense, inputs = _dense_hidden(arch, inputs, arch.discriminator_activation, bare=not arch.widths)
+        inputs = width_in * (1 if arch.global_average_pooling else arch.sizes[-1] ** 2)
+        activation, bare = arch.discriminator_activation, not arch.widths
+        self.dense, inputs = _dense_hidden(arch, "discriminator", inputs, activation, bare)
         self.head = nn.Linear(inputs + arch.classes, 1, bias=False)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -260,7 +266,9 @@ class Discriminator(nn.Module):
             x = block(_joined(x, one_hot))  # halves the side where strided
             maps.append(x)
             x = pool(x)  # halves it where pooled instead
-        x = x.flatten(1)  # (N, width * grid * grid)
+        if self.arch.global_average_pooling:
+            x = x.mean((2, 3), keepdim=True)  # (N, width, 1, 1)
+        x = x.flatten(1)  # (N, width * grid * grid), of averages (N, width)
         hidden = _dense_maps(self.dense, x, one_hot)  # (N, dense_units) each
         logits = self.head(_joined([x, *hidden][-1], one_hot))  # (N, 1), of a classifier (N, outputs)
         return logits.squeeze(1) if isinstance(self.head, nn.Linear) else logits, maps + hidden

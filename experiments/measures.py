@@ -562,6 +562,29 @@ def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     return {"stages": rows}
 
 
+@measure(version=1)
+def moves(run, real, rng, *, samples=500) -> dict:
+    """How far the pictures of the same latents move from one stage to the next: what oscillates there.
+
+    `steps` {stage: root mean square of the pixels' differences to the stage before}, in units of how far two real
+    pictures lie apart; `late`, the median over the second half of the stages.
+    """
+    z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
+    pictures = data.to_float(some(real, samples, rng))  # (N, C, H, W) in [-1, 1]
+    apart = _rms(pictures - pictures.roll(1, 0))
+    found, before = {}, None
+    for step, images in drawn_at_stages(run, z):
+        if before is not None:
+            found[str(step)] = _rms(images - before) / apart
+        before = images
+    late = [*found.values()][len(found) // 2 :]
+    return {"moves": {"steps": found, "late": float(np.median(late)) if late else None}}
+
+
+def _rms(differences: torch.Tensor) -> float:
+    return float(differences.square().mean().sqrt())
+
+
 @measure(version=1, depends=_both_splits)
 def few_labels(run, real, rng, *, labelled_set="svhn", per_class=100, draws=5) -> dict:
     """D's validation error with few labels, by the SVHN protocol, at every step whose weights were kept."""

@@ -772,6 +772,23 @@ def test_each_stage_has_the_distance_and_the_spread_of_its_samples(trained, monk
         assert row["frechet"] == pytest.approx(expected)
 
 
+def test_moves_are_those_of_the_same_latents_in_units_of_real_pictures(trained, monkeypatch):
+    real = trained[1]
+    first = torch.rand(30, 1, 32, 32) * 2 - 1
+    shown = {2: first, 4: first + 0.5, 6: first + 0.5, 8: first - 0.25}
+    asked = []
+    monkeypatch.setattr(measures, "drawn_at_stages", lambda run, z: asked.append(len(z)) or shown.items())
+    found = of(measures.moves.set(samples=len(real)), trained)["moves"]
+    x = real.tensor().double()  # (N, 1, 32, 32)
+    pairs = ((x - x.roll(1, 0)) ** 2).mean().sqrt()
+    assert list(found["steps"]) == ["4", "6", "8"] and asked == [len(real)]
+    expected = [0.5 / float(pairs), 0, 0.75 / float(pairs)]
+    np.testing.assert_allclose(list(found["steps"].values()), expected, rtol=1e-5)
+    assert found["late"] == pytest.approx(expected[2] / 2, rel=1e-5)  # the median of the last two
+    monkeypatch.setattr(measures, "drawn_at_stages", lambda run, z: [(2, first)])
+    assert of(measures.moves, trained)["moves"] == {"steps": {}, "late": None}
+
+
 def test_d_s_worth_is_fitted_to_all_labelled_pictures_and_asked_of_others(monkeypatch):
     """A fifth of the labelled ones choose C; which pictures these are does not depend on the set's order."""
 

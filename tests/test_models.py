@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import math
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from dcgan_lib import checkpoints, models
+from dcgan_lib.architecture import LATER
+
+NETWORK_NAMES = ("generator", "discriminator")
 
 COUNTS = [  # trainable parameters; imagenet32 and svhn32 equal the sizes of the released arrays
     ("paper64", "generator", 18_885_760),
@@ -81,6 +85,9 @@ ABLATIONS = [
     {"prior": "uniform"},
     {"norm": "none"},
     {"norm": "everywhere"},
+    {"norm": "generator"},
+    {"norm": "discriminator", "dense_units": 32},
+    {"global_average_pooling": True},
     {"dense_norm": "channel"},
     {"dense_norm": "none"},
     {"norm_affine": False},
@@ -122,6 +129,66 @@ def test_batch_norm_everywhere_adds_two_layers(name, upsample):
             assert models.parameter_count(after) == models.parameter_count(before) + affine * added
             norms = [sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in n.modules()) for n in (before, after)]
             assert norms[1] == norms[0] + 1
+
+
+@pytest.mark.parametrize("change", [{}, {"dense_units": 16}, {"upsample": "nearest"}], ids=str)
+def test_batch_norm_of_one_network_alone(change):
+    """That network is as with batch norm in both, the other one as without any."""
+    plain = models.architecture("svhn32", widths=(4, 8, 8), **change)
+    pairs = {
+        norm: models.build(dataclasses.replace(plain, norm=norm), seed=0) for norm in ("batch", "none", *NETWORK_NAMES)
+    }
+    for i, name in enumerate(NETWORK_NAMES):
+        for j, network in enumerate(pairs[name]):
+            same = pairs["batch" if i == j else "none"][j]
+            assert [type(m) for m in network.modules()] == [type(m) for m in same.modules()]
+            norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+            assert bool(norms) == (i == j)
+            assert network.state_dict().keys() == same.state_dict().keys()
+
+
+@pytest.mark.parametrize("change", [{}, {"dense_units": 16}, {"downsample": "max_pool"}, {"classes": 3}], ids=str)
+def test_global_average_pooling_feeds_the_mean_of_each_map(change):
+    arch = models.architecture("svhn32", widths=(4, 8, 8), global_average_pooling=True, **change)
+    generator, discriminator = models.build(arch, seed=0)
+    labels = torch.tensor([0, 2]) if arch.classes else None
+    images = generator(models.sample_latent(2, arch, 0), labels)
+    maps = discriminator.feature_maps(images, labels)
+    last = maps[len(arch.widths) - 1]
+    if arch.downsample == "max_pool":
+        last = F.max_pool2d(last, 2)
+    means = torch.stack([last[..., y, x] for y in range(4) for x in range(4)]).mean(0)  # (2, 8)
+    if arch.classes:
+        means = torch.cat([means, F.one_hot(labels, 3)], 1)
+    behind = maps[-1] if arch.dense_units else means
+    if arch.dense_units:
+        assert discriminator.dense[0].in_features == 8
+        norm = discriminator.dense[1]
+        dense = F.batch_norm(
+            means @ discriminator.dense[0].weight.T, None, None, norm.weight, norm.bias, True, eps=1e-8
+        )
+        torch.testing.assert_close(maps[-1], F.leaky_relu(dense, 0.2))
+    assert discriminator.head.in_features == behind.shape[1]
+    torch.testing.assert_close(discriminator(images, labels), behind @ discriminator.head.weight[0])
+    if not arch.classes:
+        assert models.classifier(arch, 5, seed=0)(images).shape == (2, 5)
+    with pytest.raises(ValueError, match=r"global_average_pooling averages D's last maps.* \(no widths\)"):
+        models.architecture(widths=(), dense_units=8, global_average_pooling=True)
+
+
+def test_fields_of_today_are_not_written_at_their_defaults():
+    """What files named before is what they name: keys of caches and recorded settings stay what they were."""
+    plain = models.architecture("svhn32")
+    assert LATER == ("global_average_pooling",) and not set(LATER) & set(plain.to_dict())
+    assert len(plain.to_dict()) == len(dataclasses.fields(plain)) - len(LATER)
+    averaged = dataclasses.replace(plain, global_average_pooling=True)
+    assert averaged.to_dict() == plain.to_dict() | {"global_average_pooling": True}
+    for arch in (plain, averaged):
+        assert models.Architecture.from_dict(json.loads(json.dumps(arch.to_dict()))) == arch
+    assert averaged.differences(plain) == {"global_average_pooling": True}
+    assert plain.differences(averaged) == {"global_average_pooling": False} and plain.differences(plain) == {}
+    wider = dataclasses.replace(plain, widths=(4, 8))
+    assert wider.differences(plain) == {"widths": [4, 8]}
 
 
 def test_samples_are_pictures_whatever_the_output():

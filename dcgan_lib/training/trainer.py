@@ -82,7 +82,7 @@ class Trainer:
         """The weights of a file in place of random ones; a network that it lacks starts anew."""
         for network, there in zip((self.generator, self.discriminator), checkpoints.load(name), strict=True):
             if there is not None and there.arch != self.arch:
-                changed = {k: v for k, v in there.arch.to_dict().items() if v != self.arch.to_dict()[k]}
+                changed = there.arch.differences(self.arch)
                 raise ValueError(f"start={str(name)!r} holds networks of another architecture: there {changed}")
             if there is not None:
                 network.load_state_dict(there.state_dict())
