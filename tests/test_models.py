@@ -173,7 +173,7 @@ def test_global_average_pooling_feeds_the_mean_of_each_map(change):
     if not arch.classes:
         assert models.classifier(arch, 5, seed=0)(images).shape == (2, 5)
     with pytest.raises(ValueError, match=r"global_average_pooling averages D's last maps.* \(no widths\)"):
-        models.architecture(widths=(), dense_units=8, global_average_pooling=True)
+        models.architecture("tiny32", widths=(), dense_units=8, global_average_pooling=True)
 
 
 def test_fields_of_today_are_not_written_at_their_defaults():

@@ -68,4 +68,5 @@ STUDY = Study(
     ),
     images=SAME.images,
     stages=SAME.stages,
+    not_run="its trainings are not finished",
 )
