@@ -596,7 +596,7 @@ def test_an_analysis_on_one_thread_leaves_the_others_theirs(monkeypatch):
 
 def test_studies_that_compare_predict_and_repeat():
     for name, study in STUDIES.items():
-        if study.report is None:
+        if study.report is None or study.predicts:
             assert study.predicts and study.seeds == (0, 1, 2), name
             assert all(v.seeds is None or set(study.seeds) < set(v.seeds) for v in study.variants), name
 

@@ -68,5 +68,6 @@ STUDY = Study(
     ),
     images=SAME.images,
     stages=SAME.stages,
+    report=SAME.report,
     not_run="its trainings are not finished",
 )

@@ -11,12 +11,40 @@ instructions.
 
 from dataclasses import replace
 
+import torch
+
+from dcgan_lib import checkpoints, data, models
+
 from .. import measures, rules
-from ..study import Prediction, Study, Variant
+from ..study import Prediction, Study, Variant, compared, config_of, stages_of, write_sheet
 from . import architecture
 from .faces import first_faces
 
 EVERY, STEPS = 250, 4_000
+LATENTS = 2  # of the film
+
+
+def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
+    """What any comparison says, and a film of it: what the first latents of each variant's first training become.
+
+    results/<file>_film has a row a variant and latent, and in it the stages of the second half, `film_steps`.
+    """
+    measured, claims = compared(study, rows, missing=[], left_out={})
+    steps = stages_of(study)[len(stages_of(study)) // 2 - 1 :]
+    film = {}
+    for variant in study.variants:
+        row = next(row for row in rows if row["variant"] == variant.name)
+        config = config_of(study, variant, row["seed"])
+        kept = measures.kept_weights(config.out, steps)
+        if "diverged" in row or len(kept) < len(steps):
+            continue
+        z = models.sample_latent(LATENTS, config.arch, 0)
+        drawn = torch.stack([models.sample(checkpoints.load(path)[0], z) for path in kept.values()], 1)
+        film |= {(variant.name, i): data.to_uint8(pictures) for i, pictures in enumerate(drawn)}
+    if film:
+        write_sheet(f"{study.file}_film", list(film.values()))
+    return measured | {"film": list(film), "film_steps": steps}, claims
+
 
 STUDY = Study(
     "twice_as_long",
@@ -59,4 +87,5 @@ STUDY = Study(
     ),
     images=first_faces,
     stages=tuple(range(EVERY, STEPS + 1, EVERY)),
+    report=report,
 )
