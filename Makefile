@@ -1,4 +1,3 @@
-# make book · make test · make lab · make notebooks SCALE=demo · make results · make bench · make lock · make publish-as REPO=owner/name
 # make test-colab: with Colab's versions of everything (tests/colab.txt)
 # make test BROWSER=none leaves the browser's tests out
 PYTHON ?= python3

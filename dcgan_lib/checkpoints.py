@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from .architecture import ARCHITECTURES, Architecture
 from .checks import choose, whole
 from .device import pick_device
-from .models import Discriminator, Generator, calibrate, sample_latent
+from .models import Discriminator, Generator, calibrate, classifier, sample_latent
 
 HERE = Path(__file__).parent / "weights"
 FILE = "weights.safetensors"  # in a run's folder and in a Hugging Face repository
@@ -199,12 +199,7 @@ def load_classifier(
     if not outputs or (names is not None and len(names) != outputs):
         raise CheckpointError(f"{path} has {outputs} outputs and {len(names or ())} names for them")
 
-    def build() -> Discriminator:
-        network = Discriminator(arch)
-        network.head = nn.Sequential(nn.Dropout(0.0), nn.Linear(network.head.in_features, outputs))
-        return network
-
-    return _built(build, tensors, path).to(device), header["about"]
+    return _built(lambda: classifier(arch, outputs, seed=0), tensors, path).to(device), header["about"]
 
 
 def info(name_or_path: str | Path) -> dict:
@@ -243,8 +238,8 @@ def locate(name_or_path: str | Path) -> Path:
             hint = f": no file and no folder is there; on the Hugging Face hub it would be hf:{name}"
         raise FileNotFoundError(f"no weights at {path}{hint}")
     known = pretrained()
-    here = {p.name for p in path.absolute().parent.iterdir() if (p / FILE).is_file()} if path.parent.is_dir() else ()
-    if name not in known and (near := difflib.get_close_matches(name, here, 1)):
+    here = {p.name for p in Path().absolute().iterdir() if (p / FILE).is_file()}
+    if near := difflib.get_close_matches(name, here, 1):
         raise FileNotFoundError(f"no weights at {path}: did you mean the run {near[0]}?")
     return known[choose(name, known, "pretrained model", " (no file or folder of that name is here either)")]
 

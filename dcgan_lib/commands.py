@@ -68,9 +68,8 @@ def _trained(run) -> None:
 
     # Not from the last line of statistics, which may be of an earlier step.
     about = checkpoints.info(run.out / checkpoints.FILE)["about"]
-    if "step" in about:
-        epochs = about["step"] * about["config"]["batch_size"] / about["pictures"]["images"]
-        say(f"{run.out}: {about['step']} steps, {epochs:.1f} epochs")
+    epochs = about["step"] * about["config"]["batch_size"] / about["pictures"]["images"]
+    say(f"{run.out}: {about['step']} steps, {epochs:.1f} epochs")
     say(f"weights in {run.out / 'weights.safetensors'}")
     say(f"next: dcgan sample {shlex.quote(str(run.out))} --out {shlex.quote(str(run.out / 'sheet.png'))}")
 
@@ -167,7 +166,6 @@ def animate(args: argparse.Namespace) -> None:
         given = WALK | given
         frames = walk(generator.arch, given["n"], given["points"], given["steps"], given["kind"], given["seed"])
         columns, last = args.columns or round(given["n"] ** 0.5), 1  # the last frame leads to the first: no halt
-    columns = min(columns, len(frames[0]))
     say(sheets.animation(frames, args.out, generator, columns, args.milliseconds, last=last))
 
 

@@ -446,8 +446,8 @@ def shapes(network: Generator | Discriminator) -> list[tuple[str, str, tuple[int
     """What flows through a network: rows (name, layer, output shape without N, trainable parameters) in order."""
     if not isinstance(network, (Generator, Discriminator)):
         raise TypeError(f"expected a Generator or a Discriminator, got {type(network).__name__}")
-    rows, handles = [], []
-    leaves = [(n, m) for n, m in network.named_modules() if not list(m.children()) and not isinstance(m, nn.Identity)]
+    rows, still = [], (nn.Identity, nn.Sequential)  # an empty Sequential stands for 'no dense layer'
+    leaves = [(n, m) for n, m in network.named_modules() if not list(m.children()) and not isinstance(m, still)]
 
     def note(name, module):
         def hook(_, __, output):
@@ -455,9 +455,7 @@ def shapes(network: Generator | Discriminator) -> list[tuple[str, str, tuple[int
 
         return hook
 
-    for name, module in leaves:
-        if not isinstance(module, nn.Sequential):  # an empty one stands for 'no dense layer'
-            handles.append(module.register_forward_hook(note(name, module)))
+    handles = [module.register_forward_hook(note(name, module)) for name, module in leaves]
     arch = network.arch
     shape = (2, arch.latent_dim) if isinstance(network, Generator) else (2, arch.channels, *[arch.image_size] * 2)
     try:

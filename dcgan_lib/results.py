@@ -93,7 +93,8 @@ def _lines(value, depth: int = 0) -> str:
 
 def load(name: str) -> dict:
     """What `record` wrote. Raises ValueError, naming the near ones, when there is no such file."""
-    return json.loads(_file(name).read_text())
+    known = _known()
+    return json.loads(known[choose(name, known, "results file")].read_text())
 
 
 def values(rows: Sequence[Mapping], variant: str, name: str) -> list[float]:
@@ -134,7 +135,7 @@ def pictures(name: str, rows: int) -> np.ndarray:
     side, rest = divmod(len(drawn), rows)
     if rest or drawn.shape[1] % side:
         raise ValueError(f"{name} is {drawn.shape[1]} x {len(drawn)} pixels, no {rows} rows of square pictures")
-    return np.stack(np.split(sheets.untile(drawn, side), rows))
+    return sheets.untile(drawn, side).reshape(rows, -1, side, side, 3)
 
 
 def samples(name: str) -> dict[str, np.ndarray]:
@@ -155,11 +156,6 @@ def digest(name: str) -> str:
     """
     said = {key: value for key, value in load(name).items() if key not in ("claims", "command")}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _file(name: str) -> Path:
-    known = _known()
-    return known[choose(name, known, "results file")]
 
 
 def _known(*kinds: str) -> dict[str, Path]:

@@ -55,16 +55,15 @@ def tile(images: Images, columns: int = 8, gap: int = 2) -> np.ndarray:
     return sheet
 
 
-def untile(sheet: str | Path | np.ndarray, size: int, gap: int = 0) -> np.ndarray:
-    """The pictures (N, size, size, 3) of a sheet or of its file, row by row: the inverse of `tile`."""
+def untile(sheet: str | Path | np.ndarray, size: int) -> np.ndarray:
+    """The pictures (N, size, size, 3) of a sheet or of its file, row by row: the inverse of `tile` with gap=0."""
     if not isinstance(sheet, np.ndarray):
         with Image.open(sheet) as picture:
             sheet = np.asarray(picture.convert("RGB"))
     whole(size, "size", 1, min(sheet.shape[:2]))
-    rows, columns = ((side + gap) // (size + gap) for side in sheet.shape[:2])
-    step = size + gap
-    cells = [sheet[r * step : r * step + size, c * step : c * step + size] for r in range(rows) for c in range(columns)]
-    return np.stack(cells)
+    rows, columns = (side // size for side in sheet.shape[:2])
+    cells = sheet[: rows * size, : columns * size].reshape(rows, size, columns, size, 3).swapaxes(1, 2)
+    return cells.reshape(-1, size, size, 3)
 
 
 def coarse(images: Images, blocks: int = 8) -> np.ndarray:
@@ -109,7 +108,7 @@ def animation(
     frames: Sequence[Images] | Images | str | Path,
     path: str | Path,
     generator: models.Generator | None = None,
-    columns: int = 8,
+    columns: int | None = None,
     milliseconds: int = 250,
     magnify: int = 1,
     last: int = 8,
@@ -118,9 +117,9 @@ def animation(
 
     `frames` are one of: a sequence of frames, each some pictures; pictures, one a frame; latents for `generator`, as
     `latent.interpolate` gives them, (n, latent_dim) or several walks side by side (n, N, latent_dim); a run's folder,
-    whose samples/ are shown in the order of its steps. Each frame has up to `columns` pictures in a row, every pixel
-    `magnify` pixels wide, and stays for so many `milliseconds`, in a .gif rounded to hundredths of a second; the last
-    one `last` times as long.
+    whose samples/ are shown in the order of its steps. Each frame has up to `columns` pictures in a row (None: a
+    run's as its own sheets have, others eight), every pixel `magnify` pixels wide, and stays for so many
+    `milliseconds`, in a .gif rounded to hundredths of a second; the last one `last` times as long.
     Raises ValueError for no frames, frames of several sizes, latents without a generator or of another width, another
     suffix, times that a .gif cannot hold; FileNotFoundError for a folder without samples; ImportError where there is no
     ffmpeg.
@@ -129,13 +128,15 @@ def animation(
     last, magnify = whole(last, "last", 1, LONGEST // SHORTEST), whole(magnify, "magnify", 1)
     milliseconds = whole(milliseconds, "milliseconds", SHORTEST, LONGEST // last)
     if isinstance(frames, (str, Path)):
-        frames = run_frames(frames)
+        run, frames = frames, run_frames(frames)
+        columns = run_columns(run) if columns is None else columns
     elif isinstance(frames, Tensor) and frames.ndim in (2, 3):
         frames = _drawn(frames, generator)
     elif isinstance(frames, (Tensor, np.ndarray)) and frames.ndim == 4:  # (n, …) pictures, one a frame
         frames = pixels(frames)[:, None]
     frames = [pixels(frame) for frame in frames]
-    columns = min(whole(columns, "columns", 1), max([1, *map(len, frames)]))  # no column is empty in all frames
+    columns = 8 if columns is None else whole(columns, "columns", 1)
+    columns = min(columns, max([1, *map(len, frames)]))  # no column is empty in all frames
     drawn = [tile(frame, columns).repeat(magnify, 0).repeat(magnify, 1) for frame in frames]
     if not drawn:
         raise ValueError("expected at least one frame, got none")

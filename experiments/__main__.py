@@ -18,29 +18,16 @@ from .analyses import ANALYSES
 from .studies import STUDIES
 from .study import Study, first_line, run
 
-ORDER = (  # of a run of everything: what others read comes first
-    *(
-        "imagenet32",
-        "natural32",
-        "natural32_long",
-        "imagenet32_controls",
-        "cifar10",
-        "svhn",
-        "mnist",
-        "face_attributes",
-        "faces",
-        "scenes",
-        "streets",
-    ),
-    *ANALYSES,
-    *STUDIES,
-)
+# Of a run of everything: the eye that studies measure with, what trains, what reads the runs and the results.
+ORDER = tuple(dict.fromkeys(("face_attributes", *STUDIES, *ANALYSES)))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0, or 1 where something failed that should not."""
     parser = argparse.ArgumentParser(
-        "python -m experiments", description="Run the reference runs; without a name, list them."
+        "python -m experiments",
+        description="Run the reference runs; without a name, list them.",
+        epilog="An analysis may have options of its own: the head of its module in experiments/analyses/ names them.",
     )
     parser.add_argument("name", nargs="?", help="a study, an analysis, or 'all'")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="of a study: these variants")
@@ -58,11 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.name is None:
             print("\n".join(listed()))
             return 0
+        choose(asked.name, [*STUDIES, *ANALYSES, "all"], "experiment")
+        if asked.name not in STUDIES and any(part.values()):
+            parser.error(f"--only, --seed, --shard and --fresh belong to a study, and {asked.name} is none")
         if asked.name == "all":
             return everything()
-        choose(asked.name, [*STUDIES, *ANALYSES, "all"], "experiment")
-        if asked.name in ANALYSES and any(part.values()):
-            parser.error(f"{asked.name} is an analysis: --only, --seed, --shard and --fresh belong to studies")
         left_out = one(asked.name, own=own, **part)
     except (data.NotAvailable, ImportError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -123,7 +110,7 @@ def everything() -> int:
     """All of it. What cannot be had is left out, an error is shown, and neither stops the rest."""
     done: set[str] = set()
     left_out, failed = {}, {}
-    for name in dict.fromkeys(ORDER):
+    for name in ORDER:
         reason = getattr(STUDIES.get(name), "by_name_only", "")
         if reason and not scale.fast():
             left_out[name] = f"{reason}: python -m experiments {name}"
@@ -136,7 +123,7 @@ def everything() -> int:
         except Exception as error:
             traceback.print_exc()
             failed[name] = f"{type(error).__name__}: {first_line(error)}"
-    print(f"==== {len(done)} of {len(dict.fromkeys(ORDER))} ran; their files are in {results.folder()}")
+    print(f"==== {len(done)} of {len(ORDER)} ran; their files are in {results.folder()}")
     for title, found in (("left out", left_out), ("failed", failed)):
         for name, why in found.items():
             print(f"{title}: {name}: {why}")

@@ -526,13 +526,13 @@ def main(what: Forgetting, arguments: Sequence[str] = ()) -> dict[str, str]:
     if asked.enter and not asked.enter.is_file():
         parser.error(f"there is no file {asked.enter}")
     labelling = Labelling(what, asked.labels)
-    stage = labelling.next()
     if asked.unrecognised:
         said = {"label": what.label, **labelling.about("boxes", asked.by), "why": asked.unrecognised.rstrip(".")}
         checkpoints.write_bytes(labelling.file("unrecognised"), json.dumps(said).encode())
     if not (asked.sheets or asked.enter):
         record(labelling)
         return {}
+    stage = labelling.next()
     if stage is None:
         raise ValueError(f"all rounds of {what.label} are labelled: `python -m experiments {what.name}` counts them")
     if asked.enter:

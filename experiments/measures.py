@@ -385,8 +385,7 @@ def symptoms(run, real, rng, *, samples=1_000) -> dict:
             "grid": metrics.checkerboard(generated) / metrics.checkerboard(shown),
             "copied": metrics.copied(generated.flatten(1), trained_on),
             "copied_real": metrics.copied(known.tensor(slice(n, None)).flatten(1), trained_on) if new else None,
-        },
-        "samples": samples,
+        }
     }
 
 
@@ -415,8 +414,6 @@ def flat(pixels: np.ndarray) -> np.ndarray:
 
 
 SAMPLES = (1_000, 10_000, 50_000, 100_000, 1_000_000, 10_000_000)  # of the curve; the paper's table: 50,000, 10 million
-
-
 NEAREST = 3  # also in the name of the file that a longer count goes on from
 
 

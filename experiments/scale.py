@@ -52,7 +52,8 @@ def prepare() -> None:
         return
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is asked for
     os.environ["DCGAN_DATA"] = str(stand_ins(runs("data").absolute()))
-    os.environ.setdefault("DCGAN_RESULTS", str(runs("results").absolute()))
+    # An empty one counts as none, as for `results.folder`: nothing recorded is written over.
+    os.environ["DCGAN_RESULTS"] = os.environ.get("DCGAN_RESULTS") or str(runs("results").absolute())
     Path(os.environ["DCGAN_RESULTS"]).mkdir(parents=True, exist_ok=True)
 
 

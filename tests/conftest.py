@@ -29,7 +29,6 @@ def fast_scale(monkeypatch, tmp_path, tmp_path_factory):
     monkeypatch.setenv("DCGAN_SCALE", "fast")
     for name in ("DCGAN_DATA", "DCGAN_RESULTS"):
         monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
-    monkeypatch.delenv("DCGAN_RESULTS")
     monkeypatch.delenv("DCGAN_AUTHORS", raising=False)
     stand_ins = scale.stand_ins(tmp_path_factory.getbasetemp() / "stand_ins")  # the same for every test: written once
     shutil.copytree(stand_ins, scale.runs("data"))

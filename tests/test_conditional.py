@@ -404,6 +404,20 @@ def test_a_run_from_before_there_were_classes_goes_on(tmp_path):
         training.train(replace(settings, steps=4, conditional=True))
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_does_not_go_on_with_a_field_that_its_folder_does_not_name(tmp_path, first):
+    """Global average pooling is written only where it is asked for: a call without it is another run all the same."""
+    arch = replace(TINY, classes=0)
+    settings = config(tmp_path / "run", arch=replace(arch, global_average_pooling=first), steps=2)
+    training.train(settings)
+    other = replace(settings, arch=replace(arch, global_average_pooling=not first))
+    for call in (other, replace(other, steps=4)):
+        with pytest.raises(ValueError, match=f"global_average_pooling: {first} there, {not first} now"):
+            training.train(call, extend=True)
+    found = training.train(replace(settings, steps=4), extend=True)
+    assert found.discriminator.arch.global_average_pooling is first
+
+
 # ---- files and what draws from them ----------------------------------------------------------------------------------
 
 
@@ -484,6 +498,8 @@ def test_films_of_a_conditional_run_and_of_a_walk(tmp_path):
     )
     frames = sheets.run_frames(run.out)
     assert frames[0].shape == (60, 32, 32, 3) and sheets.run_columns(run.out) == 10
+    with Image.open(sheets.animation(run.out, tmp_path / "run.gif")) as film:  # ten columns, as in the sheets
+        assert film.size == (10 * 32 + 9 * 2, 6 * 32 + 5 * 2)
     with Image.open(run.out / "samples" / "step_0000002.png") as sheet:
         assert np.array_equal(frames[-1][11], np.asarray(sheet.convert("RGB"))[32:64, 32:64])
     walk = latent.interpolate(models.sample_latent(2, run.generator.arch, 0), 3)

@@ -641,6 +641,33 @@ def test_the_command_says_what_is_wrong(capsys):
     for wrong in (["cifar10", "--shard", "2/2"], ["nearest_digits", "--only", "x"], ["cifar10", "--onl"]):
         with pytest.raises(SystemExit):
             command.main(wrong)
+    for options in (["--shard", "0/2"], ["--fresh"], ["--seed", "1"]):  # of a run of everything they are not dropped
+        with pytest.raises(SystemExit):
+            command.main(["all", *options])
+        assert "belong to a study, and all is none" in capsys.readouterr().err
+
+
+def test_a_run_of_everything_reads_what_was_made_before():
+    """The eye comes before the studies that look with it; every analysis comes after all studies' results."""
+    order = list(command.ORDER)
+    assert len(set(order)) == len(order)
+    assert order.index("face_attributes") == 0
+    last = max(order.index(name) for name in STUDIES)
+    assert all(order.index(name) > last for name in set(ANALYSES) - {"face_attributes"})
+
+
+@pytest.mark.parametrize("theirs", [None, ""])
+def test_fast_runs_never_write_over_what_is_recorded(monkeypatch, tmp_path, theirs):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_SCALE", "fast")
+    for name in ("DCGAN_DATA", "HF_HUB_OFFLINE"):
+        monkeypatch.setenv(name, "")  # undone after the test, as `prepare` sets them
+    monkeypatch.setenv("DCGAN_RESULTS", "")
+    if theirs is None:
+        monkeypatch.delenv("DCGAN_RESULTS")
+    monkeypatch.setattr(scale, "stand_ins", lambda folder: folder)
+    scale.prepare()
+    assert results.folder() == (tmp_path / "runs" / "fast" / "results").absolute()
 
 
 # ---- measures --------------------------------------------------------------------------------------------------------
@@ -949,7 +976,6 @@ def test_every_kept_stage_is_seen_by_the_eye_that_checks(trained, tmp_path):
 
 
 def test_a_report_on_faces_has_every_training_and_ships_the_best_stage_of_the_first(monkeypatch):
-    from experiments import rejudge
     from experiments.studies import faces
 
     shipped = []
@@ -972,9 +998,9 @@ def test_a_report_on_faces_has_every_training_and_ships_the_best_stage_of_the_fi
     assert [(row["seed"], row["chosen"]["step"]) for row in measured["others"]] == [(1, 1_000), (2, 2_000)]
     assert all("stats" not in row and "machines" not in row for row in measured["others"])
     assert claims["C1"]["verdict"].startswith("holds on this set: 3 of 3")
-    assert rejudge.judged("training_faces", measured) == {"C1": claims["C1"]["verdict"]}
+    assert str(rejudge.RULES["training_faces"]["C1"](measured)) == claims["C1"]["verdict"]
     measured["others"][1]["frechet"] = 5.0  # no nearer than a control
-    assert rejudge.judged("training_faces", measured)["C1"].startswith("holds in part: 2 of 3")
+    assert str(rejudge.RULES["training_faces"]["C1"](measured)).startswith("holds in part: 2 of 3")
 
 
 def test_a_report_on_streets_ships_the_generator_of_its_best_stage(monkeypatch):
@@ -1483,15 +1509,18 @@ def test_predictions_are_judged_in_the_results_file():
 
 def test_the_claims_of_studies_are_judged_again():
     """From the rows that a results file has; without all of them there is no claim."""
+
+    def claims(name, rows, missing=()):
+        return {claim: said["verdict"] for claim, said in studies.judged(STUDIES[name], rows, missing)[1].items()}
+
     good = {1_000: 1_500, 50_000: 298}
-    measured = {"rows": counted_digits("released", good, good, good), "missing": []}
-    assert rejudge.judged("conditional", measured) == {"C10": "holds on this set"}
-    measured["rows"] = counted_digits("released", *[{50_000: 900}] * 3)
-    assert rejudge.judged("conditional", measured) == {"C10": "does not hold"}
-    assert rejudge.judged("conditional", measured | {"missing": [["dense", 2]]}) == {}
+    assert claims("conditional", counted_digits("released", good, good, good)) == {"C10": "holds on this set"}
+    bad = counted_digits("released", *[{50_000: 900}] * 3)
+    assert claims("conditional", bad) == {"C10": "does not hold"}
+    assert claims("conditional", bad, [["dense", 2]]) == {}
     faces = rows(**{variant.name: (1.0, 2.0, 3.0) for variant in STUDIES["architecture"].variants})
-    assert rejudge.judged("architecture", {"rows": faces, "missing": []}) == {"C1": "holds on this set"}
-    assert rejudge.judged("domains", {"rows": rows(lfw=[1, 2, 9.5]), "missing": []}) == {"C1": "holds in part"}
+    assert claims("architecture", faces) == {"C1": "holds on this set"}
+    assert claims("domains", rows(lfw=[1, 2, 9.5])) == {"C1": "holds in part"}
 
 
 # ---- few labels at each step -----------------------------------------------------------------------------------------

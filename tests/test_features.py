@@ -172,6 +172,9 @@ def test_wrong_pictures(pictures):
     assert len(features.discriminator_features(dense, grey, progress=False)) == 129  # 128 + 1
     with pytest.raises(ValueError, match="one picture has no batch statistics"):
         features.discriminator_features(dense, grey[:1], progress=False)
+    for norm in ("generator", "none"):  # nothing to normalise by
+        _, bare = models.build("mnist28", seed=0, norm=norm)
+        assert features.discriminator_features(bare, grey[:1], progress=False).shape == (1, bare.arch.feature_count)
     with pytest.raises(ValueError, match="no pictures"):
         features.discriminator_features(discriminator, pictures[:0], progress=False)
 

@@ -458,11 +458,18 @@ def test_what_cannot_be_recognised_is_a_record(place):
         judged_blind.main(WHAT)
 
 
+def test_what_cannot_be_recognised_outweighs_labels_of_another_generator(place):
+    answer(place, judged_blind.Labelling(WHAT), "boxes")
+    ship(seed=5)
+    judged_blind.main(WHAT, ["--unrecognised", "too small", "--by", "made up"])
+    assert results.load("made_up")["claims"]["C7"]["verdict"].startswith("undecided: it cannot be recognised")
+
+
 def test_both_results_are_judged_again_by_the_same_rule(labelled):
     judged_blind.main(WHAT)
     record = results.load("made_up")
     for name in ("inspection_forgetting_scenes", "inspection_forgetting_streets"):
-        assert rejudge.judged(name, record["measured"]) == {"C7": record["claims"]["C7"]["verdict"]}
+        assert str(rejudge.RULES[name]["C7"](record["measured"])) == record["claims"]["C7"]["verdict"]
 
 
 def test_one_pass_and_two_are_one_piece_of_code(labelled):

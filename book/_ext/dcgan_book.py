@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 sys.path.insert(0, str(Path(__file__).parent))  # its neighbours, whoever loads this file
 import book_answers
 import book_compute
-from book_answers import OPEN, OUTCOMES, ROOT, Row, results
+from book_answers import OPEN, OUTCOMES, Row, results
 
 
 def number(text: str) -> str:
@@ -39,13 +39,8 @@ def number(text: str) -> str:
 class _Generated(SphinxDirective):
     """MyST text made when the page is built."""
 
-    depends: tuple[str, ...] = ()
-
     def run(self) -> list[nodes.Node]:
-        for pattern in self.depends:
-            for path in ROOT.glob(pattern):
-                self.env.note_dependency(str(path))
-        self.env.note_reread()  # a results file may be new
+        self.env.note_reread()  # results, claims or modules may be others
         holder = nodes.container()
         self.state.nested_parse(StringList(self.text().splitlines(), source=self.name), self.content_offset, holder)
         return holder.children
@@ -97,8 +92,6 @@ def _strip(header: list[str], rows: list[list[str]], style: str, widths: str) ->
 class ClaimsStrip(_Generated):
     """C1 to C10 on one screen."""
 
-    depends = ("book/claims.yml", "book/findings.yml", "results/*.json")
-
     def text(self) -> str:
         rows = [[_detail(row), _linked(row), row.theirs, row.ours, _badges(row)] for row in book_answers.claims()]
         return _strip(
@@ -108,8 +101,6 @@ class ClaimsStrip(_Generated):
 
 class FindingsStrip(_Generated):
     """What the five reproductions found, and whether we find it too."""
-
-    depends = ClaimsStrip.depends
 
     def text(self) -> str:
         rows = []
@@ -123,7 +114,6 @@ class FindingsStrip(_Generated):
 class Answer(_Generated):
     """The box on top of a notebook: `{answer} C3 C4`. Its content is what a reader of the notebook sees instead."""
 
-    depends = ClaimsStrip.depends
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
@@ -142,8 +132,6 @@ class Answer(_Generated):
 
 class ClaimsCards(_Generated):
     """Every claim with all that is known of it: the paper, the reproductions, what we measured by which command."""
-
-    depends = ClaimsStrip.depends
 
     def text(self) -> str:
         measured, lines = results(), []
@@ -188,8 +176,6 @@ class LiveOverlap(SphinxDirective):
 class VerdictCounts(_Generated):
     """How many of the ten claims have which verdict, and which."""
 
-    depends = ClaimsStrip.depends
-
     def text(self) -> str:
         rows = book_answers.claims()
         lines = []
@@ -209,8 +195,6 @@ class VerdictCounts(_Generated):
 
 class ComputeTable(_Generated):
     """Each training of ours beside the paper's."""
-
-    depends = ("book/compute.yml", *ClaimsStrip.depends)
 
     def text(self) -> str:
         measured, rows, fewer = results(), [], []
@@ -254,8 +238,6 @@ def sets(record: dict) -> list[str]:
 class RunsTable(_Generated):
     """One line a results file: what ran, on what, with which seed, on which machine."""
 
-    depends = ("results/*.json",)
-
     def text(self) -> str:
         rows = []
         for record in results().values():
@@ -274,8 +256,6 @@ class RunsTable(_Generated):
 
 
 class DataCards(_Generated):
-    depends = ("dcgan_lib/data/cards.py",)
-
     def text(self) -> str:
         from dcgan_lib.data import CARDS
 
@@ -314,7 +294,6 @@ class DataCards(_Generated):
 class Library(_Generated):
     """The public names of some modules, from their docstrings (autodoc)."""
 
-    depends = ("dcgan_lib/**/*.py",)
     required_arguments = 1
     final_argument_whitespace = True
 
@@ -362,7 +341,6 @@ def escaped(text: str) -> str:
 class SpeedTable(_Generated):
     """Training, network by network, on each device that was measured."""
 
-    depends = ("results/bench_*.json",)
     files = ("bench_cpu", "bench_cpu_avx2", "bench_cuda")
 
     def text(self) -> str:
@@ -400,6 +378,7 @@ class Verdict(SphinxRole):
 
 class Result(SphinxRole):
     def run(self):
+        self.env.note_reread()  # results may be others
         try:
             text = number(self.text)
         except (KeyError, IndexError, TypeError, ValueError) as error:

@@ -117,14 +117,9 @@ class ImageSet:
             images=images,
             fingerprint=fingerprint(images),
             extras={k: v[where] for k, v in self.extras.items()},
-            files=self._files_of(where),
+            files=None if self.files is None else tuple(np.array(self.files, object)[where]),
             **rows,
         )
-
-    def _files_of(self, where: slice | np.ndarray) -> tuple[str, ...] | None:
-        if self.files is None or isinstance(where, slice):
-            return self.files and self.files[where]
-        return tuple(self.files[i] for i in where)
 
     def take(self, n: int, seed: int = 0, by_class: bool = False) -> ImageSet:
         """`n` pictures drawn at random by `seed`, none twice, in the order drawn: a smaller n is the start of a larger.

@@ -117,7 +117,7 @@ def calibrated(
     network = _copy(discriminator)
     device = next(network.parameters()).device
     check_pictures(images, "calibrate_on")
-    if len(images) == 1 and network.arch.dense_units:
+    if len(images) == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in network.modules()):
         raise ValueError(
             "one picture has no batch statistics: take more, calibrate_on other pictures, or statistics='running'"
         )

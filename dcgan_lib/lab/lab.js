@@ -198,7 +198,7 @@
   function explorer(net, draw) {
     const canvas = picture("generated picture", true), { node: status, say } = teller();
     const warning = make("p", { class: "lab-warning", role: "status", "aria-live": "polite" });
-    const number = make("input", { type: "number", min: 0, max: LAST, step: 1, value: net.first ?? 7, "aria-label": "No. of the picture" });
+    const number = make("input", { type: "number", min: 0, max: LAST, step: 1, value: net.first, "aria-label": "No. of the picture" });
     let last = number.value;  // the last one that was a number
     const sliders = net.directions.map((d) => slider(d.name, -4, 4, 0.1, () => show()));
     const latent = () => {
@@ -219,7 +219,6 @@
       canvas.setAttribute("aria-label", `picture ${name()}`);
       const told = leaves(net, z);
       if (warning.textContent !== told) warning.textContent = told;
-      canvas.dataset.drawn = String(Number(canvas.dataset.drawn || 0) + 1);
     };
     const reset = () => {
       for (const { input, output } of sliders) { input.value = 0; output.textContent = "0"; }
@@ -391,7 +390,7 @@
     const show = async (i) => {
       const entry = nets[i], net = entry.net ?? await fetched(entry.file);
       try {
-        const draw = entry.draw ?? await load(net), walk = build(body, root.dataset.level || 2, net, draw);
+        const draw = entry.draw ?? await load(net), walk = build(body, net, draw);
         Object.assign(entry, { net, draw });  // not before: what is damaged is fetched anew when it is chosen again
         if (shown) shown.stop();
         shown = walk;
@@ -435,14 +434,14 @@
     return make("label", { class: "lab-choice" }, "generator ", menu);
   }
 
-  function build(body, level, net, draw) {  // level: of its headings
+  function build(body, net, draw) {
     const { node: status, say } = teller();
     const explored = explorer(net, draw), walk = walker(net, draw, explored), sum = arithmetic(net, draw);
     body.replaceChildren(
       ...(net.classes ? [...classMenu(net, say, [explored, walk, sum]), status] : []),
-      make(`h${level}`, {}, net.directions.length ? "Sliders" : "Pictures"), explored.node,
-      make(`h${level}`, {}, "A walk between two"), walk.node,
-      make(`h${level}`, {}, "A − B + C"), sum.node);
+      make("h2", {}, net.directions.length ? "Sliders" : "Pictures"), explored.node,
+      make("h2", {}, "A walk between two"), walk.node,
+      make("h2", {}, "A − B + C"), sum.node);
     return walk;
   }
 

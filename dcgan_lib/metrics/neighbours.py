@@ -31,7 +31,7 @@ def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1, chunk: int 
             raise ValueError(f"expected {what} (N, F) of one length, got {queries.shape} and {references.shape}")
         if not np.isfinite(vectors).all():
             raise ValueError(f"the {what} hold NaN or infinite numbers")
-    if isinstance(k, bool) or not 1 <= whole(k, "k", 0) <= len(references):
+    if whole(k, "k", 1) > len(references):
         raise ValueError(f"k must be from 1 to the {len(references)} references, got {k}")
     chunk = whole(chunk, "chunk", 1)
     queries, references = torch.from_numpy(queries), torch.from_numpy(references)

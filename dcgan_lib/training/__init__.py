@@ -174,7 +174,9 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
         """The checkpoint first, then weights to sample from: where only one is written, nothing is lost."""
         if not checkpoints.parameters_finite(trainer.generator, trainer.discriminator):
             raise _diverged(step, folder.path)
-        folder.checkpoint(trainer.tensors(), {"step": step, "settings": _settings(about), **_length(about)})
+        settings = {k: about[k] for k in ("config", "architecture", "pictures")}
+        length = {k: about[k] for k in LENGTH if k in about}
+        folder.checkpoint(trainer.tensors(), {"step": step, "settings": settings, **length})
         if step < steps:
             folder.save_weights(trainer.snapshot(), _origin(about, step))
 
@@ -222,9 +224,8 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
 
             # A checkpoint by the clock. Processes must stop at the same step, so they ask each other, where they wait
             # for the device anyway.
-            stopping = (
-                distributed.anyone(stop.is_set(), trainer.device) if log or distributed.world_size() == 1 else False
-            )
+            asked = log or distributed.world_size() == 1
+            stopping = asked and distributed.anyone(stop.is_set(), trainer.device)
             if writer and (stopping or step == steps or time.monotonic() - saved > config.checkpoint_seconds):
                 save(step)
                 saved = time.monotonic()
@@ -270,8 +271,6 @@ def finish(out: str | Path, progress: bool = True, images: data.ImageSet | None 
             f"the pictures of {folder.path} ({call['data']}) are no set of the library's and not on the disk: put them "
             "back, or where train was given them, training.finish(out, images=pictures)"
         )
-    if images is not None:
-        images = data.load(images, image_size=arch.image_size)
     where = call.get("device", "auto")
     try:
         device.pick_device(where)
@@ -417,14 +416,6 @@ def _call(config: TrainConfig, given: bool) -> dict:
     where = str(path.absolute()) if path.exists() and config.data not in data.CARDS else str(config.data)
     call = {"data": where, "limit": config.limit, "device": config.device, "precision": config.precision}
     return call | {"given": given, "start_place": start_place(config.start)}
-
-
-def _settings(about: dict) -> dict:
-    return {k: about[k] for k in ("config", "architecture", "pictures")}
-
-
-def _length(about: dict) -> dict:
-    return {k: about[k] for k in LENGTH if k in about}
 
 
 def _origin(about: dict, step: int, finished: bool = False) -> dict:

@@ -32,8 +32,6 @@ except ImportError:  # Windows
 NOT_COMPARED = (*OPERATIONAL, "arch", "conditional", "out", "data", "limit", "steps", "epochs", "device", "precision")
 # What a checkpoint knows of its run beside the settings: its length, where it was computed, the call, the rate's fall.
 LENGTH = ("steps", "stretches", "call", "decay")
-# What runs that were begun before these settings existed have.
-LATER = {"architecture": {"classes": 0, "unit_range": False, "dense_layers": 1}}
 
 
 def settings_of(config: TrainConfig, arch: Architecture, images: data.ImageSet) -> dict:
@@ -156,7 +154,9 @@ class RunFolder:
         for part, now in settings.items():
             before = there.get(part)
             before = before if isinstance(before, dict) else {}
-            before = LATER.get(part, {}) | before
+            if part == "architecture":  # a field that one of the two does not name has its default
+                theirs, ours = map(Architecture.from_dict, (before, now))
+                before, now = theirs.differences(ours), ours.differences(theirs)
             if part == "pictures":  # a run that was begun before its labels were noted has none to compare with
                 before = {"labels": now.get("labels")} | before
             differ += [(k, before.get(k), v) for k, v in now.items() if before.get(k) != v]

@@ -34,24 +34,20 @@ class Analysis:
 
         Some ask torch for one thread, for the same numbers everywhere: what runs after them has all threads again.
         """
-        threads = torch.get_num_threads()
-        try:
-            return self._run(fast, arguments)
-        finally:
-            torch.set_num_threads(threads)
-
-    def _run(self, fast: bool, arguments: Sequence[str]) -> dict[str, str]:
         module = importlib.import_module(f"{__name__}.{self.name}")
         if fast:
             for constant, value in self.fast.items():
                 if not hasattr(module, constant):
                     raise AttributeError(f"analysis {self.name} has no constant {constant} for scale 'fast'")
                 setattr(module, constant, value)
-        if "arguments" in inspect.signature(module.main).parameters:
-            return module.main(list(arguments)) or {}
-        if arguments:
+        has_options = "arguments" in inspect.signature(module.main).parameters
+        if arguments and not has_options:
             raise ValueError(f"{self.name} has no options, got {' '.join(arguments)}")
-        return module.main() or {}
+        threads = torch.get_num_threads()
+        try:
+            return (module.main(list(arguments)) if has_options else module.main()) or {}
+        finally:
+            torch.set_num_threads(threads)
 
 
 _LISTED = (
@@ -93,7 +89,7 @@ _LISTED = (
     ),
     Analysis(
         "latent_faces",
-        "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generators; half an hour",
+        "C5, C8, C9: walks, memorisation, arithmetic and pose of the face generators; an hour for three",
         fast={
             "POOL": 400,
             "SEEDS": (11,),
@@ -134,7 +130,7 @@ _LISTED = (
     ),
     Analysis(
         "untrained_worth",
-        "what D is worth before its training, and what pixels are: the control of five studies; minutes",
+        "what D is worth before its training, and what pixels are: the control of every study that asks; minutes",
     ),
     Analysis(
         "inspection_forgetting_scenes", "C7 on scenes: maps of trunks dropped, judged blind from stored labels; seconds"

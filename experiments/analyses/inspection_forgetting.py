@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def claims(measured: dict) -> dict:
-    """The claim's words and verdict; `unrelated` in it is what the rule says with the other price, where counted."""
+    """The claim's words and verdict; `unrelated` in it is what the rule says with the other price."""
     words, judged, again = [], {}, {}
     for side, layer in measured["layers"].items():
         for attribute, row in layer["objects"].items():
@@ -220,11 +220,9 @@ def claims(measured: dict) -> dict:
                     "random_gone": control["draws"]["gone"],
                     "random_others": control["draws"]["others_changed"],
                 }
-                if "unrelated_changed" in effect:
-                    price = {
-                        "others": effect["unrelated_changed"],
-                        "random_others": control["draws"]["unrelated_changed"],
-                    }
-                    again[attribute] = judged[attribute] | price
+                again[attribute] = judged[attribute] | {
+                    "others": effect["unrelated_changed"],
+                    "random_others": control["draws"]["unrelated_changed"],
+                }
     claim = {"ours": "; ".join(words) + ".", "verdict": str(verdicts.c7(judged))}
-    return {"C7": claim | ({"unrelated": str(verdicts.c7(again))} if again else {})}
+    return {"C7": claim | {"unrelated": str(verdicts.c7(again))}}

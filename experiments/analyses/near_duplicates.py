@@ -227,7 +227,7 @@ def claims(measured: dict) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m experiments near_duplicates")
     parser.add_argument("--sheets", type=Path, help="draw the pairs to label into this folder")
     sheets = parser.parse_args(arguments).sheets
     torch.set_num_threads(1)

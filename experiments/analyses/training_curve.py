@@ -24,10 +24,10 @@ import numpy as np
 from scipy.stats import linregress
 from sklearn.preprocessing import StandardScaler
 
-from dcgan_lib import checkpoints, data, device, features, models, results, training
+from dcgan_lib import checkpoints, data, device, features, models, results
 
 from .. import authors, scale
-from ..measures import fingerprints
+from ..measures import fingerprints, kept_weights
 from ..studies import imagenet32, imagenet32_controls, natural32
 from ..study import Study, chosen, config_of, first_config, first_line, once, seen, stages_of
 
@@ -51,9 +51,7 @@ CURVES = {  # the further ones: study, variant, seed
 def stages(study: Study, variant: str, seed: int) -> list:
     """Files of the weights that one training of the study kept, from the earliest."""
     ((found, _),) = chosen(study, [variant], [seed])
-    folder = training.RunFolder(config_of(study, found, seed).out)
-    kept = [folder.kept(step) for step in stages_of(study)]
-    return [path for path in kept if path.exists()]
+    return list(kept_weights(config_of(study, found, seed).out, stages_of(study)).values())
 
 
 def curve(files: list, before: list[dict], protocol: dict, x: np.ndarray, y: np.ndarray) -> list[dict]:

@@ -105,11 +105,10 @@ def main() -> dict[str, str]:
         part["rows"].append(row)
     if not studies:
         raise data.NotAvailable(f"what D is worth: {'; '.join(dict.fromkeys(left_out.values()))}")
-    for part in studies.values():
-        part["compared"] = compared(part["rows"])
+    measured = {"studies": studies, "left_out": left_out}
     results.record(
         "untrained_worth",
-        {"studies": studies, "left_out": left_out},
+        measured | derived(measured),
         command="python -m experiments untrained_worth",
         settings={"sets": {name: images.fingerprint for name, images in labelled.items()}},
         seed=0,

@@ -39,13 +39,11 @@ STUDY = Study(
             {"data": "tinyimagenet", "batch_size": 64},
             note="as imagenet32, of another seed",
             seeds=(1,),
-            on_sheet=False,
         ),
         Variant(
             "alternate",
             {"schedule": "alternate"},
             note="as natural32, by the released schedule",
-            on_sheet=False,
         ),
     ),
     measures=(measures.spread, measures.statistics),

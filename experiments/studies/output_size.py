@@ -5,8 +5,8 @@ side; the practical network of 128 pixels is trained on, for its samples, from L
 
 Cost: 3 seeds of 192,000 pictures (14.5 epochs) at 128 pixels, some 100 a second on two quiet cores: 1.6 hours. The
 others take two steps and six that are timed, and draw no samples: some ten minutes, most of them for `keras128_wide`,
-whose weights and Adam's averages fill 2.4 GB. Recorded are the times of two cores; the practical network was trained on
-an H200.
+whose weights, gradients and Adam's averages fill 2.3 GB. Recorded are the times of two cores; the practical network was
+trained on an H200.
 """
 
 from dcgan_lib import data, training

@@ -6,8 +6,6 @@ Weights are kept at STAGES, each of twice the steps; the one with the lowest err
 `chosen()`, and its discriminator ships (2 MB). Where that is the last, longer ones belong here.
 """
 
-import hashlib
-
 import numpy as np
 
 from dcgan_lib import checkpoints, data, features, models, training
@@ -25,8 +23,7 @@ def parts():
 
 def unlabelled(config: training.TrainConfig) -> data.ImageSet:
     found = parts()[0]
-    images = np.concatenate([found["pool"].images, found["validation"].images])
-    return data.ImageSet("svhn_pictures", "train", images, hashlib.sha256(images.tobytes()).hexdigest())
+    return data.from_array(np.concatenate([found["pool"].images, found["validation"].images]), name="svhn_pictures")
 
 
 def best(row: dict) -> dict:
