@@ -66,6 +66,7 @@ class Watch:
 
     def samples(self, images: Tensor, step: int) -> None:
         """Warns of generated pictures (N, C, H, W) that hardly differ, have one tint or a grid, or are copies."""
+        images = images.float().cpu()
         spread, colours = metrics.spread(images), metrics.colour_spread(images)
         if step > 100 and spread < 0.05 * self.real_spread:
             self._say(
