@@ -541,9 +541,9 @@ def stages_kept(run: training.Run) -> dict[int, Path]:
     return kept_weights(run.out, getattr(run, "steps", ()))
 
 
-def drawn_at_stages(run: training.Run, z: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+def drawn_at_stages(kept: Mapping[int, Path], z: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     """Every step whose weights were kept, and the pictures (n, C, H, W) of the same latents (n, latent_dim) there."""
-    for step, path in stages_kept(run).items():
+    for step, path in kept.items():
         yield step, models.sample(placed(checkpoints.load(path)[0]), z)
 
 
@@ -553,7 +553,7 @@ def stages(run, real, rng, *, eye="face_attributes", samples=5_000) -> dict:
     vectors = seen_once(eye, real.images)
     z = models.sample_latent(samples, run.generator.arch, seed_of(rng))
     rows = []
-    for step, images in drawn_at_stages(run, z):
+    for step, images in drawn_at_stages(stages_kept(run), z):
         distance = metrics.frechet_distance(seen_by(eye, images), vectors)
         rows.append({"step": step, "frechet": distance, "spread": metrics.spread(images)})
     return {"stages": rows}
@@ -570,7 +570,7 @@ def moves(run, real, rng, *, samples=500) -> dict:
     pictures = data.to_float(some(real, samples, rng))  # (N, C, H, W) in [-1, 1]
     apart = _rms(pictures - pictures.roll(1, 0))
     found, before = {}, None
-    for step, images in drawn_at_stages(run, z):
+    for step, images in drawn_at_stages(stages_kept(run), z):
         if before is not None:
             found[str(step)] = _rms(images - before) / apart
         before = images
@@ -621,7 +621,7 @@ def stages_checked(run, real, rng, *, eye="efficientnet", samples=2_000) -> dict
     z = models.sample_latent(n, run.generator.arch, seed_of(rng))
     rows = [
         {"step": step, "frechet": metrics.frechet_distance(seen_by(eye, images), vectors)}
-        for step, images in drawn_at_stages(run, z)
+        for step, images in drawn_at_stages(stages_kept(run), z)
     ]
     return {f"stages_by_{eye}": {"samples": n, "rows": rows, "real": metrics.frechet_distance(others, vectors)}}
 

@@ -32,6 +32,11 @@ def values(rows: Rows, variant: str, name: str) -> list[float]:
     return [x for x in results.values(rows, variant, name) if math.isfinite(x)]
 
 
+def at_stages(row: Mapping) -> list[float]:
+    """The Fréchet distances of a training at its stages, the first one first; empty without any."""
+    return [stage["frechet"] for stage in row.get("stages") or ()]
+
+
 def larger(a: Sequence[float], b: Sequence[float]) -> bool:
     """Whether every one of a lies above every one of b; not where one is NaN, or there is none."""
     return bool(a and b) and all(x > y for x in a for y in b)
@@ -280,7 +285,7 @@ def degrades(by: float = 0.1) -> Rule:
     """
 
     def rule(rows: Rows) -> Verdict:
-        curves = [[stage["frechet"] for stage in row["stages"]] for row in rows if row.get("stages")]
+        curves = list(map(at_stages, filter(at_stages, rows)))
         if len(curves) < SEEDS:
             return Verdict(Outcome.UNDECIDED, f"{len(curves)} of at least {SEEDS} trainings")
         worse = [curve for curve in curves if curve[-1] > (1 + by) * min(curve)]
@@ -322,13 +327,10 @@ def oscillates(variant: str, base: str) -> Rule:
     """
 
     def rule(rows: Rows) -> Verdict:
-        with_stages = [row for row in rows if row.get("stages")]
+        with_stages = list(filter(at_stages, rows))
         if short := few(with_stages, (variant, base)):
             return short
-        found = {
-            v: [climb([stage["frechet"] for stage in row["stages"]]) for row in with_stages if row["variant"] == v]
-            for v in (variant, base)
-        }
+        found = {v: [climb(at_stages(row)) for row in with_stages if row["variant"] == v] for v in (variant, base)}
         words = "all rises of the distance together: " + ", ".join(
             f"{min(factors):.2f} to {max(factors):.2f} times for {v}" for v, factors in found.items()
         )

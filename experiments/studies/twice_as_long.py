@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from dcgan_lib import checkpoints, data, models
+from dcgan_lib import data, models
 
 from .. import measures, rules
 from ..study import Prediction, Study, Variant, compared, config_of, stages_of, write_sheet
@@ -30,7 +30,8 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     results/<file>_film has a row a variant and latent, and in it the stages of the second half, `film_steps`.
     """
     measured, claims = compared(study, rows, missing=[], left_out={})
-    steps = stages_of(study)[len(stages_of(study)) // 2 - 1 :]
+    stages = stages_of(study)
+    steps = stages[len(stages) // 2 - 1 :]
     film = {}
     for variant in study.variants:
         row = next(row for row in rows if row["variant"] == variant.name)
@@ -39,7 +40,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
         if "diverged" in row or len(kept) < len(steps):
             continue
         z = models.sample_latent(LATENTS, config.arch, 0)
-        drawn = torch.stack([models.sample(checkpoints.load(path)[0], z) for path in kept.values()], 1)
+        drawn = torch.stack([images for _, images in measures.drawn_at_stages(kept, z)], 1)  # (latents, stages, …)
         film |= {(variant.name, i): data.to_uint8(pictures) for i, pictures in enumerate(drawn)}
     if film:
         write_sheet(f"{study.file}_film", list(film.values()))
