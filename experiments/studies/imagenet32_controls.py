@@ -41,6 +41,12 @@ STUDY = Study(
             seeds=(1,),
         ),
         Variant(
+            "third_seed",
+            {"data": "tinyimagenet", "batch_size": 64},
+            note="as imagenet32, of a third seed",
+            seeds=(2,),
+        ),
+        Variant(
             "alternate",
             {"schedule": "alternate"},
             note="as natural32, by the released schedule",

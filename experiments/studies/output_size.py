@@ -61,6 +61,7 @@ STUDY = Study(
         measures.spread.set(samples=500),
         measures.frechet.set(samples=1_000),
         measures.quality.set(eye="efficientnet", samples=500),
+        measures.d_worth.set(labelled_set="cifar10"),
     ),
     predicts=(
         Prediction(
