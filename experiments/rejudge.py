@@ -31,7 +31,7 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     "training_faces": {"C1": lambda m: rules.stable()([m, *m.get("others", [])])},
     **{f"training_{name}": {"C1": lambda m: rules.stable()([m])} for name in ("scenes", "streets", "lsun_bedroom")},
     "training_mnist": {"C1": lambda m: rules.stable()(list(m["schedules"].values()))},
-    "features_cifar10": {"C2": lambda m: verdicts.c2(m["rows"], paired=m.get("paired", {}))},
+    "features_cifar10": {"C2": lambda m: verdicts.c2_over_trainings(m["rows"], m.get("paired", {}))},
     "features_svhn": {
         "C3": lambda m: verdicts.c3(m["rows"], m["full"]),
         "C4": lambda m: verdicts.c4(m["rows"], m["supervised"], [k for k in ("authors", "ours") if k in m["rows"]]),

@@ -23,7 +23,7 @@ def train(monkeypatch):
     """A network that stands for the finished training of Tiny ImageNet, and the result that says how long it was."""
     _, discriminator = models.build("imagenet32", seed=1, widths=(4, 4, 8, 8, 16, 16))
 
-    def trained(study):
+    def trained(study, name=""):
         if study is imagenet32.STUDY:
             return discriminator
         raise data.NotAvailable(f"no finished training of it: run `python -m experiments {study.name}` first")
@@ -50,7 +50,7 @@ def test_rows_begin_a_file_and_join_it(small, monkeypatch):
     left_out = cifar.main(["--rows", "kmeans_16", "cifar10"])
     assert set(measured()["rows"]) == {"tinyimagenet", "kmeans_16"} and measured()["rows"]["tinyimagenet"] == first
     ours, theirs = (measured()["rows"][name] for name in ("tinyimagenet", "kmeans_16"))
-    one_only, other_only = measured()["paired"]["kmeans_16"]
+    one_only, other_only = measured()["paired"]["tinyimagenet"]["kmeans_16"]
     tested = len(data.load("cifar10", split="test"))
     assert one_only - other_only == round(tested * (ours["test_accuracy"] - theirs["test_accuracy"]))
     assert [row["per_class"] for row in theirs["labels"]] == [cifar.FEW]

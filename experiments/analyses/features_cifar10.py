@@ -3,12 +3,12 @@
     python -m experiments features_cifar10
     python -m experiments features_cifar10 --rows kmeans_1600 kmeans_4800
 
-Reads the runs of the studies imagenet32, cifar10 and, where they were run, natural32 and natural32_long. Every row
-takes the same way: features, C chosen on 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look
-at the test set. Then accuracy against the number of labels, and what a test set of 1,000 pictures would have said
-(accuracy against the length of D's training: `training_curve`). For the rows of the authors' first four convolutions
-set DCGAN_AUTHORS (see `experiments.authors`). Four to five hours on two CPU cores; goes on where it was stopped
-(runs/features_cifar10).
+Reads the runs of the studies imagenet32, cifar10 and, where they were run, natural32, natural32_long and
+imagenet32_controls, whose further seeds of the first count in the verdict, too. Every row takes the same way: features,
+C chosen on 10,000 of the training pictures, the SVM fitted anew on all 50,000, one look at the test set. Then accuracy
+against the number of labels, and what a test set of 1,000 pictures would have said (accuracy against the length of D's
+training: `training_curve`). For the rows of the authors' first four convolutions set DCGAN_AUTHORS (see
+`experiments.authors`). Four to five hours on two CPU cores; goes on where it was stopped (runs/features_cifar10).
 `--rows` measures some: rows do not depend on each other. The others stay as the results file has them, where it was
 measured by the same protocol; where not, rows with D's own among them begin a new file, which names the others as left
 out. So is a row of another network than is here today; one that does not say its network, from before, stays.
@@ -26,8 +26,8 @@ from dcgan_lib import checkpoints, data, device, features, models, results
 
 from .. import authors, scale, verdicts
 from ..measures import fingerprints
-from ..studies import cifar10, imagenet32, natural32
-from ..study import Study, first_config, first_line, once, rows_there
+from ..studies import cifar10, imagenet32, imagenet32_controls, natural32
+from ..study import Study, config_of, first_config, first_line, once, rows_there
 
 VERSION = 4  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_cifar10")
@@ -40,6 +40,7 @@ VALIDATION = 10_000  # of the training pictures
 CALIBRATION = 12_800  # training pictures for batch norm's statistics: a hundred batches
 MAIN, MORE, LONG = "tinyimagenet", "natural32", "natural32_long"
 MIRRORED = f"{MAIN}_mirrored"
+CONTROLS = tuple(variant.name for variant in imagenet32_controls.STUDY.variants)  # rows of their own
 CANDIDATES = {  # of C, by the length of the features
     "pixels": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     "cifar10": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
@@ -115,12 +116,12 @@ def paired(rows: dict, name: str = MAIN) -> dict[str, tuple[int, int]]:
     return {k: (int((ours > theirs).sum()), int((theirs > ours).sum())) for k, theirs in bits.items()}
 
 
-def trained(study: Study) -> models.Discriminator:
-    """D of a study's first training. Raises NotAvailable where it has not come to its end."""
-    _, _, row, _ = next(rows_there(study))
+def trained(study: Study, name: str = "") -> models.Discriminator:
+    """D of a study's first training, or of that of a variant. Raises NotAvailable where it has not come to its end."""
+    variant, seed, row, _ = next(found for found in rows_there(study) if name in ("", found[0].name))
     if row is None:
         raise data.NotAvailable(f"no finished training of it: run `python -m experiments {study.name}` first")
-    return checkpoints.load(first_config(study).out)[1]
+    return checkpoints.load(config_of(study, variant, seed).out)[1]
 
 
 def rows() -> dict:
@@ -137,6 +138,7 @@ def rows() -> dict:
         MORE: lambda: trained(natural32.STUDY),
         LONG: lambda: trained(natural32.LONG),
     }
+    networks |= {name: lambda name=name: trained(imagenet32_controls.STUDY, name) for name in CONTROLS}
     out = {"pixels": (str, lambda: pixels)}
     for n in CENTROIDS:
         out[f"kmeans_{n}"] = (lambda n=n: f"{n} centroids", lambda n=n: kmeans_vectors(n))
@@ -279,7 +281,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         key = about | {"network": todo[MAIN][0](), "short": SHORT}
         measured["ways"] = once(OUT / "ways.json", key, lambda: ways(discriminator, x, y))
         measured["epochs"] = results.load("training_imagenet32")["measured"]["epochs"]
-    measured["paired"] = paired(measured["rows"])
+    measured["paired"] = {name: paired(measured["rows"], name) for name in verdicts.C2_TRAININGS.values()}
     measured |= {"protocol": about, "short": SHORT, "left_out": left_out, "class_names": train.class_names}
     accuracy = {name: f"{row['test_accuracy']:.1%}" for name, row in measured["rows"].items()}
     low, high = measured["rows"][MAIN]["interval"]
@@ -291,7 +293,11 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         ours += f"; K-means {' and '.join(kmeans)}"
     if "random" in accuracy:
         ours += f"; random D {accuracy['random']}"
-    claims = {"C2": {"ours": f"{ours}.", "verdict": str(verdicts.c2(measured["rows"], MAIN, measured["paired"]))}}
+    verdict = verdicts.c2_over_trainings(measured["rows"], measured["paired"])
+    others = [accuracy[name] for name in list(verdicts.C2_TRAININGS.values())[1:] if name in accuracy]
+    if others:
+        ours += f"; D of other seeds {' and '.join(others)}"
+    claims = {"C2": {"ours": f"{ours}.", "verdict": str(verdict)}}
     results.record(
         "features_cifar10",
         measured,
@@ -307,6 +313,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
                 "cifar10": "results/training_cifar10.json",
                 "natural32": "results/training_natural32.json",
                 "natural32_long": "results/training_natural32_long.json",
+                **dict.fromkeys(CONTROLS, "results/imagenet32_controls.json"),
             },
         },
         seed=SEED,

@@ -44,6 +44,7 @@ CURVES = {  # the further ones: study, variant, seed
     "natural32": (natural32.STUDY, "natural32", 0),
     "natural32_long": (natural32.LONG, "natural32", 0),
     "second_seed": (imagenet32_controls.STUDY, "second_seed", 1),
+    "third_seed": (imagenet32_controls.STUDY, "third_seed", 2),
     "alternate": (imagenet32_controls.STUDY, "alternate", 0),
 }
 
