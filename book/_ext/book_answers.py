@@ -402,6 +402,16 @@ def _judging(r: Results):
     return f"faulty sets that the Fréchet distance calls worse: {', '.join(sees.values())}", words
 
 
+def _remarks(r: Results):
+    rows = r["remarks"]["measured"]["rows"]
+    without, with_it = (
+        median(row["spread"] for row in rows if row["variant"] == name) for name in ("norm_of_discriminator", "base")
+    )
+    words = f"spread of samples over seeds: {without:.2f} without batch norm in G, {with_it:.2f} with it in both"
+    real = median(row["real_spread"] for row in rows)
+    return f"{words}; of real faces {real:.2f}", _predicted("remarks", "Without it G collapses")(r)[1]
+
+
 def _symptoms(r: Results):
     shown = [p["verdict"] == "holds on this set" for p in r["symptoms"]["measured"]["predictions"]]
     words = (
@@ -425,5 +435,6 @@ FOUND: dict[str, Callable] = {
     "domains": _predicted("domains", "One kind of network"),
     "judging_samples": _judging,
     "near_duplicates": _near_duplicates,
+    "remarks": _remarks,
     "symptoms": _symptoms,
 }

@@ -7,9 +7,9 @@ generated) trained. Sets that cannot be had are left out, and the results file s
 
 Cost, with three seeds each, on two quiet cores: MNIST 60 epochs (10.8 million pictures in all, an hour), LFW 128 epochs
 (5.1 million, an hour), the other three 288,000 pictures each (2.6 million, half an hour), and ten minutes for what is
-measured. Their size is 32 pixels and their widths are half the tutorial's for that reason. The recorded run was made on
-an H200, its fifteen trainings among others: eight minutes. There the discriminators were not kept; all sets but digits
-were trained once more, on one core of a CPU each, for what D is worth.
+measured. Their size is 32 pixels and their widths are half the tutorial's for that reason. Recorded are trainings of
+digits on an H200, six minutes beside five others, and of the other four sets on one core of a CPU each. (All fifteen
+had been made on an H200 before, without what D is worth: eight minutes among others.)
 """
 
 from dcgan_lib import training
