@@ -120,6 +120,8 @@ def c2_over_trainings(rows: Mapping[str, Mapping], paired: Mapping[str, Pairs]) 
 
     `rows` as there, of the trainings those named by C2_TRAININGS; `paired` {training: its pairs}. That further seeds
     count was fixed before they were measured.
+    Holds: it holds in every training. In part: it holds, if only in part, in more than half of them. Does not hold: it
+    does not hold in half of them or more. Undecided: else.
     """
     found = {seed: name for seed, name in C2_TRAININGS.items() if name in rows}
     return over_trainings({seed: c2(rows, name, paired.get(name)) for seed, name in found.items()})

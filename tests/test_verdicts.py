@@ -34,6 +34,10 @@ def accuracy(value, half=0.01):
     return {"test_accuracy": value, "interval": [value - half, value + half]}
 
 
+def seeds(*values):
+    return {name: accuracy(value) for name, value in zip(verdicts.C2_TRAININGS.values(), values, strict=False)}
+
+
 def between(low, high):
     return {"test_accuracy": (low + high) / 2, "mean": (low + high) / 2, "interval": [low, high]}
 
@@ -149,6 +153,12 @@ CASES = [
     (NOT, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400), "kmeans_4800": (410, 490)}),
     (IN_PART, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400), "kmeans_4800": (490, 410)}),
     (UNDECIDED, "c2", KMEANS | OURS, "tinyimagenet", {"kmeans_1600": (500, 400)}),  # the other by its interval
+    (HOLDS, "c2_over_trainings", KMEANS | seeds(0.835, 0.84, 0.85), {}),
+    (IN_PART, "c2_over_trainings", KMEANS | seeds(0.835, 0.84, 0.775), {}),
+    (NOT, "c2_over_trainings", KMEANS | seeds(0.775, 0.84, 0.775), {}),
+    (UNDECIDED, "c2_over_trainings", KMEANS | seeds(0.785, 0.785, 0.775), {}),
+    (NOT, "c2_over_trainings", KMEANS | seeds(0.785, 0.785), {"second_seed": {"kmeans_4800": (410, 490)}}),  # of two
+    (NOT, "c2_over_trainings", KMEANS | seeds(0.775) | {"alternate": accuracy(0.9)}, {}),  # no seed of this network
     # C3
     (HOLDS, "c3", SVHN | {"ours": error(0.22)}, True),
     (IN_PART, "c3", {"kmeans_1600": error(0.22), "ours": error(0.22)}, True),
