@@ -10,7 +10,7 @@ the smallest and largest; the ratio is that of each repeat's pair. (The plain lo
 ours is timed: that favours the plain loop.) Beside them how many operations a step takes
 (counted), what the device does on large bfloat16 matrix products (measured), and so the shortest a step could take.
 Writes results/bench_cpu.json and its plot bench_cpu.png, or results/bench_cuda.json and bench_cuda.png;
-with --avx2 results/bench_cpu_avx2.json.
+with --avx2 results/bench_cpu_avx2.json. After each network: a run that is stopped keeps those before.
 """
 
 import argparse
@@ -139,6 +139,22 @@ def training_rates(
     return found
 
 
+def keep(measured: dict, nets: dict[str, int], images: data.ImageSet, device: torch.device, avx2: bool) -> Path:
+    """Write what was measured so far. The settings name all networks, `measured` those that are done."""
+    path = results.record(
+        f"bench_{device.type}" + "_avx2" * avx2,
+        measured,
+        command="python benchmarks/speed.py" + " --avx2" * avx2,
+        settings={"nets": nets, "jpegs": "made by the benchmark, 178x218, quality 90"},
+        seed=0,
+        images=images,
+        device=device_name(device),
+    )
+    if not avx2:
+        plots.rates(measured["training"]).savefig(path.with_suffix(".png"), dpi=130)
+    return path
+
+
 def main(quick: bool, avx2: bool) -> None:
     device = pick_device("cpu" if avx2 else "auto")
     workers = min(4, os.cpu_count() or 1)
@@ -153,23 +169,11 @@ def main(quick: bool, avx2: bool) -> None:
         folder.mkdir()
         os.environ["DCGAN_CACHE"] = str(Path(temporary) / "cache")
         pictures(folder, 2_000 if quick or avx2 else FILES)
+        images = data.load(folder, image_size=64)
         for name, steps in nets.items():
             measured["training"][name] = training_rates(folder, name, steps, device, workers, rate, precision)
-        if quick:
-            return
-        images = data.load(folder, image_size=64)
-    path = results.record(
-        f"bench_{device.type}" + "_avx2" * avx2,
-        measured,
-        command="python benchmarks/speed.py" + " --avx2" * avx2,
-        settings={"nets": nets, "jpegs": "made by the benchmark, 178x218, quality 90"},
-        seed=0,
-        images=images,
-        device=device_name(device),
-    )
-    if not avx2:
-        plots.rates(measured["training"]).savefig(path.with_suffix(".png"), dpi=130)
-    print(path)
+            if not quick:
+                print(keep(measured, nets, images, device, avx2))
 
 
 if __name__ == "__main__":

@@ -367,14 +367,15 @@ def rates(training: dict[str, dict], width: float = 7.0) -> Figure:
     """Pictures a second of two loops for each network: medians as bars, the smallest and largest of repeats as lines.
 
     `training` is what benchmarks/speed.py measures: network → {"plain", "ours": {"median", "smallest", "largest"},
-    "ratio": …, "fastest_possible": …}. The dotted mark is the rate of large matrix products.
+    "ratio": …, "fastest_possible": …}; a loop may lack its smallest and largest. The dotted mark is the rate of large
+    matrix products.
     """
     fig = _Figure(width, 2.6)
     axes = fig.subplots(1, len(training), squeeze=False)
     for ax, (name, row) in zip(axes[0], training.items(), strict=True):
         for x, (key, colour) in enumerate((("plain", GREY), ("ours", BLUE))):
             r = row[key]
-            spread = [[r["median"] - r["smallest"]], [r["largest"] - r["median"]]]
+            spread = [[r["median"] - r["smallest"]], [r["largest"] - r["median"]]] if "smallest" in r else None
             ax.bar(x, r["median"], 0.7, color=colour, yerr=spread, capsize=3)
         ax.axhline(row["fastest_possible"], color="black", linestyle=":", linewidth=1)
         ax.set_xticks([0, 1], ["tutorials'", "ours"])

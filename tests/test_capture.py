@@ -116,6 +116,12 @@ def pictures(n=40, size=32, labels=False):
     return data.ImageSet("noise", "train", images, "", np.arange(n) % 4, class_names=list("abcd")) if labels else images
 
 
+@pytest.fixture
+def deterministic(monkeypatch):
+    """cuDNN's kernels give the same numbers twice: else two runs of one state drift apart within a few steps."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
 def trained(captures, **settings):
     classes = settings.pop("classes", 0)
     arch = models.architecture("tiny32", classes=classes)
@@ -136,13 +142,9 @@ def trained(captures, **settings):
     [{}, {"ema_decay": 0.9}, {"schedule": "alternate"}, {"decay_after": 0.5}, {"classes": 4}],
     ids=["plain", "ema", "alternate", "decay", "classes"],
 )
-def test_the_same_losses_and_weights_as_without_graphs(settings):
-    torch.backends.cudnn.deterministic = True
-    try:
-        plain, losses = trained(False, **settings)
-        recorded, found = trained(True, **settings)
-    finally:
-        torch.backends.cudnn.deterministic = False
+def test_the_same_losses_and_weights_as_without_graphs(deterministic, settings):
+    plain, losses = trained(False, **settings)
+    recorded, found = trained(True, **settings)
     assert not plain.recorded
     assert all(captured.calls > WARM for captured in recorded.recorded.values())
     assert [row.keys() for row in found] == [row.keys() for row in losses]
@@ -154,7 +156,7 @@ def test_the_same_losses_and_weights_as_without_graphs(settings):
 
 
 @gpu
-def test_a_restored_state_is_trained_on():
+def test_a_restored_state_is_trained_on(deterministic):
     """Moments that are put back lie elsewhere in memory: what was recorded before is recorded anew."""
     first, _ = trained(True)
     state = {k: v.clone() for k, v in first.tensors().items()}

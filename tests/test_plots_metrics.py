@@ -461,6 +461,9 @@ def test_rates_show_each_network():
     assert [bar.get_height() for bar in fig.axes[0].patches] == [10, 20]
     spreads = [line.get_segments()[0][:, 1].tolist() for line in fig.axes[0].collections]
     assert spreads == [[8, 13], [16, 26]]
+    medians = {"plain": {"median": 10.0}, "ours": {"median": 20.0}}  # the printed lines alone
+    (ax,) = plots.rates({"a": row | medians}).axes
+    assert [bar.get_height() for bar in ax.patches] == [10, 20] and not ax.collections
 
 
 def test_a_set_s_own_picture_can_be_saved(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -250,6 +251,34 @@ def test_speed_table_has_what_was_measured_and_nothing_else(monkeypatch):
     text = dcgan_book.SpeedTable.text(None)
     assert "a machine" in text and "**10.00x** (8.00 to 13.00)" in text and "50%" in text
     assert text.count("* - ") == 1 + 1 and "H100" not in text  # the header and one row
+    row = row | {"plain": {"median": 4860.0}, "ours": {"median": 29961.0}}  # the printed lines alone
+    found["bench_cuda"] = {"device": "a card", "measured": {"training": {"imagenet32": row}}}
+    cells = [line.split("- ")[1] for line in dcgan_book.SpeedTable.text(None).splitlines() if "- " in line]
+    assert cells[-6:-2] == ["a card", "imagenet32", "4,860", "29,961"]
+
+
+def test_a_benchmark_that_is_stopped_keeps_the_networks_before(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plain", Mock())  # not called here, and its torchvision takes seconds to import
+    speed = load_script(ROOT / "benchmarks" / "speed.py")
+
+    def rates(folder, name, *_):
+        if name == "imagenet32":
+            raise KeyboardInterrupt
+        rate = {"median": 10.0, "smallest": 8.0, "largest": 13.0}
+        return {"plain": rate, "ours": rate, "ratio": rate, "fastest_possible": 20.0}
+
+    monkeypatch.setattr(results, "folder", lambda: tmp_path)
+    monkeypatch.setenv("DCGAN_CACHE", "")  # set by the benchmark, for its own pictures
+    monkeypatch.setattr(speed, "training_rates", rates)
+    monkeypatch.setattr(speed, "matmul_rate", lambda *_: 1e9)
+    monkeypatch.setattr(speed, "pictures", lambda folder, count, make=speed.pictures: make(folder, 4))
+    for quick in (True, False):
+        with pytest.raises(KeyboardInterrupt):
+            speed.main(quick, avx2=False)
+        assert len(list(tmp_path.iterdir())) == (0 if quick else 2)  # numbers and plot
+    (kept,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
+    assert list(kept["measured"]["training"]) == ["tutorial64"]
+    assert "imagenet32" in kept["settings"]["nets"] and kept["data"]["images"] == 4
 
 
 def test_package_carries_what_notebooks_need(tmp_path):

@@ -338,6 +338,12 @@ def escaped(text: str) -> str:
     return re.sub(r"([*|\\`]|_\b)", r"\\\1", text)
 
 
+def _rate(pictures: dict[str, float]) -> str:
+    """A second, the median; with the smallest and largest where the file has them."""
+    form = "{median:,.0f} ({smallest:,.0f} to {largest:,.0f})" if "smallest" in pictures else "{median:,.0f}"
+    return form.format(**pictures)
+
+
 class SpeedTable(_Generated):
     """Training, network by network, on each device that was measured."""
 
@@ -355,10 +361,8 @@ class SpeedTable(_Generated):
                     [
                         record["device"] + (", AVX2 only" if file.endswith("avx2") else ""),
                         name,
-                        *(
-                            "{median:.0f} ({smallest:.0f} to {largest:.0f})".format(**row[key])
-                            for key in ("plain", "ours")
-                        ),
+                        _rate(row["plain"]),
+                        _rate(row["ours"]),
                         "**{median:.2f}x** ({smallest:.2f} to {largest:.2f})".format(**row["ratio"]),
                         f"{row['ours']['median'] / row['fastest_possible']:.0%}",
                     ]
