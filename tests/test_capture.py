@@ -118,7 +118,7 @@ def pictures(n=40, size=32, labels=False):
 
 @pytest.fixture
 def deterministic(monkeypatch):
-    """cuDNN's kernels give the same numbers twice: else two runs of one state drift apart within a few steps."""
+    """cuDNN's kernels give the same numbers twice: else two runs of one state may drift apart."""
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
 
 
