@@ -40,7 +40,7 @@ VALIDATION = 10_000  # of the training pictures
 CALIBRATION = 12_800  # training pictures for batch norm's statistics: a hundred batches
 MAIN, MORE, LONG = "tinyimagenet", "natural32", "natural32_long"
 MIRRORED = f"{MAIN}_mirrored"
-CONTROLS = tuple(variant.name for variant in imagenet32_controls.STUDY.variants)  # rows of their own
+CONTROLS = tuple(name for name in verdicts.C2_TRAININGS.values() if name != MAIN)  # further seeds of the same training
 CANDIDATES = {  # of C, by the length of the features
     "pixels": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     "cifar10": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
@@ -249,8 +249,9 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     if only:
         there = results.load("features_cifar10")["measured"] if results.there("features_cifar10") else {}
         if there.get("protocol") == json.loads(json.dumps(about)):
-            measured, left_out = there, {name: why for name, why in there["left_out"].items() if name not in only}
-            new = [name for name in todo if name not in (*only, *there["rows"], *left_out)]
+            others = [name for name in todo if name not in only]
+            measured, left_out = there, {k: why for k, why in there["left_out"].items() if k in others}
+            new = [name for name in others if name not in (*there["rows"], *left_out)]
             left_out |= {name: "not measured yet by this protocol" for name in new}
             kept = {name: row for name, row in there["rows"].items() if name not in only}
             for name in outdated(kept, todo):
@@ -294,8 +295,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     if "random" in accuracy:
         ours += f"; random D {accuracy['random']}"
     verdict = verdicts.c2_over_trainings(measured["rows"], measured["paired"])
-    others = [accuracy[name] for name in list(verdicts.C2_TRAININGS.values())[1:] if name in accuracy]
-    if others:
+    if others := [accuracy[name] for name in CONTROLS if name in accuracy]:
         ours += f"; D of other seeds {' and '.join(others)}"
     claims = {"C2": {"ours": f"{ours}.", "verdict": str(verdict)}}
     results.record(
