@@ -168,6 +168,9 @@ def _c2(r: Results) -> str:
     d = rows["tinyimagenet"]
     kmeans = max(verdicts.kmeans_rows(rows).values(), key=lambda row: row["test_accuracy"])
     own = with_interval(d["test_accuracy"], d["interval"])
+    seeds = [rows[name]["test_accuracy"] for name in verdicts.C2_TRAININGS.values() if name in rows]
+    if len(seeds) > 1:
+        own += f", {_how_many(seeds)} {between([min(seeds), max(seeds)])}"
     return f"{own}; K-means here {percent(kmeans['test_accuracy'])}"
 
 
