@@ -339,7 +339,7 @@ def escaped(text: str) -> str:
 
 
 def _rate(pictures: dict[str, float]) -> str:
-    """A second, the median; with the smallest and largest where the file has them."""
+    """Pictures a second: the median, with the smallest and largest where the file has them."""
     form = "{median:,.0f} ({smallest:,.0f} to {largest:,.0f})" if "smallest" in pictures else "{median:,.0f}"
     return form.format(**pictures)
 
