@@ -266,11 +266,13 @@ def curves(
     levels: dict[str, float] | None = None,
     log: bool = True,
     legend: str | tuple[float, float] = "best",
+    y_ticks: Sequence[float] = (),
 ) -> Figure:
     """A line a series of (x, y), or of (x, y, intervals of y), shaded; with dotted `levels` named beside them.
 
     A series of a single point has its interval as a bar. x runs logarithmically unless `log` is False; `legend` is the
-    place of the legend, as Matplotlib's `loc`. Raises ValueError for more than four series."""
+    place of the legend, as Matplotlib's `loc`. With `y_ticks` y runs logarithmically, too, and has these alone.
+    Raises ValueError for more than four series."""
     fig = _Figure(COLUMN if levels else 6.5, 3)
     ax = fig.subplots()
     for (name, (x, y, *spread)), colour in zip(series.items(), _colours(series), strict=True):
@@ -295,6 +297,10 @@ def curves(
                     named.append(v)
             ax.set_xticks(at, [f"{v:,.10g}" if v in named else "" for v in at])
             ax.minorticks_off()
+    if y_ticks:
+        ax.set_yscale("log")
+        ax.set_yticks(y_ticks, [f"{tick:g}" for tick in y_ticks])
+        ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1:
         ax.legend(loc=legend, facecolor="white", edgecolor="none", fontsize=SMALL)  # over dotted levels

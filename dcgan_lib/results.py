@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -122,6 +124,20 @@ def stable(row: Mapping) -> bool:
     """Whether a study's training is stable by the rule of claim C1: its networks are finite, and its samples nearer to
     the real pictures than every control (noise, ten pictures copied, blurred and shuffled ones)."""
     return row["finite"] and row["frechet"] < min(row["controls"].values())
+
+
+def at_stages(row: Mapping) -> list[float]:
+    """The Fréchet distances of a training at its stages, the first one first; empty without any."""
+    return [stage["frechet"] for stage in row.get("stages") or ()]
+
+
+def climb(curve: Sequence[float]) -> float:
+    """How much a curve of distances rises between neighbouring stages, in all: a factor, 1 where it only falls.
+
+    Every rise counts as a ratio, so that a curve at 5 and one at 0.5 are held to one measure; falls do not make up for
+    rises.
+    """
+    return math.prod(max(1.0, later / before) for before, later in pairwise(curve))
 
 
 def pictures(name: str, rows: int) -> np.ndarray:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from statistics import median
 
 from scipy.stats import spearmanr
 
 from dcgan_lib import results
+from dcgan_lib.results import at_stages, climb
 
 from .verdicts import PAPER_SAMPLES, SEEDS, Outcome, Verdict, c1, c10
 
@@ -30,11 +30,6 @@ def distances(rows: Rows, variant: str) -> list[float]:
 def values(rows: Rows, variant: str, name: str) -> list[float]:
     """`results.values` of a study's variant; a number that is not finite, as of a diverged training, is missing."""
     return [x for x in results.values(rows, variant, name) if math.isfinite(x)]
-
-
-def at_stages(row: Mapping) -> list[float]:
-    """The Fréchet distances of a training at its stages, the first one first; empty without any."""
-    return [stage["frechet"] for stage in row.get("stages") or ()]
 
 
 def larger(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -308,15 +303,6 @@ def _rises(curve: Sequence[float]) -> bool:
         return False
     found = spearmanr(range(len(curve)), curve, alternative="greater")
     return bool(found.statistic > 0 and found.pvalue < 0.05)
-
-
-def climb(curve: Sequence[float]) -> float:
-    """How much a curve of distances rises between neighbouring stages, in all: a factor, 1 where it only falls.
-
-    Every rise counts as a ratio, so that a curve at 5 and one at 0.5 are held to one measure; falls do not make up for
-    rises.
-    """
-    return math.prod(max(1.0, later / before) for before, later in pairwise(curve))
 
 
 def oscillates(variant: str, base: str) -> Rule:

@@ -399,6 +399,13 @@ def test_ticks_of_curves_leave_room_for_their_labels():
     assert plots.curves({}, "x", "y").axes
 
 
+def test_curves_run_logarithmically_upwards_where_ticks_are_named():
+    axes = plots.curves({"a": ([1, 2], [0.5, 20])}, "x", "y", log=False, y_ticks=(0.5, 5, 20)).axes[0]
+    assert axes.get_yscale() == "log" and axes.get_xscale() == "linear"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0.5", "5", "20"]
+    assert plots.curves({"a": ([1, 2], [0.5, 20])}, "x", "y").axes[0].get_yscale() == "linear"
+
+
 def test_curves_shade_what_has_intervals():
     axes = plots.curves({"D": ([1, 10], [0, 1], [(0, 1)] * 2), "G": ([1, 10], [2, 3])}, "x", "y").axes[0]
     assert [line.get_ydata().tolist() for line in axes.lines] == [[0, 1], [2, 3]] and len(axes.collections) == 1

@@ -407,9 +407,7 @@ def _judging(r: Results):
 
 def _remarks(r: Results):
     rows = r["remarks"]["measured"]["rows"]
-    without, with_it = (
-        median(row["spread"] for row in rows if row["variant"] == name) for name in ("norm_of_discriminator", "base")
-    )
+    without, with_it = (median(rules.values(rows, name, "spread")) for name in ("norm_of_discriminator", "base"))
     words = f"spread of samples over seeds: {without:.2f} without batch norm in G, {with_it:.2f} with it in both"
     real = median(row["real_spread"] for row in rows)
     return f"{words}; of real faces {real:.2f}", _predicted("remarks", "Without it G collapses")(r)[1]

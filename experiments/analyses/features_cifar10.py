@@ -295,8 +295,8 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     if "random" in accuracy:
         ours += f"; random D {accuracy['random']}"
     verdict = verdicts.c2_over_trainings(measured["rows"], measured["paired"])
-    if others := [accuracy[name] for name in CONTROLS if name in accuracy]:
-        ours += f"; D of other seeds {' and '.join(others)}"
+    if seeds := [accuracy[name] for name in CONTROLS if name in accuracy]:
+        ours += f"; D of other seeds {' and '.join(seeds)}"
     claims = {"C2": {"ours": f"{ours}.", "verdict": str(verdict)}}
     results.record(
         "features_cifar10",
