@@ -33,8 +33,8 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     "training_mnist": {"C1": lambda m: rules.stable()(list(m["schedules"].values()))},
     "features_cifar10": {"C2": lambda m: verdicts.c2_over_trainings(m["rows"], m.get("paired", {}))},
     "features_svhn": {
-        "C3": lambda m: verdicts.c3(m["rows"], m["full"]),
-        "C4": lambda m: verdicts.c4(m["rows"], m["supervised"], [k for k in ("authors", "ours") if k in m["rows"]]),
+        "C3": lambda m: verdicts.c3_over_trainings(m["rows"], m["full"]),
+        "C4": lambda m: verdicts.c4(m["rows"], m["supervised"]),
     },
     "inspection_filters": {"C6": lambda m: verdicts.c6(m["trained"], m["random"])},
     "inspection_forgetting_scenes": {"C7": judged_blind.verdict},

@@ -172,11 +172,25 @@ def c3(rows: Mapping[str, Mapping], full: bool, name: str = "ours") -> Verdict:
     return Verdict(Outcome.IN_PART, f"{why}; K-means has no larger error, as far as can be told")
 
 
-def c4(rows: Mapping[str, Mapping], supervised: Mapping, names: Sequence[str] = ("authors", "ours")) -> Verdict:
+SVHN_TRAININGS = {0: "ours", 1: "second_seed", 2: "third_seed"}  # seed → the row of its D
+
+
+def c3_over_trainings(rows: Mapping[str, Mapping], full: bool) -> Verdict:
+    """`c3` of every training of the network that was measured, put together as `over_trainings` does.
+
+    That further seeds count was fixed before they were trained.
+    Holds: it holds in every training. In part: it holds, if only in part, in more than half of them. Does not hold: it
+    does not hold in half of them or more. Undecided: else.
+    """
+    return over_trainings({seed: c3(rows, full, name) for seed, name in SVHN_TRAININGS.items() if name in rows})
+
+
+def c4(rows: Mapping[str, Mapping], supervised: Mapping) -> Verdict:
     """The architecture alone does not explain C3: an unsupervised D's features beat the same network trained on labels.
 
     `rows` as in `c3`, `supervised` has `mean`, `interval` and the `trials` of its search, all on the same test
-    pictures. `names` are the discriminators that were trained without labels.
+    pictures. The discriminators that were trained without labels are the authors' and ours, of every seed that was
+    measured (`SVHN_TRAININGS`).
 
     Holds: the intervals of all of them lie below the supervised network's, of a search of at least 64 trials as in the
     paper. In part: those of some do, or the search was shorter. Does not hold: none does, and at least one lies above.
@@ -184,14 +198,16 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping, names: Sequence[str] = 
 
     The first rule looked at our D only, by which the claim did not hold. That both are looked at was decided in the
     commit that brought the result. Intervals were over test pictures alone at first; now they are over the draws of
-    labels, too (`over_draws`), by which the claim holds as well, by less.
+    labels, too (`over_draws`), by which the claim held as well, by less. That further seeds of ours count, each as one
+    more discriminator, was fixed before they were trained.
     """
+    names = [name for name in ("authors", *SVHN_TRAININGS.values()) if name in rows]
     low, high = over_draws(supervised)
     ends = {k: over_draws(rows[k]) for k in names}
     below = [k for k, (_, end) in ends.items() if end < low]
     above = [k for k, (end, _) in ends.items() if end > high]
     why = f"labels only {supervised['mean']:.1%} error, of {len(supervised['trials'])} trials (the paper: 64); "
-    why += ", ".join(f"features of D ({k}) {rows[k]['mean']:.1%}" for k in names)
+    why += ", ".join(f"features of D ({k.replace('_', ' ')}) {rows[k]['mean']:.1%}" for k in names)
     if below:
         enough = len(below) == len(names) and len(supervised["trials"]) >= paper.SVHN_TRIALS
         return Verdict(Outcome.HOLDS if enough else Outcome.IN_PART, why)

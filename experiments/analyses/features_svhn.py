@@ -1,20 +1,23 @@
 """C3 and C4: SVHN with 1,000 labels by the released protocol, and the same network trained on the labels alone.
 
     python -m experiments features_svhn
+    python -m experiments features_svhn --rows second_seed third_seed
 
-Reads the runs of the studies svhn and imagenet32. For the authors' row set DCGAN_AUTHORS to the folder models/ of
-Newmu/dcgan_code; without it that row is left out, and the results file says so. Each row: 100 labels a class drawn from
-the pool, C by the mean validation error of 10 draws, test error over 100 draws (the baselines: 5 and 30). With all of
-SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run had 8,219 of the 99,289 pictures (see
-`features.svhn_parts`), and its errors are not the paper's. For the two D of ours also the validation error at each
-step that was kept: what longer training gives, along two of them.
+Reads the runs of the studies svhn, of each of its seeds, and imagenet32. For the authors' row set DCGAN_AUTHORS to the
+folder models/ of Newmu/dcgan_code; without it that row is left out, and the results file says so. Each row: 100 labels
+a class drawn from the pool, C by the mean validation error of 10 draws, test error over 100 draws (the baselines: 5 and
+30). With all of SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run had 8,219 of the
+99,289 pictures (see `features.svhn_parts`), and its errors are not the paper's. For the D of ours also the validation
+error at each step that was kept: what longer training gives.
 
-An hour on two CPU cores, a third of it the random search of the control; goes on where it was stopped. Writes
-results/features_svhn.json.
+An hour on two CPU cores, a third of it the random search of the control; goes on where it was stopped. `--rows`
+measures some rows, and their networks along their training; all else stays as the results file has it, where that is
+of the same protocol. Writes results/features_svhn.json.
 """
 
-import contextlib
+import argparse
 import functools
+import json
 from dataclasses import asdict
 
 import numpy as np
@@ -28,7 +31,7 @@ from dcgan_lib.features import supervised
 from .. import authors, scale, verdicts
 from ..measures import few_labels_curve, fingerprints, kept_weights
 from ..studies import imagenet32, svhn
-from ..study import file_digest, first_config, once, stages_of
+from ..study import config_of, file_digest, first_line, once, stages_of
 
 VERSION = 2  # of the code below: a row made by an earlier one is made anew
 OUT = scale.runs("features_svhn")
@@ -42,6 +45,9 @@ DRAWS = {"released": (10, 100), "baselines": (5, 30), "curve": (1, 20)}  # that 
 STAGE_DRAWS = 5  # of labels, for the validation error at each kept step
 TRIALS = paper.SVHN_TRIALS  # of the random search: 64
 RETRAINED = 5  # label draws on which the best settings are trained again
+MAIN, OTHER = verdicts.SVHN_TRAININGS[0], "tinyimagenet"
+FULLY = ("authors", *verdicts.SVHN_TRAININGS.values())  # rows with as many draws as were released
+SHOWN = ("authors", MAIN)  # those that the page shows digit by digit
 
 
 def d_vectors(discriminator):
@@ -64,21 +70,30 @@ def kmeans_vectors(parts):
 
 
 def rows() -> dict:
-    """Name → what turns the parts into features, and what names the network, if there is one."""
+    """Name → (what names the row's features, what turns the parts into them), both functions: a network is read when
+    its row is made.
+    """
     networks = {
-        "random": models.build("svhn32", seed=SEED)[1],
-        "ours": svhn.chosen(),
-        "tinyimagenet": imagenet32.latest(),
+        "random": lambda: models.build("svhn32", seed=SEED)[1],
+        OTHER: imagenet32.latest,
+        "authors": lambda: authors.discriminator("svhn"),
     }
-    with contextlib.suppress(data.NotAvailable):
-        networks["authors"] = authors.discriminator("svhn")
-    out = {"pixels": (pixel_vectors, ""), "kmeans_1600": (kmeans_vectors, f"{CENTROIDS} centroids")}
-    return out | {k: (d_vectors(n.to(DEVICE)), checkpoints.digest(n)) for k, n in networks.items()}
+    networks |= {name: functools.partial(svhn.chosen, seed) for seed, name in verdicts.SVHN_TRAININGS.items()}
+    out = {
+        "pixels": (str, lambda: pixel_vectors),
+        "kmeans_1600": (lambda: f"{CENTROIDS} centroids", lambda: kmeans_vectors),
+    }
+    for name, network in networks.items():
+        out[name] = (
+            lambda network=network: checkpoints.digest(network()),
+            lambda network=network: d_vectors(network().to(DEVICE)),
+        )
+    return out
 
 
 def draws(name) -> tuple[int, int]:
     """Label sets that choose C, and that the error is averaged over: as released, or fewer for the baselines."""
-    return DRAWS["released" if name in ("ours", "authors") else "baselines"]
+    return DRAWS["released" if name in FULLY else "baselines"]
 
 
 def judge(name, vectors, parts) -> dict:
@@ -91,8 +106,9 @@ def judge(name, vectors, parts) -> dict:
         "features": pairs[0][0].shape[1],
         "validation": {f"{C:g}": e for C, e in row["validation"].items()},
         "interval": [1 - high, 1 - low],
+        "device": device.device_name(DEVICE),
     }
-    if name in ("ours", "authors"):
+    if name in SHOWN:
         rows = features.draw_labels(pairs[0][1], PER_CLASS, SEED + 1000)
         guess = features.L2SVM(C=row["C"]).fit(pairs[0][0][rows], pairs[0][1][rows]).predict(pairs[2][0])
         row["report"] = classification_report(pairs[2][1], guess, output_dict=True)
@@ -137,12 +153,35 @@ def control(parts, key: dict) -> dict:
     }
 
 
-def main() -> dict[str, str]:
+def along(study, seed: int, about: dict, parts, out) -> list[dict]:
+    """The validation error of a training's D at each step that was kept, beside how many pictures it had seen."""
+    config = config_of(study, study.variants[0], seed)
+    files = kept_weights(config.out, stages_of(study))
+    key = about | {"kept": [file_digest(path) for path in files.values()], "draws": STAGE_DRAWS}
+    curve = functools.partial(few_labels_curve, files, parts, PER_CLASS, STAGE_DRAWS, SEED)
+    return [row | {"pictures": row["step"] * config.batch_size} for row in once(out, key, curve)]
+
+
+def measured_before(about: dict) -> dict:
+    """What the results file says, for `--rows` to change. Raises ValueError where it is of another protocol."""
+    there = results.load("features_svhn")["measured"] if results.there("features_svhn") else {}
+    if there.get("protocol") != json.loads(json.dumps(about)):
+        raise ValueError(
+            "results/features_svhn.json is not there, or of another protocol (settings, pictures or version): run "
+            "python -m experiments features_svhn without --rows"
+        )
+    return there
+
+
+def main(arguments: list[str] | None = None) -> dict[str, str]:
     """Returns {row: why it was left out}."""
+    todo = rows()
+    parser = argparse.ArgumentParser("python -m experiments features_svhn")
+    parser.add_argument("--rows", nargs="+", choices=todo, metavar="NAME", help=f"some of {', '.join(todo)}")
+    only = parser.parse_args(arguments or []).rows
     OUT.mkdir(parents=True, exist_ok=True)
     train, test = data.load("svhn"), data.load("svhn", split="test")
     parts, note = features.svhn_parts(train, test, SEED)
-    measured = {"part": note, "full": len(train) >= features.protocol.SVHN_TRAIN, "rows": {}}
     about = {
         "version": VERSION,
         "train": fingerprints(train),
@@ -151,48 +190,56 @@ def main() -> dict[str, str]:
         "per_class": PER_CLASS,
         "seed": SEED,
     }
-    for name, (vectors, network) in rows().items():
-        candidates = CANDIDATES.get(name, features.RELEASED_C)
-        key = about | {
-            "network": network,
-            "candidates": candidates,
-            "draws": draws(name),
-            "labels": LABELS,
-            "curve": DRAWS["curve"],
-        }
-        row = once(OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v, parts))
-        measured["rows"][name] = row | {"draws": draws(name)}
-    key = about | {"trials": TRIALS, "retrained": RETRAINED}
-    if "authors" not in measured["rows"]:
-        measured["left_out"] = {"authors": authors.LACKING}
-    measured["supervised"] = search = once(OUT / "supervised.json", key, lambda: control(parts, about))
-    measured["curves"] = {}
-    for name, study in (("ours", svhn.STUDY), ("tinyimagenet", imagenet32.STUDY)):
-        config = first_config(study)
-        files = kept_weights(config.out, stages_of(study))
-        kept = [file_digest(path) for path in files.values()]
-        curve = functools.partial(few_labels_curve, files, parts, PER_CLASS, STAGE_DRAWS, SEED)
-        found = once(OUT / f"curve_{name}.json", about | {"kept": kept, "draws": STAGE_DRAWS}, curve)
-        measured["curves"][name] = [row | {"pictures": row["step"] * config.batch_size} for row in found]
+    measured = measured_before(about) if only else {"rows": {}, "curves": {}}
+    left_out = {k: why for k, why in measured.get("left_out", {}).items() if k not in only} if only else {}
+    for name in only or todo:
+        network, vectors = todo[name]
+        try:
+            key = about | {
+                "network": network(),
+                "candidates": CANDIDATES.get(name, features.RELEASED_C),
+                "draws": draws(name),
+                "labels": LABELS,
+                "curve": DRAWS["curve"],
+            }
+        except data.NotAvailable as error:
+            if name in (MAIN, OTHER):
+                raise
+            left_out[name] = first_line(error)
+            continue
+        row = once(OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), parts))
+        measured["rows"][name] = row | {"draws": draws(name), "network": key["network"]}
+    measured |= {"part": note, "full": len(train) >= features.protocol.SVHN_TRAIN, "protocol": about}
+    measured["left_out"] = left_out
+    if not only:
+        key = about | {"trials": TRIALS, "retrained": RETRAINED}
+        measured["supervised"] = once(OUT / "supervised.json", key, lambda: control(parts, about))
+    search = measured["supervised"]
+    trainings = {name: (svhn.STUDY, seed) for seed, name in verdicts.SVHN_TRAININGS.items()}
+    for name, (study, seed) in (trainings | {OTHER: (imagenet32.STUDY, 0)}).items():
+        if name in (only or todo) and name not in left_out:
+            measured["curves"][name] = along(study, seed, about, parts, OUT / f"curve_{name}.json")
 
     where = (
         "" if measured["full"] else f" On {len(train) + len(test):,} pictures, a part of SVHN: not the paper's test."
     )
     error = {n: f"{row['mean']:.1%} ± {row['spread']:.1%}" for n, row in measured["rows"].items()}
-    trained = [who for who in ("authors", "ours") if who in measured["rows"]]
-    whose = {"ours": "our", "authors": "the authors'"}
-    by = " and ".join(f"{whose[who]} D {error[who]}" for who in reversed(trained))
+    by = f"our D {error[MAIN]}"
+    if seeds := [error[name] for name in verdicts.SVHN_TRAININGS.values() if name in error and name != MAIN]:
+        by += f", of other seeds {' and '.join(seeds)},"
+    if "authors" in error:
+        by += f" and the authors' D {error['authors']}"
     claims = {
         "C3": {
             "ours": f"Test error with {10 * PER_CLASS:,} labels: {by}, over {DRAWS['released'][1]} draws; Tiny "
-            f"ImageNet's D {error['tinyimagenet']}, random D {error['random']}, K-means {error['kmeans_1600']}, over "
+            f"ImageNet's D {error[OTHER]}, random D {error['random']}, K-means {error['kmeans_1600']}, over "
             f"{DRAWS['baselines'][1]}.{where}",
-            "verdict": str(verdicts.c3(measured["rows"], measured["full"])),
+            "verdict": str(verdicts.c3_over_trainings(measured["rows"], measured["full"])),
         },
         "C4": {
             "ours": f"{search['validation_error']:.1%} validation error, best of {TRIALS} trials, and "
             f"{search['mean']:.1%} on the test; features of {by}.{where}",
-            "verdict": str(verdicts.c4(measured["rows"], search, trained)),
+            "verdict": str(verdicts.c4(measured["rows"], search)),
         },
     }
     results.record(
@@ -210,6 +257,4 @@ def main() -> dict[str, str]:
         device=device.device_name(DEVICE),
         claims=claims,
     )
-    if "authors" in measured["rows"]:
-        return {}
-    return {"the authors' row": measured["left_out"]["authors"]}
+    return left_out

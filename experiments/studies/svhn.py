@@ -11,7 +11,7 @@ import numpy as np
 from dcgan_lib import checkpoints, data, features, models, training
 
 from .. import measures
-from ..study import Study, Variant, film, first_config, measured_of, rows_there, ship
+from ..study import Study, Variant, config_of, film, first_config, measured_of, rows_there, ship
 
 STAGES = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 
@@ -31,21 +31,28 @@ def best(row: dict) -> dict:
     return min(row["stages"], key=lambda stage: stage["validation_error"])
 
 
-def chosen() -> models.Discriminator:
-    """D of the best stage. Raises NotAvailable where the study has not been run."""
-    (_, _, row, _), config = next(rows_there(STUDY)), first_config(STUDY)
+def chosen(seed: int = 0) -> models.Discriminator:
+    """D of the best stage of one training. Raises NotAvailable where it has not come to its end."""
+    row = next((row for _, its, row, _ in rows_there(STUDY) if its == seed), None)
+    config = config_of(STUDY, STUDY.variants[0], seed)
     if row is None:
-        raise data.NotAvailable(f"no training of SVHN in {config.out}: run `python -m experiments svhn` first")
+        again = f"python -m experiments svhn{f' --seed {seed}' if seed else ''}"
+        raise data.NotAvailable(f"no training of SVHN in {config.out}: run `{again}` first")
     return checkpoints.load(training.RunFolder(config.out).kept(best(row)["step"]))[1]
 
 
 def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
-    """As results/training_svhn.json has it; ships the best stage."""
+    """As results/training_svhn.json has it: seed 0, whose best stage ships, and in `others` the other seeds."""
     config, stage = first_config(study), best(rows[0])
     frames = film(config.out, study.file, config.arch.image_size, (0, 8, 38, 64, 77, 90, -1))
     source = training.RunFolder(config.out).kept(stage["step"])
     ship("svhn", config, study.file, parts=("discriminator",), source=source)
-    return {"part": parts()[1]} | measured_of(rows[0]) | {"chosen": stage, "film_steps": frames}, {}
+    others = [
+        {"seed": row["seed"]} | {k: v for k, v in measured_of(row).items() if k != "stats"} | {"chosen": best(row)}
+        for row in rows[1:]
+    ]
+    measured = {"part": parts()[1]} | measured_of(rows[0]) | {"chosen": stage, "film_steps": frames}
+    return measured | {"others": others}, {}
 
 
 STUDY = Study(
@@ -55,6 +62,7 @@ STUDY = Study(
         data="svhn_pictures", out="runs/svhn", arch="svhn32", batch_size=64, learning_rate=5e-4, steps=STAGES[-1]
     ),
     (Variant("svhn", {"out": "runs/svhn"}),),
+    seeds=(0, 1, 2),
     measures=(measures.statistics, measures.few_labels),
     images=unlabelled,
     stages=STAGES,
