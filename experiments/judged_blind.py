@@ -18,6 +18,9 @@ Rounds of labelling, a file each in weights/labels (or in the folder of --labels
    whole way of dropping shifts colours alike. That an eye agrees with itself says that it is steady, not that it is
    right.
 
+An object may be asked again, in new samples: then the boxes, and with them the maps that are dropped, are those of the
+first time, and round 1 is left out.
+
 A file says who labelled it and, by a digest, which pictures: labels of another generator, or a blind round drawn by
 boxes that were changed since, are refused. The rules are `verdicts.c7_judged` and `verdicts.c7_judged_twice`. The
 price: how far the layout moves (averages over 8x8 pixels), in units of the distance between two different samples.
@@ -59,7 +62,8 @@ class Forgetting:
 
     `generator` is the study that ships it; `side` that of the layer whose maps are dropped. `boxed` and `candidates`
     are the samples of the first two rounds; of the candidates that show the object the first `most` are judged (None:
-    all), in one or two `passes`, and fewer than `least` are not worth judging.
+    all), in one or two `passes`, and fewer than `least` are not worth judging. `level` is that of the verdict's tests.
+    `again`: the object was asked before, by this one, which has the boxes.
     """
 
     name: str
@@ -72,6 +76,13 @@ class Forgetting:
     least: int = 1
     most: int | None = None
     passes: int = 1
+    level: float = 0.05
+    again: Forgetting | None = None
+
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with."""
+        return f"{self.label}_again" if self.again else self.label
 
     @property
     def blind(self) -> tuple[str, ...]:
@@ -80,7 +91,7 @@ class Forgetting:
 
     @property
     def rounds(self) -> tuple[str, ...]:
-        return ("boxes", "there", *self.blind)
+        return ("there", *self.blind) if self.again else ("boxes", "there", *self.blind)
 
 
 class Labelling:
@@ -100,17 +111,19 @@ class Labelling:
         self.generator = checkpoints.load(weights)[0]
         self.size = self.generator.arch.image_size
         self.layer = next(row for row in inspection.generator_layers(self.generator.arch) if row.side == what.side)
+        self.first = Labelling(what.again, folder) if what.again else self  # who has the boxes
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def file(self, stage: str) -> Path:
-        return self.folder / f"{self.what.label}_{choose(stage, (*self.what.rounds, 'unrecognised'), 'round')}.json"
+        return self.folder / f"{self.what.stem}_{choose(stage, (*self.what.rounds, 'unrecognised'), 'round')}.json"
 
     def pictured(self, stage: str, layer: bool = True) -> str:
         """A digest of all that a round's pictures depend on: generator, seed and, for a blind one, layer and labels."""
         depends = [checkpoints.digest(self.generator), self.what.seed, stage, self.asked(stage)]
         if stage in self.what.blind:
-            depends += [np.packbits(self.labels(r, self.size)[1]).tobytes().hex() for r in ("boxes", "there")]
+            earlier = self.first.labels("boxes", self.size)[1], self.labels("there", self.size)[1]
+            depends += [np.packbits(masks).tobytes().hex() for masks in earlier]
             depends += [self.what.side] if layer else []
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
 
@@ -162,7 +175,7 @@ class Labelling:
     # ---- pictures --------------------------------------------------------------------------------------------------
 
     def latents(self, stage: str) -> torch.Tensor:
-        """z of "boxes" or of "there"."""
+        """z of "boxes" or of "there"; of another seed where the object is asked again."""
         what, arch = self.what, self.generator.arch
         return models.sample_latent(
             *((what.boxed, arch, what.seed) if stage == "boxes" else (what.candidates, arch, what.seed + 1))
@@ -182,8 +195,8 @@ class Labelling:
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """The weights of all maps from the boxes, and the order of maps by mean activation, largest first."""
-        maps = inspection.generator_maps(self.generator, self.latents("boxes"), layer=self.layer.index)
-        _, masks = self.labels("boxes", self.layer.side)
+        maps = inspection.generator_maps(self.generator, self.first.latents("boxes"), layer=self.layer.index)
+        _, masks = self.first.labels("boxes", self.layer.side)
         return inspection.map_weights(maps, masks), np.argsort(-maps.mean((0, 2, 3)).numpy())
 
     @cached_property
@@ -233,7 +246,7 @@ class Labelling:
         pictures, each = sheets.pixels(self.pictures(stage)), COLUMNS**2
         files = []
         for start in tqdm(range(0, len(pictures), each), "sheets", delay=2):
-            path = Path(folder) / f"{self.what.label}_{stage}_{start:03}.png"
+            path = Path(folder) / f"{self.what.stem}_{stage}_{start:04}.png"
             files.append(sheets.save(path, contact_sheet(pictures[start : start + each], start)))
         return files
 
@@ -429,8 +442,8 @@ def measure(labelling: Labelling) -> dict:
     layout = [F.avg_pool2d(r, 8).flatten(1) for r in rows]  # (n, 3 * 8 * 8)
     unit = float((layout[0] - layout[0].roll(1, 0)).abs().mean())
     measured = {
-        "labelled": what.boxed,
-        "boxed": int(labelling.labels("boxes", labelling.size)[1].any((1, 2)).sum()),
+        "labelled": labelling.first.what.boxed,
+        "boxed": int(labelling.first.labels("boxes", labelling.size)[1].any((1, 2)).sum()),
         "tested": len(labelling.tested),
         "maps": labelling.layer.width,
         "dropped": dropped,
@@ -438,7 +451,7 @@ def measure(labelling: Labelling) -> dict:
     if what.passes == 1:
         measured |= counted(passes[0])
     else:
-        measured |= {"side": what.side, "by": by} | counted_twice(passes, what.seed)
+        measured |= {"side": what.side, "by": by, "level": what.level} | counted_twice(passes, what.seed)
     for way, r in zip(WAYS, layout, strict=True):
         measured["ways"][way]["layout_moves"] = float((r - layout[0]).abs().mean()) / unit
     return measured
@@ -462,6 +475,7 @@ def verdict(measured: dict) -> verdicts.Verdict:
         difference and difference[WAYS[RANDOM]][1:],
         measured["agreement"]["kappa"],
         measured["tested"],
+        measured["level"],
     )
 
 
@@ -494,7 +508,7 @@ def record(labelling: Labelling) -> Path:
     """Count, judge and write the results file."""
     what, measured = labelling.what, measure(labelling)
     rounds = what.rounds if measured.get("recognised", True) else ("unrecognised",)
-    seen = data.to_uint8(labelling.pictures("boxes"))  # (N, H, W, C)
+    seen = data.to_uint8(labelling.pictures(what.rounds[0]))  # (N, H, W, C)
     fingerprint = hashlib.sha256(seen.tobytes()).hexdigest()
     return results.record(
         what.name,
@@ -502,10 +516,10 @@ def record(labelling: Labelling) -> Path:
         command=f"python -m experiments {what.name}",
         settings={
             "generator": f"results/training_{what.generator}.json",
-            "labels": ", ".join(f"{what.label}_{stage}" for stage in rounds),
+            "labels": ", ".join(f"{what.stem}_{stage}" for stage in rounds),
         },
         seed=what.seed,
-        images=data.ImageSet(f"samples of {what.generator}", "boxes", seen, fingerprint),
+        images=data.ImageSet(f"samples of {what.generator}", what.rounds[0], seen, fingerprint),
         device=device.device_name(device.pick_device("cpu")),
         claims=claims(labelling, measured),
     )

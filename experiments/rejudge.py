@@ -39,6 +39,7 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     "inspection_filters": {"C6": lambda m: verdicts.c6(m["trained"], m["random"])},
     "inspection_forgetting_scenes": {"C7": judged_blind.verdict},
     "inspection_forgetting_streets": {"C7": judged_blind.verdict},
+    "inspection_forgetting_streets_again": {"C7": judged_blind.verdict},
 }
 PREDICTING = {s.file: s for s in STUDIES.values() if s.predicts}  # results file → the study whose rows it has
 

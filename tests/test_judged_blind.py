@@ -252,7 +252,7 @@ def test_sheets_show_numbered_pictures_and_nothing_of_the_ways(labelled):
     place, labelling = labelled
     files = labelling.draw("blind_1", place / "sheets")
     n = 4 * len(labelling.tested)
-    assert [file.name for file in files] == [f"windows_blind_1_{i:03}.png" for i in range(0, n, 25)]
+    assert [file.name for file in files] == [f"windows_blind_1_{i:04}.png" for i in range(0, n, 25)]
     seen, first = data.to_uint8(labelling.pictures("blind_1")), Image.open(files[1])
     for i in (25, 31, 44):  # in the second sheet
         column, row = (i - 25) % 5, (i - 25) // 5

@@ -139,5 +139,9 @@ _LISTED = (
         "inspection_forgetting_streets",
         "C7 as in the paper: maps of windows dropped, judged blind in two passes; seconds, and the labelling",
     ),
+    Analysis(
+        "inspection_forgetting_streets_again",
+        "C7: windows once more, in three times as many new samples; seconds, and the labelling",
+    ),
 )
 ANALYSES: dict[str, Analysis] = {analysis.name: analysis for analysis in _LISTED}
