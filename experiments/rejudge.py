@@ -15,12 +15,20 @@ from collections.abc import Callable
 from dcgan_lib import results
 
 from . import judged_blind, rules, study, verdicts
-from .analyses import inspection_forgetting, latent_faces, near_duplicates, training_curve, untrained_worth
+from .analyses import (
+    inspection_forgetting,
+    latent_faces,
+    near_duplicates,
+    near_duplicates_elsewhere,
+    training_curve,
+    untrained_worth,
+)
 from .studies import STUDIES
 
 WHOLE = {  # results file → its claims, of which all but the words of `ours` is a rule's
     "inspection_forgetting": inspection_forgetting.claims,
     "near_duplicates": near_duplicates.claims,
+    "near_duplicates_elsewhere": near_duplicates_elsewhere.claims,
     "latent_faces": latent_faces.claims,
 }
 DERIVED: dict[str, Callable[[dict], dict]] = {  # results file → parts of what was measured that follow from its rows

@@ -254,6 +254,18 @@ def near_duplicates(near: int, pairs: int, recall: Mapping[str, float]) -> Verdi
     return Verdict(Outcome.HOLDS, why)
 
 
+def near_duplicates_over_sets(sets: Mapping[str, Mapping]) -> Verdict:
+    """`near_duplicates` of several sets of pictures, each with its `near`, `pairs` and `recall`, put together.
+
+    Holds: it holds in every set. In part: it holds, if only in part, in more than half of them. Does not hold: it does
+    not hold in half of them or more. Undecided: else, or no set could be had.
+    (Fixed before a pair of these sets was looked at; how many pairs have equal codes was known.)
+    """
+    if not sets:
+        return Verdict(Outcome.UNDECIDED, "no set could be had")
+    return _over({name: near_duplicates(s["near"], s["pairs"], s["recall"]) for name, s in sets.items()}, "sets")
+
+
 def c5(spaces: Mapping[str, Mapping]) -> Verdict:
     """The generator does not memorise its training pictures.
 
@@ -343,10 +355,15 @@ def over_trainings(found: Mapping[int, Verdict]) -> Verdict:
     n, (first, *_) = len(found), found.values()
     if n == 1:
         return Verdict(first.outcome, f"{first.words}; of one training")
-    count = {outcome: sum(v.outcome is outcome for v in found.values()) for outcome in Outcome}
+    return _over({f"seed {seed}": verdict for seed, verdict in found.items()}, "trainings")
+
+
+def _over(found: Mapping[str, Verdict], what: str) -> Verdict:
+    """By the rule of `over_trainings`, of anything that has names."""
+    n, count = len(found), {outcome: sum(v.outcome is outcome for v in found.values()) for outcome in Outcome}
     where = {outcome: "in every one" if of == n else f"in {of}" for outcome, of in count.items() if of}
-    why = ", ".join(f"{outcome} {of}" for outcome, of in where.items()) + f" of {n} trainings: "
-    why += "; ".join(f"seed {seed}, {v.words}" for seed, v in found.items())
+    why = ", ".join(f"{outcome} {of}" for outcome, of in where.items()) + f" of {n} {what}: "
+    why += "; ".join(f"{name}, {v.words}" for name, v in found.items())
     if count[Outcome.HOLDS] == n:
         return Verdict(Outcome.HOLDS, why)
     if 2 * (count[Outcome.HOLDS] + count[Outcome.IN_PART]) > n:

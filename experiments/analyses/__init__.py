@@ -119,6 +119,11 @@ _LISTED = (
         fast={"PLANTED": 10, "COST": (100, 200), "STEPS": 100},
     ),
     Analysis(
+        "near_duplicates_elsewhere",
+        "C5, its data half: equal codes among scenes and among drawn faces; minutes, and the labelling",
+        fast={"PLANTED": 10, "STEPS": 100, "SAMPLE": 20},
+    ),
+    Analysis(
         "nearest_digits",
         "C10's measure: a nearest neighbour among real and deformed digits; a minute",
         fast={"BATCH": 100, "REAL": (100, 300), "DEFORMED": (100, 300)},
