@@ -160,17 +160,15 @@ def seeds_of(study: Study, variant: Variant) -> tuple[int, ...]:
 
 def pictures(study: Study, config: training.TrainConfig) -> data.ImageSet:
     """The training pictures, before `config.limit`. Raises NotAvailable."""
-    return study.images(config) if study.images else named_set(config.data, config.arch.image_size)
-
-
-def named_set(name: str | Path, size: int) -> data.ImageSet:
-    """A set by its name, of DCGAN_DATA alone where it is none that the library fetches. Raises NotAvailable."""
-    prepared = data.data_root() / f"{name}.npz"
-    if str(name) not in data.CARDS and not Path(name).exists():
+    if study.images:
+        return study.images(config)
+    size = config.arch.image_size
+    name, prepared = str(config.data), data.data_root() / f"{config.data}.npz"
+    if name not in data.CARDS and not Path(name).exists():
         if not prepared.exists():
             raise data.NotAvailable(f"{name} is no set that the library fetches: put {prepared.name} into DCGAN_DATA")
         return data.load(prepared, image_size=size)
-    return data.load(name, image_size=size)
+    return data.load(config.data, image_size=size)
 
 
 def chosen(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = None) -> list[tuple[Variant, int]]:

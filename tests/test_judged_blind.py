@@ -19,6 +19,7 @@ from experiments import __main__ as command
 from experiments import judged_blind, rejudge, verdicts
 from experiments.analyses.inspection_forgetting_scenes import TRUNKS
 from experiments.analyses.inspection_forgetting_streets import WINDOWS
+from experiments.analyses.inspection_forgetting_streets_again import AGAIN
 from experiments.judged_blind import WAYS, Forgetting, Labelling
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +85,7 @@ def labelled(place):
 # ---- the recorded result ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", [TRUNKS, WINDOWS], ids=lambda what: what.label)
+@pytest.mark.parametrize("what", [TRUNKS, WINDOWS, AGAIN], ids=lambda what: what.stem)
 def test_the_recorded_result_comes_out_again(what, monkeypatch):
     monkeypatch.setattr(judged_blind, "DRAWS", 1_000)  # as recorded
     labelling, record = Labelling(what), results.load(what.name)
@@ -320,7 +321,7 @@ def judged(n=120, chosen=0.75, random=0.3, slips=0.0, seed=0):
 
 
 def outcome(passes):
-    measured = {"tested": passes[0].shape[1]} | judged_blind.counted_twice(passes, seed=0)
+    measured = {"tested": passes[0].shape[1], "level": 0.05} | judged_blind.counted_twice(passes, seed=0)
     return judged_blind.verdict(json.loads(json.dumps(measured)))
 
 
@@ -463,6 +464,44 @@ def test_what_cannot_be_recognised_outweighs_labels_of_another_generator(place):
     ship(seed=5)
     judged_blind.main(WHAT, ["--unrecognised", "too small", "--by", "made up"])
     assert results.load("made_up")["claims"]["C7"]["verdict"].startswith("undecided: it cannot be recognised")
+
+
+def test_an_object_is_asked_again_in_new_samples_without_the_same_maps(labelled):
+    place, first = labelled
+    what = replace(WHAT, name="made_up_again", seed=9, level=0.025, again=WHAT)
+    labelling = Labelling(what)
+    assert what.rounds == ("there", "blind_1", "blind_2") and labelling.next() == "there"
+    for stage in what.rounds:
+        assert answer(place, labelling, stage).name == f"windows_again_{stage}.json"
+    np.testing.assert_array_equal(labelling.weights()[0], first.weights()[0])
+    mine, theirs = ({tuple(z) for z in one.latents("there").tolist()} for one in (labelling, first))
+    assert len(mine) == len(theirs) == WHAT.candidates and not mine & theirs
+    judged_blind.main(what)
+    record = results.load("made_up_again")
+    measured = record["measured"]
+    assert (
+        measured["level"] == 0.025 and "boxes" not in measured["by"] and "windows_boxes" not in str(record["settings"])
+    )
+    assert (measured["labelled"], measured["boxed"]) == (WHAT.boxed, judged_blind.measure(first)["boxed"])
+    assert record["claims"]["C7"]["ours"].startswith("Windows in tiny")
+    # With other boxes other maps would be dropped: what was judged does not count any more.
+    first.file("boxes").unlink()
+    with pytest.raises(data.NotAvailable, match="round 'boxes' of windows has no labels"):
+        judged_blind.measure(Labelling(what))
+    answer(place, first, "boxes")
+    boxes = json.loads(first.file("boxes").read_text())
+    boxes["boxes"]["1"] = []
+    first.file("boxes").write_text(json.dumps(boxes))
+    with pytest.raises(ValueError, match="the labels of an earlier round, changed since"):
+        judged_blind.measure(Labelling(what))
+
+
+def test_the_level_is_that_of_both_passes():
+    shown = {"samples": 60, "gone": {"positive weight": 50}, "discordant": {"random": [15, 5]}}  # p = 0.041
+    measured = {"passes": [{"shown": shown}] * 2, "differences_shown": {"random": [0.2, 0.1, 0.3]}, "tested": 120}
+    measured["agreement"] = {"kappa": 0.7}
+    outcomes = [judged_blind.verdict(measured | {"level": level}).outcome for level in (0.05, 0.025)]
+    assert outcomes == ["holds on this set", "undecided"]
 
 
 def test_both_results_are_judged_again_by_the_same_rule(labelled):

@@ -562,6 +562,25 @@ def test_near_duplicates(near, pairs, recall, outcome):
 
 
 @pytest.mark.parametrize(
+    ("near", "outcome"),
+    [
+        ((1_000, 1_000, 1_000), Outcome.HOLDS),
+        ((1_000, 1_000, 900), Outcome.IN_PART),
+        ((1_000, 900, 900), Outcome.NOT),
+        ((900, 995), Outcome.NOT),  # half of them
+        ((900, 995, 995), Outcome.UNDECIDED),
+        ((), Outcome.UNDECIDED),
+    ],
+)
+def test_near_duplicates_over_sets(near, outcome):
+    sets = {f"set {i}": {"near": n, "pairs": 1_000, "recall": {"exact": 1.0}} for i, n in enumerate(near)}
+    verdict = verdicts.near_duplicates_over_sets(sets)
+    assert verdict.outcome == outcome
+    for i, n in enumerate(near):
+        assert f"set {i}, {1_000 - n} of 1,000 pairs" in verdict.words
+
+
+@pytest.mark.parametrize(
     ("theirs", "ours", "full", "outcome"),
     [
         ((840, 1_000), (0.70, 0.82), True, Outcome.HOLDS),  # Wilson: 81.6 % to 86.1 %

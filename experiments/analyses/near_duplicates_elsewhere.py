@@ -26,7 +26,7 @@ import torch
 from dcgan_lib import data, deduplication, device, results
 
 from .. import memorisation, verdicts
-from ..study import first_line, named_set
+from ..study import first_line
 from .near_duplicates import LABELS, SEED, draw, labelled, sample, score, with_copies
 
 SETS = {"scenes_all": "scenes", "anime": "drawn faces"}
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     measured, left_out, used = {"sets": {}}, {}, None
     for name, says in SETS.items():
         try:
-            images = named_set(name, SIZE)
+            images = data.load(name, SIZE)
         except data.NotAvailable as error:
             left_out[name] = first_line(error)
             continue
