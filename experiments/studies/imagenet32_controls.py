@@ -5,8 +5,8 @@ apart? `alternate` is that of `natural32` by the released schedule, where a mini
 sees half of what is drawn: at its step 20,000 as many pictures as `natural32` at step 10,000, in as many steps of its
 own.
 
-Kept are weights at five stages each, which `training_curve` judges; `features_cifar10` has a row of the last D of each
-seed, carried in half precision. On an H200 two of the trainings took six and a half minutes beside six others, the
+Kept are weights at five stages each, which `training_curve` judges; `features_cifar10` has a row of the last D of each,
+carried in half precision. On an H200 two of the trainings took six and a half minutes beside six others, the
 third by itself fifty seconds. Their networks are no part of the repository.
 """
 
