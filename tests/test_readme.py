@@ -174,7 +174,7 @@ def test_numbers_are_those_of_the_results():
     )
     waiting = results.load("bench_waiting_cpu")["measured"]["decoding"]
     epochs = results.load("training_faces")["measured"]["epochs"]
-    streets = results.load("inspection_forgetting_streets")["measured"]
+    streets = results.load("inspection_forgetting_streets_again")["measured"]
     gone = {way: f"{100 * row['gone']:.0f} %" for way, row in streets["ways"].items()}
     features = ARCHITECTURES["imagenet32"].feature_count
     digits = [row for row in results.load("conditional")["measured"]["rows"] if row["variant"] == "released"]
@@ -191,7 +191,7 @@ def test_numbers_are_those_of_the_results():
         f"K-means: {rows['kmeans_1600']['test_accuracy']:.1%} with 1,600 centroids".replace("%", " %"),
         f"{rows['kmeans_4800']['test_accuracy']:.1%} with 4,800 |".replace("%", " %"),
         f"no window seen in {gone['positive weight']} of {streets['tested']} samples, with random maps dropped in "
-        f"{gone['random']}, with none dropped in {gone['all maps']}:",
+        f"{gone['random']}, with none dropped in {gone['all maps']} |",
         f"about {5 * round(speed / 5)} pictures a second (the steps alone)",
         f"on {without:.0f} where the processor has no bfloat16 instructions",
         f"after {epochs:.0f} passes over 9,000 faces",

@@ -219,11 +219,16 @@ def _c6(r: Results) -> str:
 def _c7(r: Results) -> str:
     objects = r["inspection_forgetting"]["measured"]["layers"]["8"]["objects"]
     ways = {name: row["ways"]["boxes"] for name, row in objects.items()}
-    return "gone: " + ", ".join(
+    gone = [
         f"{name.lower()} {percent(row['all_positive']['gone'], 0)} "
         f"(random maps {between(row['as_many_random']['interval'], 0)})"
         for name, row in ways.items()
-    )
+    ]
+    if "inspection_forgetting_streets_again" in r:
+        streets = r["inspection_forgetting_streets_again"]["measured"]["ways"]
+        found, chance = (percent(streets[way]["gone"], 0) for way in ("positive weight", "random"))
+        gone.append(f"windows in streets {found} (random maps {chance})")
+    return f"gone: {', '.join(gone)}"
 
 
 def _c8(r: Results) -> str:
