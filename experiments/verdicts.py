@@ -245,7 +245,9 @@ def near_duplicates(near: int, pairs: int, recall: Mapping[str, float]) -> Verdi
     if not pairs:
         return Verdict(Outcome.UNDECIDED, "no pair has a label")
     low, high = proportion_interval(pairs - near, pairs)
-    why = f"{pairs - near} of {pairs:,} pairs with equal codes is no near duplicate"
+    false = pairs - near
+    are = "is no near duplicate" if false == 1 else "are no near duplicates"
+    why = f"{false} of {pairs:,} pairs with equal codes {are}"
     if high >= 0.01:
         return Verdict(Outcome.NOT if low > 0.01 else Outcome.UNDECIDED, why)
     missed = [kind for kind, share in recall.items() if share <= 0.5]
@@ -361,7 +363,8 @@ def over_trainings(found: Mapping[int, Verdict]) -> Verdict:
 def _over(found: Mapping[str, Verdict], what: str) -> Verdict:
     """By the rule of `over_trainings`, of anything that has names."""
     n, count = len(found), {outcome: sum(v.outcome is outcome for v in found.values()) for outcome in Outcome}
-    where = {outcome: "in every one" if of == n else f"in {of}" for outcome, of in count.items() if of}
+    everywhere = {Outcome.NOT: "in any"}  # "does not hold in every one" would say that it does in some
+    where = {o: everywhere.get(o, "in every one") if of == n else f"in {of}" for o, of in count.items() if of}
     why = ", ".join(f"{outcome} {of}" for outcome, of in where.items()) + f" of {n} {what}: "
     why += "; ".join(f"{name}, {v.words}" for name, v in found.items())
     if count[Outcome.HOLDS] == n:

@@ -29,6 +29,27 @@ def test_pairs_that_are_equal_in_every_pixel():
     assert elsewhere.exact(images, np.zeros((0, 2), int)) == 0
 
 
+def test_bits_that_tell_pictures_apart():
+    bits = np.zeros((200, 128), np.uint8)
+    bits[:, 1] = 1  # always on
+    bits[:100, 2] = 1
+    bits[:1, 3] = 1  # one picture in two hundred
+    bits[:-2, 4] = 1  # all but one in a hundred
+    assert elsewhere.live_bits(np.packbits(bits, axis=1)) == 2
+
+
+def test_pairs_of_an_autoencoder_trained_otherwise(small):
+    rng = np.random.default_rng(2)
+    images = rng.integers(0, 256, (60, 4, 4, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    images[40:] = images[:20]  # 20 pairs; the last ten count as planted
+    rows = elsewhere.trained_otherwise(images, 50)
+    assert set(rows) == set(elsewhere.TRAININGS)
+    for says, row in rows.items():
+        assert row.items() >= elsewhere.TRAININGS[says].items()
+        assert 10 <= row["near_details"] <= row["sampled"] == min(row["pairs"], elsewhere.SAMPLE)
+        assert 0 < row["live_bits"] <= 128
+
+
 def test_labels_of_drawn_pairs_are_counted(small, monkeypatch):
     """Three pictures of a set repeated, twice each: three clusters of three, nine pairs; one is said to be false."""
     rng = np.random.default_rng(1)
@@ -36,6 +57,7 @@ def test_labels_of_drawn_pairs_are_counted(small, monkeypatch):
     images = np.concatenate([images, images[:3], images[:3]])
     monkeypatch.setattr(elsewhere, "SAMPLE", 10**4)
     monkeypatch.setattr(elsewhere, "A_SHEET", 50)
+    monkeypatch.setattr(elsewhere, "SHOWN", 1)
     monkeypatch.setattr(elsewhere.data, "load", lambda name, size: data.from_array(images, name=name))
     elsewhere.main(["--sheets", str(small / "sheets")])
     before = results.load("near_duplicates_elsewhere")
@@ -47,6 +69,7 @@ def test_labels_of_drawn_pairs_are_counted(small, monkeypatch):
         assert len(pairs) == row["pairs"] >= row["exact"] == 9 and (small / "sheets" / name / "050.png").exists()
         assert {(0, 100), (0, 103), (100, 103)} <= set(map(tuple, pairs)) and row["in_pairs"] >= 9
         assert row["recall"]["exact"] == 1
+        assert 9 <= row["near_details"] <= row["sampled"] == row["pairs"]
         labels[name] = {f"{a}-{b}": (a, b) != (100, 103) for a, b in pairs}
     elsewhere.LABELS.write_text(json.dumps({"by": "made up", "labels": {}, "others": labels}))
     elsewhere.main([])
@@ -54,6 +77,11 @@ def test_labels_of_drawn_pairs_are_counted(small, monkeypatch):
     for row in after["measured"]["sets"].values():
         assert row["by_eye"]["labelled"] == row["pairs"] and row["compared"]["labelled"] >= 9
         assert row["by_eye"]["false"] == pytest.approx(1 / row["pairs"])
+    first, second, *same = results.pictures("near_duplicates_elsewhere_pairs", 4)  # the pair (100, 103), by set
+    assert row["false_pairs"] == [[100, 103]] and after["measured"]["sheet"] == list(elsewhere.SETS.values())
+    for shown, picture in ((first, images[100]), (second, images[103])):
+        assert np.abs(shown[0].astype(int) - picture).mean() < 20  # a JPEG
+    assert np.array_equal(same, [first, second])
     assert f"calls 1 of {row['pairs']} of them no near duplicates" in after["claims"]["C5"]["ours"]
     assert rejudge.judged_again(after)["claims"] == after["claims"]
 

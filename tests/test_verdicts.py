@@ -459,6 +459,7 @@ def test_words_name_the_numbers():
     words = verdicts.over_trainings(of(HOLDS, HOLDS, NOT)).words
     assert "holds on this set in 2, does not hold in 1 of 3 trainings" in words and "seed 2, words 2" in words
     assert "in every one of 3 trainings" in verdicts.over_trainings(of(HOLDS, HOLDS, HOLDS)).words
+    assert verdicts.over_trainings(of(NOT, NOT)).words.startswith("does not hold in any of 2 trainings: ")
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"

@@ -396,6 +396,16 @@ def _near_duplicates(r: Results):
     return words, verdicts.near_duplicates(eye["labelled"] - false, eye["labelled"], recall)
 
 
+def _near_duplicates_elsewhere(r: Results):
+    record = r["near_duplicates_elsewhere"]
+    words = []
+    for name, row in record["measured"]["sets"].items():
+        eye = row["by_eye"]
+        words.append(f"{name}: {round(eye.get('false', 0) * eye['labelled'])} of {eye['labelled']} pairs false")
+    outcome, why = split(record["claims"]["C5"]["verdict"])
+    return "; ".join(words), verdicts.Verdict(verdicts.Outcome(outcome), why)
+
+
 def _judging(r: Results):
     eyes = r["judging_samples"]["measured"]["faces"]["eyes"]
     faults = ("none", "again", "copied")  # no fault, or one that none of the measures is made to see
@@ -441,6 +451,7 @@ FOUND: dict[str, Callable] = {
     "domains": _predicted("domains", "One kind of network"),
     "judging_samples": _judging,
     "near_duplicates": _near_duplicates,
+    "near_duplicates_elsewhere": _near_duplicates_elsewhere,
     "remarks": _remarks,
     "symptoms": _symptoms,
 }
