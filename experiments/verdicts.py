@@ -485,7 +485,7 @@ def c7_judged_twice(
     samples that do not show the object with all maps: that these are left out is newer than the result.)
 
     Windows were undecided by it, of 120 samples. They are asked again in 360 new ones, without the same maps, by the
-    same rule at a `level` of 0.025, since two tests share 0.05: fixed before any of these samples was drawn.
+    same rule at half the `level`, 0.025, since it is a second try: fixed before any of these samples was drawn.
     """
     if len(passes) < 2:
         return Verdict(Outcome.UNDECIDED, f"{len(passes)} of 2 passes of labelling")

@@ -45,7 +45,8 @@ def test_rows_join_the_file(trained):
     for seed, name in enumerate(("ours", "second_seed")):
         assert before["measured"]["curves"][name] == [{"study": "svhn", "seed": seed}]
     assert "(second seed)" in before["claims"]["C4"]["verdict"] and "third" not in before["claims"]["C4"]["verdict"]
-    assert f"of other seeds {rows['second_seed']['mean']:.1%}" in before["claims"]["C4"]["ours"]
+    assert f" (of other seeds {rows['second_seed']['mean']:.1%} ± " in before["claims"]["C4"]["ours"]
+    assert ",," not in before["claims"]["C3"]["ours"] and "), over" in before["claims"]["C3"]["ours"]
 
     trained.add(2)
     left_out = house.main(["--rows", "third_seed"])

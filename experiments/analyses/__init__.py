@@ -120,7 +120,7 @@ _LISTED = (
     ),
     Analysis(
         "near_duplicates_elsewhere",
-        "C5, its data half: equal codes among scenes and among drawn faces; half an hour, and the labelling",
+        "C5, its data half: equal codes among scenes and among drawn faces; an hour, and the labelling",
         fast={"PLANTED": 10, "STEPS": 100, "SAMPLE": 20, "TRAININGS": {"longer": {"steps": 200}}},
     ),
     Analysis(

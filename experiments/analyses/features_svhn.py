@@ -226,7 +226,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     error = {n: f"{row['mean']:.1%} ± {row['spread']:.1%}" for n, row in measured["rows"].items()}
     by = f"our D {error[MAIN]}"
     if seeds := [error[name] for name in verdicts.SVHN_TRAININGS.values() if name in error and name != MAIN]:
-        by += f", of other seeds {' and '.join(seeds)},"
+        by += f" (of other seeds {' and '.join(seeds)})"
     if "authors" in error:
         by += f" and the authors' D {error['authors']}"
     claims = {

@@ -5,8 +5,8 @@
 Of 1,800 other samples of the same generator the first 360 that show windows, in the four ways, 1,440 pictures, twice.
 The maps are those that the boxes of `inspection_forgetting_streets` chose, so there is no round of boxes here; the
 other rounds of labelling are as there. By its passes, 22 discordant samples of 64 with two thirds of them for the
-chosen maps, three times as many samples would tell by each pass. The rule is the same, at a level of 0.025, since two
-tests share the 0.05 (`verdicts.c7_judged_twice`): number, rule and level were fixed before any sample was drawn.
+chosen maps, three times as many samples would tell by each pass. The rule is the same, at half the level, 0.025,
+since it is a second try (`verdicts.c7_judged_twice`): number, rule and level were fixed before any sample was drawn.
 
 Seconds on a CPU, and the labelling. Writes results/inspection_forgetting_streets_again.json.
 """

@@ -57,7 +57,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
 
 STUDY = Study(
     "svhn",
-    "the released network for SVHN, without labels, for the features of C3; an hour on two CPU cores",
+    "the released network for SVHN, without labels, for the features of C3; each seed an hour on two CPU cores",
     training.TrainConfig(
         data="svhn_pictures", out="runs/svhn", arch="svhn32", batch_size=64, learning_rate=5e-4, steps=STAGES[-1]
     ),
