@@ -186,12 +186,14 @@ def test_numbers_are_those_of_the_results():
     for number in (
         f"features: {rows['tinyimagenet']['test_accuracy']:.1%} (paper".replace("%", " %"),
         f"after {results.load('training_imagenet32')['measured']['epochs']:.1f} passes over Tiny ImageNet",
-        f"error {house['ours']:.1%}, authors' weights {house['authors']:.1%}, the same".replace("%", " %"),
+        f"error {house['ours']:.1%} (of other seeds {100 * house['second_seed']:.1f} and {house['third_seed']:.1%})"
+        f", authors' weights {house['authors']:.1%}, the same".replace("%", " %"),
         f"network on labels alone {house['labels']:.1%} (paper".replace("%", " %"),
         f"K-means: {rows['kmeans_1600']['test_accuracy']:.1%} with 1,600 centroids".replace("%", " %"),
         f"{rows['kmeans_4800']['test_accuracy']:.1%} with 4,800 |".replace("%", " %"),
-        f"no window seen in {gone['positive weight']} of {streets['tested']} samples, with the most active maps dropped "
-        f"in {gone['largest activations']}, with random ones in {gone['random']}, with none in {gone['all maps']} (a",
+        f"no window seen in {gone['positive weight']} of {streets['tested']} samples, with the most active maps "
+        f"dropped in {gone['largest activations']}, with random ones in {gone['random']}, with none in "
+        f"{gone['all maps']} (a",
         f"about {5 * round(speed / 5)} pictures a second (the steps alone)",
         f"on {without:.0f} where the processor has no bfloat16 instructions",
         f"after {epochs:.0f} passes over 9,000 faces",

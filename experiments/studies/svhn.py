@@ -3,7 +3,8 @@
 As released: Gaussian z, batches of 64, learning rate 5e-4. The pictures are the pool and validation parts of
 `features.svhn_parts`: its 73,257 training pictures with all of SVHN, 4,931 with the partial one of the reference run.
 Weights are kept at STAGES, each of twice the steps; the one with the lowest error on the validation pictures is
-`chosen()`, and its discriminator ships (2 MB). Where that is the last, longer ones belong here.
+`chosen()`, and its discriminator ships (2 MB, of the first seed). Where that is the last, as for two seeds of three,
+longer ones belong here.
 """
 
 import numpy as np
