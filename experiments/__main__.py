@@ -74,14 +74,14 @@ def file_of(name: str) -> str:
 
 def listed() -> list[str]:
     """A line for each name: what it is, and whether results/ has a file of it."""
-    lines = []
+    lines, width = [], max(map(len, STUDIES | ANALYSES)) + 2
     for kind, known in (("studies", STUDIES), ("analyses", ANALYSES)):
         lines.append(f"{kind}:")
         for name, entry in known.items():
             there = (results.folder() / f"{entry.file}.json").exists()
             reason = entry.not_run or "not run yet"
-            lines.append(f"  {name:30}{entry.says}")
-            lines.append(f"  {'':30}{f'results/{entry.file}.json' if there else f'no results file: {reason}'}")
+            lines.append(f"  {name:{width}}{entry.says}")
+            lines.append(f"  {'':{width}}{f'results/{entry.file}.json' if there else f'no results file: {reason}'}")
     return lines
 
 
