@@ -134,7 +134,7 @@ def compare(
     if hashes.ndim != 2 or len(hashes) != len(images):
         raise ValueError(f"expected a hash for each of {len(images)} pictures, got {hashes.shape}")
     alike = candidates(hashes, radius, window)
-    pixels = _pixel_hashes(images, mirrored, progress)
+    pixels = pixel_hashes(images, mirrored, progress)
     pairs = np.unique(np.concatenate([alike, candidates(pixels, 0, window)]), axis=0)
     apart = distance(images, pairs, mirrored=mirrored, progress=progress)
     apart[_differ(pixels, *pairs.T) == 0] = 0  # mirror images' crops may lie a pixel off, and round
@@ -149,7 +149,7 @@ def _check_search(radius: int, tolerance: float, window: int) -> None:
         raise ValueError(f"tolerance must be a number of at least 0 (infinite: all), got {tolerance!r}")
 
 
-def _pixel_hashes(images: np.ndarray, mirrored: bool, progress: bool) -> np.ndarray:
+def pixel_hashes(images: np.ndarray, mirrored: bool = False, progress: bool = True) -> np.ndarray:
     """Hashes of all pixels, uint8 (N, 16), equal for equal pictures alone; `mirrored`: and for mirror images."""
     out = np.empty((len(images), 16), np.uint8)
     quiet = {"delay": 2} if progress else {"disable": True}

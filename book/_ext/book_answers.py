@@ -403,13 +403,11 @@ def _near_duplicates(r: Results):
 
 
 def _near_duplicates_elsewhere(r: Results):
-    record = r["near_duplicates_elsewhere"]
     words = []
-    for name, row in record["measured"]["sets"].items():
+    for name, row in r["near_duplicates_elsewhere"]["measured"]["sets"].items():
         eye = row["by_eye"]
         words.append(f"{name}: {round(eye.get('false', 0) * eye['labelled'])} of {eye['labelled']} pairs false")
-    outcome, why = split(record["claims"]["C5"]["verdict"])
-    return "; ".join(words), verdicts.Verdict(verdicts.Outcome(outcome), why)
+    return "; ".join(words), _recorded("near_duplicates_elsewhere")(r)[1]
 
 
 def _judging(r: Results):

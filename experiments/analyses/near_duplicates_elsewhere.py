@@ -20,7 +20,6 @@ Writes results/near_duplicates_elsewhere.json, and the first false pairs of each
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
@@ -55,11 +54,6 @@ def equal_pairs(keys: np.ndarray) -> int:
     """How many pairs of the rows (N, bytes) are equal."""
     _, times = np.unique(keys, axis=0, return_counts=True)
     return int((times * (times - 1) // 2).sum())
-
-
-def pixels(images: np.ndarray) -> np.ndarray:
-    """(N, 32): equal where every pixel is."""
-    return np.stack([np.frombuffer(hashlib.sha256(picture.tobytes()).digest(), np.uint8) for picture in images])
 
 
 def live_bits(hashes: np.ndarray) -> int:
@@ -106,7 +100,7 @@ def measure(images: np.ndarray, labels: dict[str, bool], sheets: Path | None = N
         "pictures": len(images),
         "pairs": equal_pairs(hashes[: len(images)]),
         "listed": len(real),
-        "exact": equal_pairs(pixels(images)),
+        "exact": equal_pairs(deduplication.pixel_hashes(images)),
         "in_pairs": len(np.unique(real)),
         "by_eye": labelled(drawn, labels),
         "false_pairs": false[:SHOWN],
