@@ -65,6 +65,7 @@ class Study:
     """Trainings that are compared.
 
     `images(config)` gives the pictures where they are not simply `config.data`. Weights of `stages` (steps) are kept.
+    A training whose row `goes_on(row)` goes on to the next of the `further` stages, and is measured anew there.
     `report(study, rows)` returns what the results file calls measured, and the claims; without one these are the rows.
     `result` names the file of results/, `not_run` says why there is none. `by_name_only` says why a run of everything
     leaves the study out.
@@ -79,6 +80,8 @@ class Study:
     predicts: tuple[Prediction, ...] = ()
     images: Callable[[training.TrainConfig], data.ImageSet] | None = None
     stages: tuple[int, ...] = ()
+    further: tuple[int, ...] = ()
+    goes_on: Callable[[dict], bool] | None = None
     report: Callable[[Study, list[dict]], tuple[dict, dict]] | None = None
     result: str = ""
     not_run: str = ""
@@ -93,6 +96,12 @@ class Study:
             if not seeds or len(set(seeds)) < len(seeds):
                 raise ValueError(f"{self.name}, {variant.name}: expected different seeds, at least one, got {seeds}")
             config_of(self, variant, seeds[0])  # a slip in a field's name or value shows at once
+        ends = (*self.stages[-1:], *self.further)
+        if self.further and (self.goes_on is None or len(ends) == len(self.further) or sorted(set(ends)) != list(ends)):
+            raise ValueError(
+                f"{self.name}: `further` stages need `goes_on` and must rise beyond the last of `stages`, got "
+                f"{self.further} after {self.stages}"
+            )
 
     @property
     def file(self) -> str:
@@ -141,6 +150,16 @@ def small(config: training.TrainConfig) -> training.TrainConfig:
 def stages_of(study: Study) -> tuple[int, ...]:
     """Steps whose weights are kept."""
     return (scale.STEPS // 2, scale.STEPS) if scale.fast() and study.stages else study.stages
+
+
+def lengths(study: Study, done: int = 0) -> list[Study]:
+    """The study as it stands, then with one further stage, and so on; without those that `done` steps have passed."""
+    further = () if scale.fast() else study.further
+    out = [replace(study, further=further)]
+    for i, steps in enumerate(further, 1):
+        base, stages = replace(study.base, steps=steps), (*study.stages, *further[:i])
+        out.append(replace(study, base=base, stages=stages, further=further[i:]))
+    return [length for length in out[:-1] if done <= length.stages[-1]] + out[-1:]
 
 
 def measures_of(study: Study, variant: Variant) -> tuple[Measure, ...]:
@@ -221,7 +240,21 @@ def run(study: Study, only=None, seeds=None, shard: tuple[int, int] | None = Non
 
 
 def row(study: Study, variant: Variant, seed: int) -> dict:
-    """What one training gave, trained and measured now where it is not there yet."""
+    """What one training gave, at the stage where it does not go on; trained and measured now where it is not there."""
+    folder = training.RunFolder(config_of(study, variant, seed).out)
+    for length in lengths(study, steps_done(folder)):
+        found = _row(length, variant, seed)
+        if final(length, found):
+            break
+    return found
+
+
+def final(length: Study, row: dict) -> bool:
+    """Whether a row, measured at this length of its study, is that of its end."""
+    return not length.further or "diverged" in row or not length.goes_on(row)
+
+
+def _row(study: Study, variant: Variant, seed: int) -> dict:
     config = config_of(study, variant, seed)
     images = pictures(study, config)
     finished, path = None, row_file(config)
@@ -392,8 +425,13 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
         except (data.NotAvailable, ImportError) as error:
             yield variant, seed, None, first_line(error)
             continue
-        key = key_of(study, variant, seed, images)
-        yield variant, seed, kept_row(config, key) or _from_elsewhere(study, config, key), ""
+        row = None
+        for length in lengths(study, steps_done(training.RunFolder(config.out))):
+            config = config_of(length, variant, seed)
+            key = key_of(length, variant, seed, images)
+            there = kept_row(config, key) or _from_elsewhere(length, config, key)
+            row = there if there and final(length, there) else row
+        yield variant, seed, row, ""
 
 
 # ---- the results file ----------------------------------------------------------------------------------------------

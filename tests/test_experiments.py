@@ -169,6 +169,71 @@ def test_weights_of_a_step_that_is_no_stage_are_not_measured():
     assert row["kept"] == [2, 4] and row["all"] == [1, 2, 3, 4]
 
 
+def going_on(calls: list, ends: dict[str, int], **changes) -> Study:
+    """Each training goes on for as long as it has not reached the steps that `ends` names for it."""
+
+    def where(run, real, rng) -> dict:
+        calls.append((run.out.name, run.steps))
+        return {"name": run.out.name, "kept": list(measures.stages_kept(run))}
+
+    goes_on = lambda row: row["kept"][-1] < ends[row["name"]]  # noqa: E731
+    return two(Measure("where", 1, where), **{"stages": (2, 4), "further": (6, 9), "goes_on": goes_on} | changes)
+
+
+def test_a_training_goes_on_to_further_stages_for_as_long_as_its_row_says_so(monkeypatch):
+    calls, taken = [], steps_taken(monkeypatch)
+    study = going_on(calls, {"fast": 6, "wide": 4})
+    studies.run(study)
+    rows = results.load("two")["measured"]["rows"]
+    assert [(row["variant"], row["kept"], row["pictures_seen"]) for row in rows] == [
+        ("fast", [2, 4, 6], 6 * 8),
+        ("wide", [2, 4], 4 * 8),
+    ]
+    assert calls == [("fast", (2, 4)), ("fast", (2, 4, 6)), ("wide", (2, 4))] and len(taken) == 6 + 4
+    studies.run(study)  # all is there
+    assert len(calls) == 3 and len(taken) == 6 + 4
+    longer = going_on(calls, {"fast": 9, "wide": 4})  # as if one were not at its end: its row is no row of the study
+    assert [row and row["kept"] for _, _, row, _ in studies.rows_there(longer)] == [None, [2, 4]]
+    studies.run(longer)
+    assert calls[3:] == [("fast", (2, 4, 6, 9))] and len(taken) == 9 + 4
+    at_once = replace(study, base=replace(study.base, out="runs/once", steps=9), stages=(2, 4, 6, 9), further=())
+    studies.run(replace(at_once, goes_on=None), only=["fast"])
+    ways = [checkpoints.load(Path("runs") / out / "fast")[1].state_dict() for out in ("two", "once")]
+    assert all(torch.equal(a, b) for a, b in zip(*(way.values() for way in ways), strict=True))  # bit for bit
+
+
+def test_killed_between_two_stages_a_training_goes_on_to_the_further_one(monkeypatch):
+    calls, step = [], training.Trainer.step
+
+    def killed(self, k, log=False):
+        if k == 5:  # the sixth
+            raise KeyboardInterrupt
+        return step(self, k, log)
+
+    study = going_on(calls, {"fast": 9, "wide": 4})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.Trainer, "step", killed)
+        studies.run(study, only=["fast"])
+    assert [row for _, _, row, _ in studies.rows_there(study)] == [None, None]
+    taken = steps_taken(monkeypatch)
+    studies.run(study, only=["fast"])
+    assert taken == [5, 6, 7, 8] and [stages for _, stages in calls] == [(2, 4), (2, 4, 6), (2, 4, 6, 9)]
+
+
+def test_no_training_goes_on_at_scale_fast(monkeypatch):
+    monkeypatch.setenv("DCGAN_SCALE", "fast")
+    (length,) = studies.lengths(going_on([], {}))
+    assert studies.stages_of(length) == (scale.STEPS // 2, scale.STEPS) and length.further == ()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"goes_on": None}, {"further": (4, 8)}, {"further": (8, 6)}, {"stages": ()}], ids=str
+)
+def test_further_stages_that_cannot_be(changes):
+    with pytest.raises(ValueError, match="two: `further` stages need `goes_on` and must rise"):
+        going_on([], {}, **changes)
+
+
 def test_a_file_of_many_trainings_has_short_curves():
     """The tree has to stay small: a row's curve is thinned in the results file, and whole beside the run."""
     lines = [{"step": i + 1, "loss_d": float(i)} for i in range(200)]
@@ -1552,6 +1617,7 @@ def test_the_curve_of_few_labels_is_the_protocol_at_each_step(tmp_path):
 def test_the_best_stage_of_svhn_has_the_lowest_validation_error():
     stages = [{"step": s, "validation_error": e} for s, e in ((1, 0.4), (2, 0.3), (4, 0.3), (8, 0.35))]
     assert svhn.best({"stages": stages})["step"] == 2
+    assert [svhn.last_is_best({"stages": stages[:n]}) for n in (1, 2, 3, 4)] == [True, True, False, False]
     with pytest.raises(data.NotAvailable, match=r"runs/svhn: run `python -m experiments svhn` first"):
         svhn.chosen()
 

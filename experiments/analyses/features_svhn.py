@@ -156,7 +156,7 @@ def control(parts, key: dict) -> dict:
 def along(study, seed: int, about: dict, parts, out) -> list[dict]:
     """The validation error of a training's D at each step that was kept, beside how many pictures it had seen."""
     config = config_of(study, study.variants[0], seed)
-    files = kept_weights(config.out, stages_of(study))
+    files = kept_weights(config.out, stages_of(study) + study.further)
     key = about | {"kept": [file_digest(path) for path in files.values()], "draws": STAGE_DRAWS}
     curve = functools.partial(few_labels_curve, files, parts, PER_CLASS, STAGE_DRAWS, SEED)
     return [row | {"pictures": row["step"] * config.batch_size} for row in once(out, key, curve)]

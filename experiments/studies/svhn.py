@@ -3,8 +3,8 @@
 As released: Gaussian z, batches of 64, learning rate 5e-4. The pictures are the pool and validation parts of
 `features.svhn_parts`: its 73,257 training pictures with all of SVHN, 4,931 with the partial one of the reference run.
 Weights are kept at STAGES, each of twice the steps; the one with the lowest error on the validation pictures is
-`chosen()`, and its discriminator ships (2 MB, of the first seed). Where that is the last, as for two seeds of three,
-longer ones belong here.
+`chosen()`, and its discriminator ships (2 MB, of the first seed). A training whose lowest is its last goes on, to the
+next of FURTHER.
 """
 
 import numpy as np
@@ -15,6 +15,7 @@ from .. import measures
 from ..study import Study, Variant, config_of, film, first_config, measured_of, rows_there, ship
 
 STAGES = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
+FURTHER = (32_000,)
 
 
 def parts():
@@ -30,6 +31,10 @@ def unlabelled(config: training.TrainConfig) -> data.ImageSet:
 def best(row: dict) -> dict:
     """The stage with the lowest validation error, the earlier of equals."""
     return min(row["stages"], key=lambda stage: stage["validation_error"])
+
+
+def last_is_best(row: dict) -> bool:
+    return best(row)["step"] == row["stages"][-1]["step"]
 
 
 def chosen(seed: int = 0) -> models.Discriminator:
@@ -58,7 +63,7 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
 
 STUDY = Study(
     "svhn",
-    "the released network for SVHN, without labels, for the features of C3; each seed an hour on two CPU cores",
+    "the released network for SVHN, without labels, for the features of C3; each seed an hour or two on two CPU cores",
     training.TrainConfig(
         data="svhn_pictures", out="runs/svhn", arch="svhn32", batch_size=64, learning_rate=5e-4, steps=STAGES[-1]
     ),
@@ -67,6 +72,8 @@ STUDY = Study(
     measures=(measures.statistics, measures.few_labels),
     images=unlabelled,
     stages=STAGES,
+    further=FURTHER,
+    goes_on=last_is_best,
     report=report,
     result="training_svhn",
 )
