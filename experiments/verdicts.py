@@ -214,6 +214,19 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping) -> Verdict:
     return Verdict(Outcome.NOT if above else Outcome.UNDECIDED, why)
 
 
+def c4_over_searches(rows: Mapping[str, Mapping], searches: Sequence[Mapping]) -> Verdict:
+    """`c4` beside each random search of the supervised network, by its `search`, put together as `over_trainings` does.
+
+    Holds: it holds beside every search. In part: it holds, if only in part, beside more than half of them. Does not
+    hold: it does not hold beside half of them or more. Undecided: else. That a second search counts, and that the best
+    settings of each are trained again on 20 draws of labels (five at first), was fixed before it was run, with the
+    verdict beside the first search known, in part.
+    """
+    if len(searches) == 1:
+        return c4(rows, searches[0])
+    return _over({f"search {search['search']}": c4(rows, search) for search in searches}, "searches")
+
+
 def over_draws(row: Mapping) -> tuple[float, float]:
     """The interval of a mean error over test pictures (`interval`) and over draws of labels (`errors`), both uncertain.
 

@@ -110,6 +110,10 @@ def control(low, high, difference=(0.1, 0.2)):
     return {"difference": list(difference), "share": (low + high) / 2, "explained": [low, high]}
 
 
+def searches(*means):
+    return [search(mean) | {"search": seed} for seed, mean in enumerate(means)]
+
+
 def of(*outcomes):
     return {seed: Verdict(outcome, f"words {seed}") for seed, outcome in enumerate(outcomes)}
 
@@ -193,6 +197,12 @@ CASES = [
     (HOLDS, "c4", {"authors": error(0.2), "ours": error(0.22), "third_seed": error(0.23)}, search(0.27)),
     (IN_PART, "c4", {"authors": error(0.2), "ours": error(0.22), "third_seed": error(0.26)}, search(0.27)),
     (HOLDS, "c4", {"ours": error(0.22), "tinyimagenet": error(0.32), "random": error(0.4)}, search(0.27)),  # no part
+    (HOLDS, "c4_over_searches", {"ours": error(0.22)}, searches(0.27)),
+    (HOLDS, "c4_over_searches", {"ours": error(0.22)}, searches(0.27, 0.26)),
+    (IN_PART, "c4_over_searches", {"ours": error(0.22), "third_seed": error(0.25)}, searches(0.3, 0.26)),
+    (NOT, "c4_over_searches", {"ours": error(0.32)}, searches(0.27, 0.31)),
+    (UNDECIDED, "c4_over_searches", {"ours": error(0.22)}, searches(0.27, 0.22)),
+    (UNDECIDED, "c4_over_searches", {"ours": error(0.22)}, searches(0.22)),
     # C5
     (HOLDS, "c5", {"features": near(0.899), "pixels": near(0.895)}),
     (HOLDS, "c5", {"features": near(0.80)}),  # nearer to faces that it never saw
@@ -460,6 +470,8 @@ def test_words_name_the_numbers():
     assert "holds on this set in 2, does not hold in 1 of 3 trainings" in words and "seed 2, words 2" in words
     assert "in every one of 3 trainings" in verdicts.over_trainings(of(HOLDS, HOLDS, HOLDS)).words
     assert verdicts.over_trainings(of(NOT, NOT)).words.startswith("does not hold in any of 2 trainings: ")
+    words = verdicts.c4_over_searches({"ours": error(0.22)}, searches(0.27, 0.28)).words
+    assert words.startswith("holds on this set in every one of 2 searches: search 0, labels only 27.0% error, of 64")
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"

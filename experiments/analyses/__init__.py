@@ -76,7 +76,7 @@ _LISTED = (
     ),
     Analysis(
         "features_svhn",
-        "C3 and C4: SVHN with 1,000 labels, and the same network on the labels only; an hour",
+        "C3 and C4: SVHN with 1,000 labels, and the same network on the labels only; two hours",
         needs=("imagenet32", "svhn"),
         fast={
             "PER_CLASS": 8,
