@@ -215,7 +215,7 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping) -> Verdict:
 
 
 def c4_over_searches(rows: Mapping[str, Mapping], searches: Sequence[Mapping]) -> Verdict:
-    """`c4` beside each random search of the supervised network, by its `search`, put together as `over_trainings` does.
+    """`c4` beside each random search of the supervised network, put together as `over_trainings` does.
 
     Holds: it holds beside every search. In part: it holds, if only in part, beside more than half of them. Does not
     hold: it does not hold beside half of them or more. Undecided: else. That a second search counts, and that the best
@@ -224,7 +224,7 @@ def c4_over_searches(rows: Mapping[str, Mapping], searches: Sequence[Mapping]) -
     """
     if len(searches) == 1:
         return c4(rows, searches[0])
-    return _over({f"search {search['search']}": c4(rows, search) for search in searches}, "searches")
+    return _over({f"search {i}": c4(rows, search) for i, search in enumerate(searches, 1)}, "searches")
 
 
 def over_draws(row: Mapping) -> tuple[float, float]:

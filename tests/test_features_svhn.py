@@ -74,7 +74,7 @@ def test_rows_join_the_file(trained, monkeypatch):
     assert [(row["search"], row["mean"]) for row in again["measured"]["searched_again"]] == [(1, 0.5)]
     assert [again["measured"][k] == after["measured"][k] for k in ("rows", "curves")] == [True, True]
     assert "40.0% on the test (by another search 40.0% and 50.0%)" in again["claims"]["C4"]["ours"]
-    assert "of 2 searches: search 0, labels only 40.0% error" in again["claims"]["C4"]["verdict"]
+    assert "of 2 searches: search 1, labels only 40.0% error" in again["claims"]["C4"]["verdict"]
 
     path = results.folder() / "features_svhn.json"
     after["measured"]["protocol"]["version"] -= 1

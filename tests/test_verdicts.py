@@ -111,7 +111,7 @@ def control(low, high, difference=(0.1, 0.2)):
 
 
 def searches(*means):
-    return [search(mean) | {"search": seed} for seed, mean in enumerate(means)]
+    return [search(mean) for mean in means]
 
 
 def of(*outcomes):
@@ -471,7 +471,7 @@ def test_words_name_the_numbers():
     assert "in every one of 3 trainings" in verdicts.over_trainings(of(HOLDS, HOLDS, HOLDS)).words
     assert verdicts.over_trainings(of(NOT, NOT)).words.startswith("does not hold in any of 2 trainings: ")
     words = verdicts.c4_over_searches({"ours": error(0.22)}, searches(0.27, 0.28)).words
-    assert words.startswith("holds on this set in every one of 2 searches: search 0, labels only 27.0% error, of 64")
+    assert words.startswith("holds on this set in every one of 2 searches: search 1, labels only 27.0% error, of 64")
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"
