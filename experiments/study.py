@@ -425,12 +425,14 @@ def rows_there(study: Study) -> Iterator[tuple[Variant, int, dict | None, str]]:
         except (data.NotAvailable, ImportError) as error:
             yield variant, seed, None, first_line(error)
             continue
-        row = None
         for length in lengths(study, steps_done(training.RunFolder(config.out))):
             config = config_of(length, variant, seed)
             key = key_of(length, variant, seed, images)
-            there = kept_row(config, key) or _from_elsewhere(length, config, key)
-            row = there if there and final(length, there) else row
+            row = kept_row(config, key) or _from_elsewhere(length, config, key)
+            if row and final(length, row):
+                break
+        else:
+            row = None
         yield variant, seed, row, ""
 
 

@@ -222,8 +222,6 @@ def c4_over_searches(rows: Mapping[str, Mapping], searches: Sequence[Mapping]) -
     settings of each are trained again on 20 draws of labels (five at first), was fixed before it was run, with the
     verdict beside the first search known, in part.
     """
-    if len(searches) == 1:
-        return c4(rows, searches[0])
     return _over({f"search {i}": c4(rows, search) for i, search in enumerate(searches, 1)}, "searches")
 
 

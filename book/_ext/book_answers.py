@@ -192,8 +192,7 @@ def _c4(r: Results) -> str:
     chosen = " and ".join(percent(s["validation_error"]) for s in searches)
     test = " and ".join(with_interval(s["mean"], s["interval"]) for s in searches)
     authors, own = percent(rows["authors"]["mean"]), ", ".join(_svhn_errors(rows))
-    how = "" if len(searches) == 1 else f" ({len(searches)} searches)"
-    return f"{chosen}{how}; on the test {test}, features of D {authors} (theirs), {own} (ours)"
+    return f"{chosen} ({len(searches)} searches); on the test {test}, features of D {authors} (theirs), {own} (ours)"
 
 
 def _c5(r: Results) -> str:

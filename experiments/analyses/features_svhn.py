@@ -150,7 +150,8 @@ def control(parts, about: dict, search: int) -> dict:
 
     key, rounds = about | asdict(best), tqdm(range(RETRAINED), f"trained again, search {search}")
     correct = [
-        once(OUT / "trials" / f"{search}_again_{i}.json", key | {"again": i}, lambda i=i: again(i)) for i in rounds
+        once(OUT / "trials" / f"{search}_again_{i}.json", key | {"again": i}, functools.partial(again, i))
+        for i in rounds
     ]
     errors = [1 - float(np.mean(row)) for row in correct]
     low, high = features.interval(np.mean(correct, 0), test.groups)
@@ -205,9 +206,9 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         "seed": SEED,
     }
     measured = measured_before(about) if only else {"rows": {}, "curves": {}}
-    asked = [name for name in todo if name in (only or todo)]
+    asked = only or [*todo, CONTROL]
     left_out = {k: why for k, why in measured.get("left_out", {}).items() if k not in only} if only else {}
-    for name in asked:
+    for name in (row for row in asked if row != CONTROL):
         network, vectors = todo[name]
         try:
             key = about | {
@@ -226,7 +227,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         measured["rows"][name] = row | {"draws": draws(name), "network": key["network"]}
     measured |= {"part": note, "full": len(train) >= features.protocol.SVHN_TRAIN, "protocol": about}
     measured["left_out"] = left_out
-    if CONTROL in (only or [CONTROL]):
+    if CONTROL in asked:
         measured[CONTROL], *measured["searched_again"] = (control(parts, about, search) for search in SEARCHES)
     search, *others = measured[CONTROL], *measured["searched_again"]
     trainings = {name: (svhn.STUDY, seed) for seed, name in verdicts.SVHN_TRAININGS.items()}
