@@ -42,7 +42,7 @@ RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → cl
     "features_cifar10": {"C2": lambda m: verdicts.c2_over_trainings(m["rows"], m.get("paired", {}))},
     "features_svhn": {
         "C3": lambda m: verdicts.c3_over_trainings(m["rows"], m["full"]),
-        "C4": lambda m: verdicts.c4_over_searches(m["rows"], [m["supervised"], *m["searched_again"]]),
+        "C4": lambda m: verdicts.c4_over_searches(m["rows"], m["searches"]),
     },
     "inspection_filters": {"C6": lambda m: verdicts.c6(m["trained"], m["random"])},
     "inspection_forgetting_scenes": {"C7": judged_blind.verdict},

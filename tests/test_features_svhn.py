@@ -1,7 +1,7 @@
 """C3 and C4: every seed of our D is a row, and some rows may be measured before others."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,19 @@ from experiments.analyses import ANALYSES
 from experiments.analyses import features_svhn as house
 
 
-def searched(mean: float) -> dict:
-    interval = [mean - 0.01, mean + 0.01]
-    return {"trials": [{}] * 64, "validation_error": 0.4, "mean": mean, "interval": interval}
+def searched(mean: float):
+    """A stand-in for `control`: of every search, one draw, with each test picture right."""
+
+    def control(parts, about, search):
+        row = {"search": search, "trials": [{}] * 64, "validation_error": 0.4, "errors": [0.0]}
+        mean_of = mean + search / 10
+        return row | {
+            "mean": mean_of,
+            "interval": [mean_of - 0.01, mean_of + 0.01],
+            "right": [1] * len(parts["test"].labels),
+        }
+
+    return control
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ def trained(fast_scale, monkeypatch):
     monkeypatch.setattr(house.svhn, "chosen", chosen)
     monkeypatch.setattr(house.imagenet32, "latest", lambda: models.build("svhn32", seed=9, widths=(4, 8, 8))[1])
     monkeypatch.setattr(house, "along", lambda study, seed, *_: [{"study": study.name, "seed": seed}])
-    monkeypatch.setattr(house, "control", lambda parts, about, search: searched(0.5) | {"search": search})
+    monkeypatch.setattr(house, "control", searched(0.5))
     return seeds
 
 
@@ -54,24 +64,31 @@ def test_rows_join_the_file(trained, monkeypatch):
     assert "(second seed)" in before["claims"]["C4"]["verdict"] and "third" not in before["claims"]["C4"]["verdict"]
     assert f" (of other seeds {rows['second_seed']['mean']:.1%} ± " in before["claims"]["C4"]["ours"]
     assert ",," not in before["claims"]["C3"]["ours"] and "), over" in before["claims"]["C3"]["ours"]
+    for search in before["measured"]["searches"]:
+        assert set(search["paired"]) == {"ours", "second_seed"}  # of the rows that are compared with it
+        for name, row in search["paired"].items():
+            assert row["mean"] == pytest.approx(-rows[name]["errors"][0]) and row["errors"] == [
+                -rows[name]["errors"][0]
+            ]
 
     trained.add(2)
     left_out = house.main(["--rows", "third_seed"])
     after = results.load("features_svhn")
     assert set(left_out) == {"authors"} and after["measured"]["left_out"] == left_out
     assert {k: v for k, v in after["measured"]["rows"].items() if k != "third_seed"} == rows
-    for name in ("supervised", "searched_again"):
-        assert after["measured"][name] == before["measured"][name]
+    for old, new in zip(before["measured"]["searches"], after["measured"]["searches"], strict=True):
+        assert set(new["paired"]) == {"ours", "second_seed", "third_seed"}
+        assert {k: new["paired"][k] for k in old["paired"]} == old["paired"]
+        assert new | {"paired": 0} == old | {"paired": 0}
     assert after["measured"]["curves"] == before["measured"]["curves"] | {
         "third_seed": [{"study": "svhn", "seed": 2}],
     }
     assert "(third seed)" in after["claims"]["C4"]["verdict"]
 
-    monkeypatch.setattr(house, "control", lambda parts, about, search: searched(0.4 + search / 10) | {"search": search})
+    monkeypatch.setattr(house, "control", searched(0.4))
     house.main(["--rows", "supervised"])
     again = results.load("features_svhn")
-    assert again["measured"]["supervised"]["mean"] == 0.4
-    assert [(row["search"], row["mean"]) for row in again["measured"]["searched_again"]] == [(1, 0.5)]
+    assert [(row["search"], row["mean"]) for row in again["measured"]["searches"]] == [(0, 0.4), (1, 0.5)]
     assert [again["measured"][k] == after["measured"][k] for k in ("rows", "curves")] == [True, True]
     assert "40.0% on the test (by another search 40.0% and 50.0%)" in again["claims"]["C4"]["ours"]
     assert "of 2 searches: search 1, labels only 40.0% error" in again["claims"]["C4"]["verdict"]
@@ -90,11 +107,36 @@ def test_without_the_first_training_it_says_what_to_run(trained, monkeypatch):
         house.main()
 
 
+def test_a_d_is_compared_with_the_control_on_the_same_pictures_and_draws(monkeypatch):
+    """Against a plain loop, and against two intervals side by side, which hard pictures make wide."""
+    monkeypatch.setattr(house, "RETRAINED", 4)
+    rng = np.random.default_rng(0)
+    hard = rng.random(300) < 0.3
+    ours = ~hard | (rng.random((6, 300)) < 0.3)  # (draws, N)
+    theirs = (~hard & (rng.random((4, 300)) < 0.95)) | (rng.random((4, 300)) < 0.2)
+    row = {"errors": list(1 - ours.mean(1)), "right": house.counted(ours)}
+    search = {"errors": list(1 - theirs.mean(1)), "right": house.counted(theirs)}
+    assert row["right"] == [sum(int(draw[i]) for draw in ours[:4]) for i in range(300)]
+    groups = np.arange(300) // 3
+    found = house.paired({"ours": row, "third_seed": {"errors": [0.1]}, "random": row}, search, groups)
+    assert set(found) == {"ours"}
+    each = [float(np.mean(ours[i]) - np.mean(theirs[i])) for i in range(4)]
+    assert found["ours"]["errors"] == pytest.approx(each) and found["ours"]["mean"] == pytest.approx(np.mean(each))
+    by_picture = (ours[:4].mean(0) - theirs.mean(0)).reshape(-1, 3).mean(1)  # (groups,)
+    low, high = found["ours"]["interval"]
+    assert high - low == pytest.approx(2 * 1.96 * by_picture.std() / 10, rel=0.1)
+    assert 0 < found["ours"]["over_draws"][0] < low < np.mean(each) < high < found["ours"]["over_draws"][1]
+    side_by_side = [features.interval(right[:4].mean(0), groups) for right in (ours, theirs)]
+    assert side_by_side[0][0] < side_by_side[1][1]  # they overlap
+
+
 def test_each_search_has_its_own_trials_and_the_same_draws_at_the_end(monkeypatch, tmp_path):
     """And what is there is not trained again."""
     monkeypatch.setattr(house, "OUT", tmp_path)
     monkeypatch.setattr(house, "TRIALS", 3)
     monkeypatch.setattr(house, "RETRAINED", 2)
+    monkeypatch.setattr(house, "RETRAINED_CURVE", 1)
+    monkeypatch.setattr(house, "LABELS", (20, 100, 120))
     rng, tried, again = np.random.default_rng(0), [], []
     cut = {
         k: features.Part(rng.integers(0, 256, (n, 32, 32, 3), np.uint8), np.arange(n) % 10, np.arange(n))
@@ -106,8 +148,8 @@ def test_each_search_has_its_own_trials_and_the_same_draws_at_the_end(monkeypatc
         return {"settings": asdict(settings), "seed": seed, "validation_error": 1 / (1 + seed % 1_000)}
 
     def train_classifier(arch, images, labels, settings, seed):
-        assert (np.bincount(labels) == house.PER_CLASS).all()
-        again.append((settings, seed, images))
+        (per_class,) = set(np.bincount(labels))
+        again.append((settings, seed, images, per_class))
 
     monkeypatch.setattr(supervised, "trial", trial)
     monkeypatch.setattr(supervised, "train_classifier", train_classifier)
@@ -117,11 +159,18 @@ def test_each_search_has_its_own_trials_and_the_same_draws_at_the_end(monkeypatc
         assert row["search"] == search and [t["seed"] % 1_000 for t in row["trials"]] == [2, 1, 0]  # the best first
         assert row["validation_error"] == pytest.approx(1 / 3) and row["errors"] == pytest.approx([0.1, 0.1])
         assert row["interval"][0] < row["mean"] < row["interval"][1] and row["spread"] == 0
+        assert row["right"] == [2] * 27 + [0] * 3  # of two draws
     settings, seeds, images = zip(*tried, strict=True)
     assert settings[0] == settings[3] == supervised.Settings() and len(set(settings)) == 5 and len(set(seeds)) == 6
     assert (images[0] == images[2]).all() and not (images[0] == images[3]).all()  # each tried on one draw of its own
-    assert [seed for _, seed, _ in again] == [0, 1, 0, 1] and [s for s, *_ in again] == [
-        settings[i] for i in (2, 2, 5, 5)
-    ]
-    assert (again[0][2] == again[2][2]).all() and not (again[0][2] == again[1][2]).all()
-    assert house.control(cut, {}, 1) == second and (len(tried), len(again)) == (6, 4)
+    # The first with two draws, and with one of 20, 100 (which is there already) and 120 labels a class; the second.
+    assert [row[1::2] for row in again] == [(0, 100), (1, 100), (0, 20), (0, 120), (0, 100), (1, 100)]
+    best, other = settings[2], settings[5]
+    more = replace(best, epochs=5 * best.epochs)  # a fifth of the labels, so five times the epochs
+    assert [s for s, *_ in again] == [best, best, more, best, other, other]
+    assert (again[0][2] == again[4][2]).all() and not (again[0][2] == again[1][2]).all()
+    assert "labels" not in second and [row["per_class"] for row in first["labels"]] == [20, 100, 120]
+    for row in first["labels"]:
+        assert row["mean"] == pytest.approx(0.1) and row["spread"] == 0
+    assert house.control(cut, {}, 0) == first and house.control(cut, {}, 1) == second
+    assert (len(tried), len(again)) == (6, 6)

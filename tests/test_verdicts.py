@@ -55,6 +55,12 @@ def search(value, trials=64, half=0.01):
     return error(value, half) | {"trials": [{}] * trials}
 
 
+def paired(trials=64, **fewer):
+    """A search with an error of 27 %, and by how much each D has fewer: [mean, half of the interval, *draws]."""
+    rows = {k: error(mean, half) | {"errors": draws} for k, (mean, half, *draws) in fewer.items()}
+    return search(0.27, trials) | {"paired": rows}
+
+
 def near(share, expected=0.9, n=2000, copies=1000):
     of = [round(share * n), n]
     return {
@@ -197,6 +203,21 @@ CASES = [
     (HOLDS, "c4", {"authors": error(0.2), "ours": error(0.22), "third_seed": error(0.23)}, search(0.27)),
     (IN_PART, "c4", {"authors": error(0.2), "ours": error(0.22), "third_seed": error(0.26)}, search(0.27)),
     (HOLDS, "c4", {"ours": error(0.22), "tinyimagenet": error(0.32), "random": error(0.4)}, search(0.27)),  # no part
+    # the same pictures: what intervals side by side leave open, in either direction; draws of labels count as well
+    (HOLDS, "c4", {"ours": error(0.26)}, paired(ours=(0.01, 0.005))),
+    (IN_PART, "c4", {"ours": error(0.26)}, paired(63, ours=(0.01, 0.005))),
+    (UNDECIDED, "c4", {"ours": error(0.2)}, paired(ours=(0.01, 0.015))),
+    (UNDECIDED, "c4", {"ours": error(0.26)}, paired(ours=(0.01, 0.005, 0.0, 0.01, 0.02))),
+    (HOLDS, "c4", {"ours": error(0.26)}, paired(ours=(0.01, 0.005, 0.009, 0.01, 0.011))),
+    (NOT, "c4", {"ours": error(0.28)}, paired(ours=(-0.01, 0.005))),
+    (IN_PART, "c4", {"ours": error(0.26), "authors": error(0.28)}, paired(ours=(0.01, 0.005), authors=(-0.01, 0.005))),
+    (
+        HOLDS,
+        "c4",
+        {"ours": error(0.26), "authors": error(0.2)},
+        paired(ours=(0.01, 0.005)),
+    ),  # the other by its interval
+    (IN_PART, "c4", {"ours": error(0.26), "authors": error(0.26)}, paired(ours=(0.01, 0.005))),
     (HOLDS, "c4_over_searches", {"ours": error(0.22)}, searches(0.27)),
     (HOLDS, "c4_over_searches", {"ours": error(0.22)}, searches(0.27, 0.26)),
     (IN_PART, "c4_over_searches", {"ours": error(0.22), "third_seed": error(0.25)}, searches(0.3, 0.26)),
@@ -472,6 +493,8 @@ def test_words_name_the_numbers():
     assert verdicts.over_trainings(of(NOT, NOT)).words.startswith("does not hold in any of 2 trainings: ")
     words = verdicts.c4_over_searches({"ours": error(0.22)}, searches(0.27, 0.28)).words
     assert words.startswith("holds on this set in every one of 2 searches: search 1, labels only 27.0% error, of 64")
+    words = verdicts.c4({"authors": error(0.2), "ours": error(0.26)}, paired(ours=(0.01, 0.005))).words
+    assert words.endswith("features of D (authors) 20.0%, features of D (ours) 26.0% (1.0 points fewer, 0.5 to 1.5)")
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"

@@ -188,7 +188,7 @@ def _svhn_errors(rows: Mapping) -> list[str]:
 
 def _c4(r: Results) -> str:
     measured = r["features_svhn"]["measured"]
-    searches, rows = [measured["supervised"], *measured["searched_again"]], measured["rows"]
+    searches, rows = measured["searches"], measured["rows"]
     chosen = " and ".join(percent(s["validation_error"]) for s in searches)
     test = " and ".join(with_interval(s["mean"], s["interval"]) for s in searches)
     authors, own = percent(rows["authors"]["mean"]), ", ".join(_svhn_errors(rows))

@@ -101,8 +101,8 @@ def few_labels(
     `pool`, `validation` and `test` are pairs (X, y). `draws` are how many label sets choose C and how many the error is
     averaged over. Returns C, `validation` {C: mean error}, `errors` of the test, one a draw, their `mean`, their
     standard `deviation` and `spread`, 1.96 of these, which the script prints: how far single draws lie apart, not how
-    sure their mean is. All errors are from 0 to 1. `correct` (N_test,) is the part of the draws in which each test
-    picture was right.
+    sure their mean is. All errors are from 0 to 1. `correct` (draws, N_test) says which test pictures each draw's
+    classifier gets right.
     Raises TypeError or ValueError for a part without a label for each picture, bad candidates, or draws below 1.
     """
     errors = {C: [] for C in positive(candidates)}
@@ -136,7 +136,7 @@ def few_labels(
         "mean": float(wrong.mean()),
         "deviation": float(wrong.std()),
         "spread": float(1.96 * wrong.std()),
-        "correct": right.mean(0),
+        "correct": right,
     }
 
 

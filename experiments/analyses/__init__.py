@@ -85,6 +85,7 @@ _LISTED = (
             "DRAWS": {"released": (2, 3), "baselines": (2, 2), "curve": (1, 2)},
             "TRIALS": 2,
             "RETRAINED": 1,
+            "RETRAINED_CURVE": 1,
         },
     ),
     Analysis(

@@ -9,7 +9,8 @@ a class drawn from the pool, C by the mean validation error of 10 draws, test er
 30). With all of SVHN (in DCGAN_DATA, or fetched) this is the paper's protocol; the reference run had 8,219 of the
 99,289 pictures (see `features.svhn_parts`), and its errors are not the paper's. For the D of ours also the validation
 error at each step that was kept: what longer training gives. The control is searched twice, with other settings,
-labels and first weights: how much of its error is the search's luck?
+labels and first weights: how much of its error is the search's luck? Each D is compared with it picture by picture, on
+the same draws of labels.
 
 Two hours on two CPU cores, most of it the random searches of the control; goes on where it was stopped. `--rows`
 measures some rows, and their networks along their training; all else stays as the results file has it, where that is
@@ -19,7 +20,7 @@ of the same protocol. Writes results/features_svhn.json.
 import argparse
 import functools
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from sklearn.metrics import classification_report, confusion_matrix
@@ -46,11 +47,12 @@ DRAWS = {"released": (10, 100), "baselines": (5, 30), "curve": (1, 20)}  # that 
 STAGE_DRAWS = 5  # of labels, for the validation error at each kept step
 TRIALS = paper.SVHN_TRIALS  # of the random search: 64
 SEARCHES = (0, 1)  # seeds of the random searches; the first is the one that pages and tables show
-RETRAINED = 20  # label draws on which the best settings of each search are trained again, the same for all
+RETRAINED = 20  # draws of labels, the first of those of D, on which the best settings of each search train again
+RETRAINED_CURVE = 5  # and with other numbers of labels than those of the search
 CONTROL = "supervised"
 MAIN, OTHER = verdicts.SVHN_TRAININGS[0], "tinyimagenet"
 FULLY = ("authors", *verdicts.SVHN_TRAININGS.values())  # rows with as many draws as were released
-SHOWN = ("authors", MAIN)  # those that the page shows digit by digit
+SHOWN = ("authors", MAIN)  # those that the page shows digit by digit, and with other numbers of labels
 
 
 def d_vectors(discriminator):
@@ -99,18 +101,42 @@ def draws(name) -> tuple[int, int]:
     return DRAWS["released" if name in FULLY else "baselines"]
 
 
+def counted(correct) -> list[int]:
+    """(draws, N) of right and wrong → in how many of the first RETRAINED draws each test picture was right."""
+    return np.sum(correct[:RETRAINED], 0).tolist()
+
+
+def paired(rows: dict, search: dict, groups) -> dict[str, dict]:
+    """D trained without labels → by how much its error is smaller than the control's, negative where it is larger.
+
+    On the same test pictures and the same draws of labels: `mean`, its `interval` over test pictures, and in `errors`
+    the differences of single draws, as `verdicts.over_draws` takes them, and its interval over both. Of rows that know
+    which pictures were `right`.
+    """
+    out, n = {}, len(search["errors"])
+    for name in (k for k in FULLY if "right" in rows.get(k, ())):
+        ours, theirs = np.divide(rows[name]["right"], n), np.divide(search["right"], n)  # (N,) each
+        mean, *interval = features.paired_difference(ours, theirs, groups)
+        each = np.subtract(search["errors"], rows[name]["errors"][:n])  # (n,)
+        row = {"mean": mean, "interval": interval, "errors": each.tolist()}
+        out[name] = row | {"over_draws": verdicts.over_draws(row)}
+    return out
+
+
 def judge(name, vectors, parts) -> dict:
     F = vectors(parts)
     pairs = [(F[k], parts[k].labels) for k in ("pool", "validation", "test")]
     row = features.few_labels(*pairs, PER_CLASS, CANDIDATES.get(name, features.RELEASED_C), draws(name), seed=SEED)
     correct = row.pop("correct")
-    low, high = features.interval(correct, parts["test"].groups)
+    low, high = features.interval(correct.mean(0), parts["test"].groups)
     row |= {
         "features": pairs[0][0].shape[1],
         "validation": {f"{C:g}": e for C, e in row["validation"].items()},
         "interval": [1 - high, 1 - low],
         "device": device.device_name(DEVICE),
     }
+    if name in FULLY:
+        row["right"] = counted(correct)
     if name in SHOWN:
         rows = features.draw_labels(pairs[0][1], PER_CLASS, SEED + 1000)
         guess = features.L2SVM(C=row["C"]).fit(pairs[0][0][rows], pairs[0][1][rows]).predict(pairs[2][0])
@@ -129,41 +155,58 @@ def control(parts, about: dict, search: int) -> dict:
     `search` is its seed: of the settings, the labels that they are tried on and the first weights. `about` says what a
     trial depends on besides these.
     """
-    pool, validation, test = (parts[k] for k in ("pool", "validation", "test"))
-
-    def drawn(seed):
-        rows = features.draw_labels(pool.labels, PER_CLASS, seed)
-        return pool.images[rows], pool.labels[rows]
-
-    trials, train, rest = [], drawn(search), (validation.images, validation.labels)
+    validation, test = parts["validation"], parts["test"]
+    trials, train, rest = [], drawn(parts["pool"], PER_CLASS, search), (validation.images, validation.labels)
     for i, settings in enumerate(tqdm(supervised.search_settings(TRIALS, search), f"random search {search}")):
         one = functools.partial(supervised.trial, "svhn32", train, rest, settings, 1000 * search + i)
         key = about | {"search": search, "trial": i} | asdict(settings)
         trials.append(once(OUT / "trials" / f"{search}_{i}.json", key, one))
     trials.sort(key=lambda row: row["validation_error"])
     best = supervised.Settings(**trials[0]["settings"])
-
-    def again(i) -> list[int]:
-        """Which test pictures the best settings get right with the i-th draw of other labels."""
-        network = supervised.train_classifier("svhn32", *drawn(SEED + 1000 + i), best, SEED + i)
-        return (supervised.predict(network, test.images) == test.labels).astype(int).tolist()
-
-    key, rounds = about | asdict(best), tqdm(range(RETRAINED), f"trained again, search {search}")
-    correct = [
-        once(OUT / "trials" / f"{search}_again_{i}.json", key | {"again": i}, functools.partial(again, i))
-        for i in rounds
-    ]
-    errors = [1 - float(np.mean(row)) for row in correct]
-    low, high = features.interval(np.mean(correct, 0), test.groups)
-    return {
+    correct = trained_again(parts, about, search, best, PER_CLASS, RETRAINED)
+    low, high = features.interval(correct.mean(0), test.groups)
+    out = {
         "search": search,
         "trials": trials,
         "validation_error": trials[0]["validation_error"],
-        "errors": errors,
-        "mean": float(np.mean(errors)),
-        "spread": float(1.96 * np.std(errors)),
+        "errors": (1 - correct.mean(1)).tolist(),
         "interval": [1 - high, 1 - low],
-    }
+        "right": counted(correct),
+    } | errors_of(correct)
+    if search == SEARCHES[0]:
+        more = {n: trained_again(parts, about, search, best, n, RETRAINED_CURVE) for n in LABELS}
+        out["labels"] = [{"per_class": n} | errors_of(correct) for n, correct in more.items()]
+    return out
+
+
+def drawn(pool, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = features.draw_labels(pool.labels, per_class, seed)
+    return pool.images[rows], pool.labels[rows]
+
+
+def trained_again(parts, about: dict, search: int, settings, per_class: int, draws: int) -> np.ndarray:
+    """Which test pictures these settings get right, trained on each of so many draws of labels: (draws, N), 0 or 1.
+
+    With other labels than the PER_CLASS that they were chosen for, no fewer minibatches, and no fewer epochs.
+    """
+    pool, test = parts["pool"], parts["test"]
+    settings = replace(settings, epochs=settings.epochs * max(1, PER_CLASS // per_class))
+
+    def again(i) -> list[int]:
+        network = supervised.train_classifier("svhn32", *drawn(pool, per_class, SEED + 1000 + i), settings, SEED + i)
+        return (supervised.predict(network, test.images) == test.labels).astype(int).tolist()
+
+    key, out = about | {"per_class": per_class} | asdict(settings), []
+    for i in tqdm(range(draws), f"search {search}, {per_class} labels a class"):
+        path = OUT / "trials" / f"{search}_again_{per_class}_{i}.json"
+        out.append(once(path, key | {"again": i}, functools.partial(again, i)))
+    return np.array(out)
+
+
+def errors_of(correct: np.ndarray) -> dict:
+    """(draws, N) → the mean error, and how far single draws lie apart, as `features.few_labels` has them."""
+    wrong = 1 - correct.mean(1)
+    return {"mean": float(wrong.mean()), "spread": float(1.96 * wrong.std())}
 
 
 def along(study, seed: int, about: dict, parts, out) -> list[dict]:
@@ -218,6 +261,8 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
                 "labels": LABELS,
                 "curve": DRAWS["curve"],
             }
+            if name in FULLY:
+                key["counted"] = RETRAINED
         except data.NotAvailable as error:
             if name in (MAIN, OTHER):
                 raise
@@ -228,8 +273,9 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     measured |= {"part": note, "full": len(train) >= features.protocol.SVHN_TRAIN, "protocol": about}
     measured["left_out"] = left_out
     if CONTROL in asked:
-        measured[CONTROL], *measured["searched_again"] = (control(parts, about, search) for search in SEARCHES)
-    search, *others = measured[CONTROL], *measured["searched_again"]
+        measured["searches"] = [control(parts, about, search) for search in SEARCHES]
+    for search in measured["searches"]:
+        search["paired"] = paired(measured["rows"], search, parts["test"].groups)
     trainings = {name: (svhn.STUDY, seed) for seed, name in verdicts.SVHN_TRAININGS.items()}
     for name, (study, seed) in (trainings | {OTHER: (imagenet32.STUDY, 0)}).items():
         if name in asked and name not in left_out:
@@ -244,6 +290,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         by += f" (of other seeds {' and '.join(seeds)})"
     if "authors" in error:
         by += f" and the authors' D {error['authors']}"
+    search, *others = measured["searches"]
     again = "".join(f" (by another search {o['validation_error']:.1%} and {o['mean']:.1%})" for o in others)
     claims = {
         "C3": {
@@ -255,7 +302,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         "C4": {
             "ours": f"{search['validation_error']:.1%} validation error, best of {TRIALS} trials, and "
             f"{search['mean']:.1%} on the test{again}; features of {by}.{where}",
-            "verdict": str(verdicts.c4_over_searches(measured["rows"], [search, *others])),
+            "verdict": str(verdicts.c4_over_searches(measured["rows"], measured["searches"])),
         },
     }
     results.record(
