@@ -210,16 +210,18 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping) -> Verdict:
     side by side. The difference was written when the errors were known and the pairs were not counted yet.
     """
     names = [name for name in ("authors", *SVHN_TRAININGS.values()) if name in rows]
-    fewer, better = supervised.get("paired", {}), []
-    why = f"labels only {supervised['mean']:.1%} error, of {len(supervised['trials'])} trials (the paper: 64); "
-    for i, name in enumerate(names):
-        why += f"{', ' if i else ''}features of D ({name.replace('_', ' ')}) {rows[name]['mean']:.1%}"
+    fewer, better, each = supervised.get("paired", {}), [], []
+    for name in names:
+        said = f"{name.replace('_', ' ')} {rows[name]['mean']:.1%}"
         if name in fewer:
             low, high = over_draws(fewer[name])
-            why += f" ({100 * fewer[name]['mean']:.1f} points fewer, {100 * low:.1f} to {100 * high:.1f})"
+            said += f" ({100 * fewer[name]['mean']:.1f} points fewer, {100 * low:.1f} to {100 * high:.1f})"
             better.append(_side((low, high), (0, 0)))
         else:
             better.append(_side(over_draws(supervised), over_draws(rows[name])))
+        each.append(said)
+    why = f"labels only {supervised['mean']:.1%} error, of {len(supervised['trials'])} trials (the paper: "
+    why += f"{paper.SVHN_TRIALS}); features of D: {', '.join(each)}"
     if 1 in better:
         enough = set(better) == {1} and len(supervised["trials"]) >= paper.SVHN_TRIALS
         return Verdict(Outcome.HOLDS if enough else Outcome.IN_PART, why)
