@@ -16,6 +16,7 @@ from dcgan_lib import results
 
 from . import judged_blind, rules, study, verdicts
 from .analyses import (
+    features_svhn,
     inspection_forgetting,
     latent_faces,
     near_duplicates,
@@ -32,6 +33,7 @@ WHOLE = {  # results file → its claims, of which all but the words of `ours` i
     "latent_faces": latent_faces.claims,
 }
 DERIVED: dict[str, Callable[[dict], dict]] = {  # results file → parts of what was measured that follow from its rows
+    "features_svhn": features_svhn.derived,
     "training_curve": training_curve.derived,
     "untrained_worth": untrained_worth.derived,
 }

@@ -195,8 +195,9 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping) -> Verdict:
 
     `rows` as in `c3`, `supervised` has `mean`, `interval` and the `trials` of its search, all on the same test
     pictures, and in `paired` {row: by how much the row's error is smaller}, as `over_draws` takes it, where that was
-    counted picture by picture. The discriminators that were trained without labels are the authors' and ours, of every
-    seed that was measured (`SVHN_TRAININGS`).
+    counted picture by picture, after the same draws of labels (fewer than those of the row's `mean`). The
+    discriminators that were trained without labels are the authors' and ours, of every seed that was measured
+    (`SVHN_TRAININGS`).
 
     A D is better than the supervised network, or worse, where the interval of that difference lies above or below 0,
     or, where it was not counted, where the two intervals do not overlap.
@@ -215,13 +216,15 @@ def c4(rows: Mapping[str, Mapping], supervised: Mapping) -> Verdict:
         said = f"{name.replace('_', ' ')} {rows[name]['mean']:.1%}"
         if name in fewer:
             low, high = over_draws(fewer[name])
-            said += f" ({100 * fewer[name]['mean']:.1f} points fewer, {100 * low:.1f} to {100 * high:.1f})"
+            said += f" ({100 * fewer[name]['mean']:.1f}, {100 * low:.1f} to {100 * high:.1f})"
             better.append(_side((low, high), (0, 0)))
         else:
             better.append(_side(over_draws(supervised), over_draws(rows[name])))
         each.append(said)
     why = f"labels only {supervised['mean']:.1%} error, of {len(supervised['trials'])} trials (the paper: "
-    why += f"{paper.SVHN_TRIALS}); features of D: {', '.join(each)}"
+    why += (
+        f"{paper.SVHN_TRIALS}); features of D{' (points fewer on the same draws)' if fewer else ''}: {', '.join(each)}"
+    )
     if 1 in better:
         enough = set(better) == {1} and len(supervised["trials"]) >= paper.SVHN_TRIALS
         return Verdict(Outcome.HOLDS if enough else Outcome.IN_PART, why)

@@ -122,10 +122,15 @@ def test_a_d_is_compared_with_the_control_on_the_same_pictures_and_draws(monkeyp
     assert set(found) == {"ours"}
     each = [float(np.mean(ours[i]) - np.mean(theirs[i])) for i in range(4)]
     assert found["ours"]["errors"] == pytest.approx(each) and found["ours"]["mean"] == pytest.approx(np.mean(each))
-    by_picture = (ours[:4].mean(0) - theirs.mean(0)).reshape(-1, 3).mean(1)  # (groups,)
     low, high = found["ours"]["interval"]
-    assert high - low == pytest.approx(2 * 1.96 * by_picture.std() / 10, rel=0.1)
-    assert 0 < found["ours"]["over_draws"][0] < low < np.mean(each) < high < found["ours"]["over_draws"][1]
+    shares = ours[:4].mean(0), theirs.mean(0)  # (N,) each
+    assert (low, high) == pytest.approx(features.paired_difference(*shares, groups)[1:])
+    assert (low, high) != pytest.approx(features.paired_difference(*shares)[1:])
+    search["paired"] = found
+    over = house.derived({"searches": [search]})["searches"][0]["paired"]["ours"]["over_draws"]
+    assert 0 < over[0] < low < np.mean(each) < high < over[1]
+    with pytest.raises(ValueError, match="ours and supervised were counted over other draws"):
+        house.paired({"ours": row | {"right": house.counted(ours[2:])}}, search, groups)
     side_by_side = [features.interval(right[:4].mean(0), groups) for right in (ours, theirs)]
     assert side_by_side[0][0] < side_by_side[1][1]  # they overlap
 
@@ -168,7 +173,9 @@ def test_each_search_has_its_own_trials_and_the_same_draws_at_the_end(monkeypatc
     best, other = settings[2], settings[5]
     more = replace(best, epochs=5 * best.epochs)  # a fifth of the labels, so five times the epochs
     assert [s for s, *_ in again] == [best, best, more, best, other, other]
-    assert (again[0][2] == again[4][2]).all() and not (again[0][2] == again[1][2]).all()
+    for i in (0, 1):  # the draws of `few_labels`, by which D is compared with the control
+        images = cut["pool"].images[features.draw_labels(cut["pool"].labels, 100, 1000 + i)]
+        assert (again[i][2] == images).all() and (again[4 + i][2] == images).all()
     assert "labels" not in second and [row["per_class"] for row in first["labels"]] == [20, 100, 120]
     for row in first["labels"]:
         assert row["mean"] == pytest.approx(0.1) and row["spread"] == 0

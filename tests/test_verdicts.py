@@ -494,7 +494,7 @@ def test_words_name_the_numbers():
     words = verdicts.c4_over_searches({"ours": error(0.22)}, searches(0.27, 0.28)).words
     assert words.startswith("holds on this set in every one of 2 searches: search 1, labels only 27.0% error, of 64")
     words = verdicts.c4({"authors": error(0.2), "ours": error(0.26)}, paired(ours=(0.01, 0.005))).words
-    assert words.endswith("features of D: authors 20.0%, ours 26.0% (1.0 points fewer, 0.5 to 1.5)")
+    assert words.endswith("D (points fewer on the same draws): authors 20.0%, ours 26.0% (1.0, 0.5 to 1.5)")
     words = verdicts.c10([digits(298), digits(310), digits(450)]).words
     assert "2.98 to 4.5 %" in words and "real digits 3.1 %" in words and "6.28%" in words
     assert str(Verdict(HOLDS, "why")) == "holds on this set: why"
