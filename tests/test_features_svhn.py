@@ -67,9 +67,8 @@ def test_rows_join_the_file(trained, monkeypatch):
     for search in before["measured"]["searches"]:
         assert set(search["paired"]) == {"ours", "second_seed"}  # of the rows that are compared with it
         for name, row in search["paired"].items():
-            assert row["mean"] == pytest.approx(-rows[name]["errors"][0]) and row["errors"] == [
-                -rows[name]["errors"][0]
-            ]
+            error = rows[name]["errors"][0]
+            assert row["mean"] == pytest.approx(-error) and row["errors"] == [-error]
 
     trained.add(2)
     left_out = house.main(["--rows", "third_seed"])

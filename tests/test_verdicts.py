@@ -211,12 +211,8 @@ CASES = [
     (HOLDS, "c4", {"ours": error(0.26)}, paired(ours=(0.01, 0.005, 0.009, 0.01, 0.011))),
     (NOT, "c4", {"ours": error(0.28)}, paired(ours=(-0.01, 0.005))),
     (IN_PART, "c4", {"ours": error(0.26), "authors": error(0.28)}, paired(ours=(0.01, 0.005), authors=(-0.01, 0.005))),
-    (
-        HOLDS,
-        "c4",
-        {"ours": error(0.26), "authors": error(0.2)},
-        paired(ours=(0.01, 0.005)),
-    ),  # the other by its interval
+    # and where one of two was not counted, it goes by its interval
+    (HOLDS, "c4", {"ours": error(0.26), "authors": error(0.2)}, paired(ours=(0.01, 0.005))),
     (IN_PART, "c4", {"ours": error(0.26), "authors": error(0.26)}, paired(ours=(0.01, 0.005))),
     (HOLDS, "c4_over_searches", {"ours": error(0.22)}, searches(0.27)),
     (HOLDS, "c4_over_searches", {"ours": error(0.22)}, searches(0.27, 0.26)),

@@ -186,8 +186,8 @@ def control(parts, about: dict, search: int) -> dict:
         "right": counted(correct),
     } | errors_of(correct)
     if search == SEARCHES[0]:
-        more = {n: trained_again(parts, about, search, best, n, RETRAINED_CURVE) for n in LABELS}
-        out["labels"] = [{"per_class": n} | errors_of(correct) for n, correct in more.items()]
+        again = functools.partial(trained_again, parts, about, search, best, rounds=RETRAINED_CURVE)
+        out["labels"] = [{"per_class": n} | errors_of(again(n)) for n in LABELS]
     return out
 
 
@@ -196,8 +196,8 @@ def drawn(pool, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pool.images[rows], pool.labels[rows]
 
 
-def trained_again(parts, about: dict, search: int, settings, per_class: int, draws: int) -> np.ndarray:
-    """Which test pictures these settings get right, trained on each of so many draws of labels: (draws, N), 0 or 1.
+def trained_again(parts, about: dict, search: int, settings, per_class: int, rounds: int) -> np.ndarray:
+    """Which test pictures these settings get right, trained on a draw of labels a round: (rounds, N), 0 or 1.
 
     With other labels than the PER_CLASS that they were chosen for, no fewer epochs, and about as many minibatches.
     """
@@ -209,7 +209,7 @@ def trained_again(parts, about: dict, search: int, settings, per_class: int, dra
         return (supervised.predict(network, test.images) == test.labels).astype(int).tolist()
 
     key, out = about | {"per_class": per_class} | asdict(settings), []
-    for i in tqdm(range(draws), f"search {search}, {per_class} labels a class"):
+    for i in tqdm(range(rounds), f"search {search}, {per_class} labels a class"):
         path = OUT / "trials" / f"{search}_again_{per_class}_{i}.json"
         out.append(once(path, key | {"again": i}, functools.partial(again, i)))
     return np.array(out)
