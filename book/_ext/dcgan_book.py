@@ -26,6 +26,9 @@ import book_answers
 import book_compute
 from book_answers import OPEN, OUTCOMES, Row, results
 
+from experiments.studies import STUDIES
+from experiments.study import chosen, config_of
+
 
 def number(text: str) -> str:
     """'training_faces measured.epochs .0f' → '30'. Raises KeyError when the file or the path is not there."""
@@ -229,10 +232,18 @@ class ComputeTable(_Generated):
         return f"{lead}\n\n{_strip(header, rows, 'strip-compute', '16 17 14 16 16 21')}"
 
 
+def trained(record: dict) -> list[dict]:
+    """Seed and set of each training of a results file that has several; [] for another."""
+    measured = record["measured"]
+    if "trainings" in measured:  # one each, by the names of its study's variants
+        study = STUDIES[record["command"].split()[-1]]
+        return [{"seed": seed, "data": str(config_of(study, v, seed).data)} for v, seed in chosen(study)]
+    return measured["rows"] if "variants" in measured else []
+
+
 def sets(record: dict) -> list[str]:
-    """The sets that a study of several variants was trained on; [] for another results file."""
-    rows = record["measured"]["rows"] if "variants" in record["measured"] else []
-    return list(dict.fromkeys(row["data"] for row in rows))
+    """The sets that a results file of several trainings or comparisons is about; [] for another."""
+    return list(dict.fromkeys(row["data"] for row in trained(record))) or list(record["measured"].get("sets", ()))
 
 
 class RunsTable(_Generated):
@@ -242,9 +253,9 @@ class RunsTable(_Generated):
         rows = []
         for record in results().values():
             measured, settings = record["measured"], record["settings"]
-            each = measured["rows"] if "variants" in measured else measured.get("seeds") or [record]
+            each = trained(record) or measured.get("seeds") or [record]
             each = [*each, *measured.get("others", ())]
-            seeds = dict.fromkeys(one["seed"] if isinstance(one, dict) else one for one in each)
+            seeds = sorted({one["seed"] if isinstance(one, dict) else one for one in each})
             steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
             name, split = record["data"]["name"], record["data"]["split"]
             data = f"{name}{' (test)' * (split == 'test')}, {record['data']['images']:,}"
