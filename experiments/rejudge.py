@@ -40,7 +40,6 @@ DERIVED: dict[str, Callable[[dict], dict]] = {  # results file → parts of what
 RULES: dict[str, dict[str, Callable[[dict], object]]] = {  # results file → claim → its verdict, from what was measured
     "training_faces": {"C1": lambda m: rules.stable()([m, *m.get("others", [])])},
     **{f"training_{name}": {"C1": lambda m: rules.stable()([m])} for name in ("scenes", "streets", "lsun_bedroom")},
-    "training_mnist": {"C1": lambda m: rules.stable()(list(m["schedules"].values()))},
     "features_cifar10": {"C2": lambda m: verdicts.c2_over_trainings(m["rows"], m.get("paired", {}))},
     "features_svhn": {
         "C3": lambda m: verdicts.c3_over_trainings(m["rows"], m["full"]),

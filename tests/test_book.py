@@ -218,6 +218,39 @@ def test_the_page_on_own_pictures_counts_what_its_study_showed():
     assert rows["symptoms"].parts[0].outcome == "measured"
 
 
+def test_whether_the_released_schedule_is_needed_follows_from_its_control():
+    """As many updates decide, not as many minibatches; made-up distances, the verdict is the study's rule's."""
+    from experiments.studies import STUDIES
+    from experiments.study import judged
+
+    def row(twice: float):
+        found = {"simultaneous": 20.0, "alternate": 30.0, "alternate_twice": twice}
+        rows = [{"variant": v, "seed": s, "frechet": x + s} for s in range(3) for v, x in found.items()]
+        predictions, _ = judged(STUDIES["mnist"], [r | {"finite": True} for r in rows], [])
+        made_up = {"measured": {"rows": rows, "predictions": predictions}, "claims": {}, "data": {"name": "mnist"}}
+        rows = book_answers.findings("pages", book_answers.results() | {"training_mnist": made_up})
+        return next(row for row in rows if row.id == "schedules")
+
+    assert row(20.5).ours.endswith(
+        "21.0 (20.0 to 22.0) by the usual schedule, 21.5 (20.5 to 22.5) by the released one with as many updates, "
+        "31.0 (30.0 to 32.0) with half of them"
+    )
+    assert row(20.5).parts[0].outcome == row(40.0).parts[0].outcome == "holds on this set"
+    assert row(10.0).parts[0].outcome == "does not hold"
+
+
+def test_trainings_that_differ_in_their_pictures_name_them_all():
+    found = book_answers.results()
+    controls = dcgan_book.trained(found["imagenet32_controls"])
+    assert [(row["seed"], row["data"]) for row in controls] == [
+        (1, "tinyimagenet"),
+        (2, "tinyimagenet"),
+        (0, "natural32"),
+    ]
+    assert dcgan_book.sets(found["near_duplicates_elsewhere"]) == ["scenes", "drawn faces"]
+    assert dcgan_book.trained(found["training_imagenet32"]) == []
+
+
 def test_an_unknown_answer_is_named():
     with pytest.raises(ValueError, match=r"unknown answer 'C11': known are C1, .*C10, architecture"):
         book_answers.answer("C11")
@@ -566,8 +599,8 @@ def test_summary_and_compute_pages():
         elif "part" in record["measured"]:
             said = "a part of SVHN, 8,219 of its 99,289 pictures"
         assert said in summary, name
-        if "variants" in record["measured"]:
-            assert ", ".join(map(str, sorted({row["seed"] for row in record["measured"]["rows"]}))) in summary, name
+        if trained := dcgan_book.trained(record):
+            assert ", ".join(map(str, sorted({row["seed"] for row in trained}))) in summary, name
     one_pass = "one pass through the paper.s pictures"
     several = rf"\d+ to \d+ times fewer multiplications than {one_pass}"
     as_many = rf"from about as many multiplications as {one_pass} to \d+ times fewer"

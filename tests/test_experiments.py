@@ -666,6 +666,12 @@ def test_studies_that_compare_predict_and_repeat():
             assert all(v.seeds is None or set(study.seeds) < set(v.seeds) for v in study.variants), name
 
 
+def test_the_released_schedule_gets_as_many_updates_in_twice_the_epochs():
+    usual, released, twice = (studies.config_of(STUDIES["mnist"], v, 0) for v in STUDIES["mnist"].variants)
+    assert replace(released, schedule="simultaneous", out=usual.out) == usual
+    assert replace(twice, epochs=20, out=released.out) == released and twice.epochs == 2 * usual.epochs
+
+
 def test_the_baseline_of_the_architecture_has_more_seeds():
     base, *others = STUDIES["architecture"].variants
     assert (base.name, base.seeds) == ("base", (0, 1, 2, 3, 4)) and all(v.seeds is None for v in others)
