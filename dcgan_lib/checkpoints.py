@@ -419,6 +419,11 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
+def step_of(path: Path) -> int:
+    """The step of a run's samples/step_….png or kept/step_….safetensors: names sort as text, steps as numbers."""
+    return int(path.stem.split("_")[1])
+
+
 HALF_WRITTEN = ".dcgan-*.part"  # what `write_bytes` leaves where its process is killed
 
 

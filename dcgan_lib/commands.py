@@ -435,6 +435,8 @@ def data(args: argparse.Namespace) -> None:
         for name, card in data.CARDS.items():
             print(f"{name:20} {card.title}: {card.size}\n{'':20} licence: {card.licence}\n{'':20} {card.used_for}")
         return
+    if args.seed is not None and args.limit is None:
+        raise ValueError("--seed draws the pictures of --limit: give that, too")
     if args.preview:
         _preview(args.preview, args.name)
     images = data.load(args.name, args.image_size, split=args.split or "train")

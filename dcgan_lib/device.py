@@ -79,6 +79,14 @@ def _bfloat16_pays() -> bool:
         return fastest(torch.float32) > 1.15 * fastest(torch.bfloat16)
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """How pictures and convolutions lie in memory: channels last, but on Apple's GPUs.
+
+    There PyTorch's batch norm has given wrong gradients for such pictures, and its convolutions are slow with them.
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
 def device_name(device: torch.device) -> str:
     """'NVIDIA …', or the processor's name and the threads in use."""
     if device.type == "cuda":

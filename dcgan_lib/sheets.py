@@ -162,16 +162,21 @@ def check_film(path: str | Path) -> Path:
     return path
 
 
+def run_sheets(run: str | Path) -> list[Path]:
+    """The files samples/step_….png of a run, oldest first. Raises FileNotFoundError where there are none."""
+    files = sorted((Path(run).expanduser() / "samples").glob("step_*.png"), key=checkpoints.step_of)
+    if not files:
+        raise FileNotFoundError(f"no samples/step_….png in {run}: it is no run's folder, or one that has not begun")
+    return files
+
+
 def run_frames(run: str | Path) -> list[np.ndarray]:
     """The grids of a run's samples/, oldest first, each as pictures uint8 (N, H, W, 3), row by row.
 
     Raises FileNotFoundError where there are none.
     """
-    files = sorted((Path(run).expanduser() / "samples").glob("step_*.png"))
-    if not files:
-        raise FileNotFoundError(f"no samples/step_….png in {run}: it is no run's folder, or one that has not begun")
     frames, size = [], picture_side(run)
-    for file in files:
+    for file in run_sheets(run):
         with Image.open(file, formats=["PNG"]) as sheet:
             grid = np.asarray(sheet.convert("RGB"))
         frames.append(untile(grid, size or grid.shape[1] // 8))
@@ -180,7 +185,7 @@ def run_frames(run: str | Path) -> list[np.ndarray]:
 
 def run_columns(run: str | Path) -> int:
     """Pictures a row of a run's sheets: eight, or as many as there are classes."""
-    file = min((Path(run).expanduser() / "samples").glob("step_*.png"))
+    file = run_sheets(run)[0]
     with Image.open(file, formats=["PNG"]) as sheet:
         return sheet.width // (picture_side(run) or sheet.width // 8)
 

@@ -526,8 +526,8 @@ def quality(run, real, rng, *, eye="efficientnet", samples=1_000, k_precision=3,
 
 def kept_weights(out: str | Path, steps: Sequence[int] = ()) -> dict[int, Path]:
     """Step → the file that a run kept, first step first; of these `steps` where any are named."""
-    found = {int(path.stem.split("_")[1]): path for path in sorted((Path(out) / "kept").glob("step_*.safetensors"))}
-    return {step: path for step, path in found.items() if not steps or step in steps}
+    found = sorted((Path(out) / "kept").glob("step_*.safetensors"), key=checkpoints.step_of)
+    return {step: path for path in found if (step := checkpoints.step_of(path)) in steps or not steps}
 
 
 @dataclass(frozen=True)

@@ -453,6 +453,9 @@ def collect(study: Study, left_out: dict[str, str]) -> Path | None:
         print(f"{study.name}: {len(rows)} of {len(found)} rows are there, no results file yet")
         return None
     path = results.folder() / f"{study.file}.json"
+    if study.report and "diverged" in rows[0]:
+        print(f"{path} stays as it is: the training of which it tells diverged, and ships nothing")
+        return None
     before = json.loads(path.read_text())["measured"].get("rows", []) if path.exists() else []
     if missing and (lost := [pair for row in before if (pair := [row["variant"], row["seed"]]) in missing]):
         print(
@@ -542,10 +545,10 @@ def shown(value):
 
 def film(out: Path, name: str, image_size: int, frames: tuple[int, ...]) -> list[int]:
     """Write the film results/<name>_film, the first latents' pictures, a row a moment; return the moments' steps."""
-    found = sorted((out / "samples").glob("step_*.png"))
+    found = sheets.run_sheets(out)
     moments = [found[min(i, len(found) - 1)] for i in frames]
     write_sheet(f"{name}_film", [sheets.untile(path, image_size)[:SHEET] for path in moments])
-    return [int(p.stem.split("_")[1]) for p in moments]
+    return list(map(checkpoints.step_of, moments))
 
 
 def sheet(study: Study, rows: list[dict]) -> list[str]:
@@ -558,10 +561,11 @@ def sheet(study: Study, rows: list[dict]) -> list[str]:
         seed = next((r["seed"] for r in rows if r["variant"] == variant.name and "diverged" not in r), None)
         if seed is not None:
             config = config_of(study, variant, seed)
-            found = sorted((Path(config.out) / "samples").glob("step_*.png"))
-            if not found:
-                raise data.NotAvailable(f"{config.out}/samples is not there: copy it with row.json")
-            drawn[variant.name] = sheets.untile(found[-1], config.arch.image_size)[:SHEET]
+            try:
+                last = sheets.run_sheets(config.out)[-1]
+            except FileNotFoundError as error:
+                raise data.NotAvailable(f"{config.out}/samples is not there: copy it with row.json") from error
+            drawn[variant.name] = sheets.untile(last, config.arch.image_size)[:SHEET]
     if drawn:
         side = max(pictures.shape[1] for pictures in drawn.values())
         write_sheet(f"{study.file}_samples", [enlarged(pictures, side) for pictures in drawn.values()])

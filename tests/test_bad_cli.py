@@ -232,6 +232,7 @@ OTHERS = [
     ("data pictures --split test", "one split, 'train', got 'test'"),
     ("data digits --split ''", "--split must be a name"),
     *[(f"data digits --limit {bad}", "--limit must be a whole number") for bad in ("-5", "0", "x")],
+    ("data digits --seed 3", "--seed draws the pictures of --limit"),
     ("data digits --limit 99999", "99,999 pictures asked for"),
     *[(f"data digits --image-size {bad}", "--image-size must be a whole number") for bad in ("0", "5000", "x")],
     ("data digits --preview x.psd", "--preview must be a picture"),

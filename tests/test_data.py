@@ -7,17 +7,22 @@ import multiprocessing
 import os
 import pickle
 import re
+import shutil
 import struct
+import time
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from dcgan_lib import data
-from dcgan_lib.data import cache, decoding, npz
+from dcgan_lib.data import cache, decoding, npz, sources
 
 RNG = np.random.default_rng(0)
 
@@ -144,6 +149,9 @@ def test_celeba_folder_and_attribute_file(root, partition):
     assert loaded.attribute_names == names
     crop = Image.fromarray(x[1]).crop((0, 20, 178, 198)).resize((64, 64), Image.Resampling.LANCZOS)
     assert np.abs(loaded.images[1].astype(int) - np.asarray(crop)).mean() < 3  # JPEG
+    (folder / "img_align_celeba" / "000002.jpg").unlink()
+    with pytest.warns(UserWarning, match="img_align_celeba lacks 1 of the pictures that list_attr_celeba.txt lists"):
+        assert len(data.load("celeba", root=root)) == n - 1
     if partition:
         assert len(data.load("celeba", root=root, split="test")) == 1
     else:
@@ -200,6 +208,64 @@ def test_tinyimagenet_tree(root):
     assert train.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert val.labels.tolist() == [2, 0, 1] and val.images.shape == (3, 32, 32, 3)
     assert np.abs(train.images[0].astype(int) - x[1]).mean() < 3  # n01_1 comes first
+    shutil.rmtree(root / "tiny-imagenet-200" / "train" / "n03")
+    with pytest.warns(UserWarning, match="train lacks 1 of the classes that wnids.txt lists"):
+        assert data.load("tinyimagenet", root=root).labels.tolist() == [0, 0, 1, 1]
+    (root / "tiny-imagenet-200" / "val" / "images" / "val_1.JPEG").unlink()
+    with pytest.warns(UserWarning, match="val lacks 1 of the pictures that val_annotations.txt lists"):
+        assert data.load("tinyimagenet", root=root, split="test").labels.tolist() == [2, 1]
+
+
+def test_processes_that_want_the_same_set_wait_for_each_other():
+    """Eight of torchrun's would otherwise download over one another."""
+    inside, most = [], []
+
+    def ask(what):
+        with cache.one_at_a_time(what):
+            inside.append(what)
+            most.append(inside.count(what))
+            time.sleep(0.02)
+            inside.remove(what)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(ask, ["a", "b"] * 6))
+    assert max(most) == 1 and len(most) == 12
+
+
+def test_a_set_is_had_under_its_lock(root, monkeypatch):
+    held = []
+
+    def source(name, card, split, where, download):
+        with pytest.raises(Timeout):
+            FileLock(next((cache.cache_root() / "locks").glob("*.lock")), timeout=0).acquire()
+        held.append(name)
+        raise sources.NotHere("not here")
+
+    monkeypatch.setattr(sources, "torchvision_set", source)
+    monkeypatch.setattr(sources, "hub", source)
+    with pytest.raises(data.NotAvailable, match="not here"):
+        data.load("mnist", root=root, download=False)
+    assert held == ["mnist"]
+
+
+def test_a_cache_that_cannot_be_written_locks_nothing(monkeypatch):
+    monkeypatch.setattr(cache, "cache_root", lambda: Path("/proc/none"))
+    with cache.one_at_a_time("x"):
+        pass
+
+
+def test_grey_pictures_are_opened_once(root, monkeypatch):
+    """Whether all are grey needs every one of them, so it is noted beside the files' key."""
+    folder = root / "grey"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        Image.fromarray(pixels(20, 20)).save(folder / f"{i}.png")
+    assert data.load(folder).channels == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "open_picture", None)
+        assert data.load(folder).channels == 1
+    Image.fromarray(smooth(1, 20, 20)[0]).save(folder / "3.png")
+    assert data.load(folder).channels == 3
 
 
 def test_hugging_face_parquet(root, tmp_path, monkeypatch):

@@ -361,6 +361,18 @@ def test_a_divergence_is_a_result_and_not_tried_again(monkeypatch, capsys):
     assert "diverged" not in results.load("two")["measured"]["rows"][0]
 
 
+def test_a_report_of_a_training_that_diverged_ships_nothing(monkeypatch, capsys):
+    def diverges(self, k, log):
+        raise training.TrainingDiverged("NaN")
+
+    shipped = []
+    study = two(report=lambda study, rows: shipped.append(rows))
+    monkeypatch.setattr(training.Trainer, "step", diverges)
+    studies.run(study)
+    assert shipped == [] and "diverged, and ships nothing" in capsys.readouterr().out
+    assert not (results.folder() / "two.json").exists()
+
+
 def test_a_copy_of_a_shorter_study_s_training_goes_on_as_if_it_had_been_its_own(monkeypatch):
     """What latent_size says of the trainings that architecture has begun for it."""
     for pair in (("base", "latent_100"), ("latent_10", "latent_10"), ("latent_1000", "latent_1000")):

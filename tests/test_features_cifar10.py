@@ -60,6 +60,12 @@ def test_rows_begin_a_file_and_join_it(small, monkeypatch):
 
     path = results.folder() / "features_cifar10.json"
     record = json.loads(path.read_text())
+    row = record["measured"]["rows"]["kmeans_16"] | {"network": "not here"}
+    record["measured"]["rows"]["cifar10"] = row
+    del record["measured"]["left_out"]["cifar10"]
+    path.write_text(json.dumps(record))
+    assert "cifar10" not in cifar.main(["--rows", "cifar10"]), "the row that is there stays, and counts"
+    assert measured()["rows"]["cifar10"] == row and "cifar10" not in measured()["left_out"]
     record["measured"]["protocol"]["version"] -= 1
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match="another protocol"):

@@ -20,8 +20,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from dcgan_lib import checkpoints, cli, data, device, models, training
+from dcgan_lib import checkpoints, cli, data, device, models, sheets, training
 from dcgan_lib.training import TrainConfig
+from experiments import measures
 
 SMALL = models.architecture("tiny32", widths=(4, 8, 8), latent_dim=8)
 
@@ -544,6 +545,33 @@ def test_the_watch_is_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(training.Watch, "samples", lambda self, images, step: asked.append(tuple(images.shape)))
     training.train(config(tmp_path / "run", log_every=6))
     assert asked == [1, (64, 1, 32, 32), 2, 3, (64, 1, 32, 32)]
+
+
+def test_nothing_lies_beyond_the_end_of_a_run(tmp_path):
+    """As where a process was killed after a sheet and a kept stage, and its run was ended at the checkpoint."""
+    settings = {"steps": 4, "sample_every": 2, "keep_every": 2}
+    training.train(config(tmp_path / "run", **settings))
+    names = [tmp_path / "run" / name for name in ("samples/step_0000006.png", "kept/step_0000006.safetensors")]
+    for place in names:
+        place.write_bytes(b"later")
+    assert training.train(config(tmp_path / "run", **settings | {"steps": 6}), extend=True).stats[-1]["step"] == 6
+    assert names[0].read_bytes() != b"later" and names[1].read_bytes() != b"later", "those steps came again"
+    for place in names:
+        place.with_name(place.name.replace("06", "08")).write_bytes(b"later")
+    training.train(config(tmp_path / "run", **settings | {"steps": 7}), extend=True)
+    assert {checkpoints.step_of(p) for p in (tmp_path / "run").glob("*/step_*")} == {0, 2, 4, 6, 7}
+
+
+def test_sheets_and_stages_are_in_the_order_of_their_steps(tmp_path):
+    """As numbers, not as text: ten million comes after nine."""
+    steps = (20, 9_999_999, 10_000_000)
+    for step in reversed(steps):
+        for name in (f"samples/step_{step:07d}.png", f"kept/step_{step:07d}.safetensors"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+    assert (
+        tuple(map(checkpoints.step_of, sheets.run_sheets(tmp_path))) == tuple(measures.kept_weights(tmp_path)) == steps
+    )
 
 
 def test_a_finished_run_needs_no_checkpoint(tmp_path):

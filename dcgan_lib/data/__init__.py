@@ -15,7 +15,7 @@ import torch
 
 from ..checks import choose, whole
 from . import sources
-from .cache import Source, cache_root, cached, verify_folder
+from .cache import Source, cache_root, cached, one_at_a_time, verify_folder
 from .cards import CARDS, Card
 from .decoding import printable
 from .image_set import ImageSet, batches, fingerprint, to_float, to_uint8
@@ -182,11 +182,12 @@ def _named(name: str, card: Card, split: str, root: Path, download: bool, image_
             tried.append(str(error))
     if card.torchvision:
         try:
-            if name == "celeba":
-                return sources.celeba_tree(root, split, download)
-            if card.torchvision == "LSUN":
-                return sources.lsun_lmdb(name, split, root)
-            return sources.torchvision_set(name, card, split, root, download)
+            with one_at_a_time(f"{root.resolve()} {name}"):  # of several processes one downloads
+                if name == "celeba":
+                    return sources.celeba_tree(root, split, download)
+                if card.torchvision == "LSUN":
+                    return sources.lsun_lmdb(name, split, root)
+                return sources.torchvision_set(name, card, split, root, download)
         except sources.NotHere as error:
             tried.append(str(error))
     if card.hub and download:

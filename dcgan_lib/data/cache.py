@@ -133,12 +133,39 @@ def files_key(
     # A file written again within the clock's tick would look the same: only what has been at rest is remembered.
     newest = max((max(s[1:3]) for s in states if s), default=0)
     if whole and time.time_ns() - newest > 2e9:
-        with contextlib.suppress(OSError):  # it only saves time
-            memo.parent.mkdir(parents=True, exist_ok=True)
-            part = memo.with_name(f"{memo.name}.{os.getpid()}")
-            part.write_text(total.hexdigest())
-            part.replace(memo)
+        _note(memo, total.hexdigest())
     return total.hexdigest(), unchanged
+
+
+def remembered(kind: str, key: str, find: Callable[[], str], form: str) -> str:
+    """`find()`, asked once for a `key`, which names all that the answer depends on; `form` is a pattern of answers."""
+    memo = cache_root() / kind / key
+    with contextlib.suppress(OSError, ValueError):
+        if re.fullmatch(form, found := memo.read_text()):
+            return found
+    _note(memo, found := find())
+    return found
+
+
+def _note(memo: Path, text: str) -> None:
+    with contextlib.suppress(OSError):  # it only saves time
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        part = memo.with_name(f"{memo.name}.{os.getpid()}")
+        part.write_text(text)
+        part.replace(memo)
+
+
+@contextlib.contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Processes of this machine that ask for the same wait for each other; not where the cache cannot be written."""
+    lock = FileLock(cache_root() / "locks" / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.lock")
+    with contextlib.suppress(OSError):
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def cached(source: Source, size: int, channels: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict]:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from . import cifar
-from .cache import Contents, ReadFault, Source, files_key, guard
+from .cache import Contents, ReadFault, Source, files_key, guard, remembered
 from .cards import Card
 from .decoding import FORMATS, GREY_MODES, NOT_READ, machine_fault, open_picture, printable
 from .npz import NotHere, bomb, npz, open_zip  # noqa: F401
@@ -59,7 +59,7 @@ def folder(path: Path, name: str | None = None) -> Source:
         name or printable(path.resolve().name) or "folder",
         tree.key,
         lambda: _listed(tree.files, names, readable),
-        _channels(tree.files),
+        _channels(tree.files, tree.key),
         tree.unchanged,
         tree.denied,
         notices,
@@ -132,7 +132,7 @@ def archive(path: Path) -> Source:
         printable(path.stem),
         key,
         lambda: _listed(members, names),
-        _channels(members),
+        _channels(members, key),
         unchanged,
         notices=notices,
     )
@@ -159,8 +159,12 @@ class _Members:
         return self.own.file.read(self.infos[i])
 
 
-def _channels(pictures) -> int:
-    """1 when all pictures are grey in their files, else 3: read up to the first colour."""
+def _channels(pictures, key: str) -> int:
+    """1 when all pictures are grey in their files, else 3: read up to the first colour, once for a `key` of content."""
+    return int(remembered("channels", key, lambda: str(_channels_read(pictures)), "[13]"))
+
+
+def _channels_read(pictures) -> int:
     seen = False
     for i in range(len(pictures)):
         try:
@@ -432,7 +436,13 @@ def celeba_tree(root: Path, split: str, download: bool) -> Source:
         {"attribute_names": list(map(printable, names))},
     )
     key = hashlib.sha256(tree.key.encode() + attributes.tobytes()).hexdigest()
-    return Source("celeba", key, lambda: contents, unchanged=tree.unchanged, unreadable=tree.denied)
+    notices = _missing(len(chosen & rows.keys()) - len(files), f"pictures that {table.name} lists", images)
+    return Source("celeba", key, lambda: contents, unchanged=tree.unchanged, unreadable=tree.denied, notices=notices)
+
+
+def _missing(n: int, what: str, where: Path) -> list[str]:
+    """A notice where a set's own list has more than there is, as after a download that was cut short."""
+    return [f"{printable(str(where))} lacks {n:,} of the {what}"] if n > 0 else []
 
 
 def tinyimagenet_tree(root: Path, split: str) -> Source:
@@ -447,12 +457,16 @@ def tinyimagenet_tree(root: Path, split: str) -> Source:
     if split == "train":
         files = sorted((root / "train").glob("*/images/*.JPEG"))
         of = {f: f.parts[-3] for f in files}
+        lacking = {*wnids} - {*of.values()}
+        notices = _missing(len(lacking), "classes that wnids.txt lists", root / "train")
     else:
         table = root / "val" / "val_annotations.txt"
         lines = table.read_text(errors="backslashreplace").splitlines() if table.is_file() else []
         listed = dict(line.split("\t")[:2] for line in lines if "\t" in line)
         files = sorted((root / "val" / "images").glob("*.JPEG"))
         of = {f: listed.get(f.name) for f in files}
+        lacking = listed.keys() - {f.name for f in files}
+        notices = _missing(len(lacking), f"pictures that {table.name} lists", root / "val")
     _some([f.name for f in files], root)
     number = {w: i for i, w in enumerate(wnids)}
     for f in files:
@@ -465,7 +479,9 @@ def tinyimagenet_tree(root: Path, split: str) -> Source:
     contents = Contents(
         tree.files, names, {"labels": labels}, {"class_names": [printable(named.get(w, w)) for w in wnids]}
     )
-    return Source("tinyimagenet", key, lambda: contents, unchanged=tree.unchanged, unreadable=tree.denied)
+    return Source(
+        "tinyimagenet", key, lambda: contents, unchanged=tree.unchanged, unreadable=tree.denied, notices=notices
+    )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from .. import data, models
 from ..checks import choose
-from ..device import pick_precision
+from ..device import memory_format, pick_precision
 
 BATCH = 128  # of the released script's batch-norm statistics
 LARGE = 1e9  # bytes: from here on it is said beforehand how many
@@ -154,9 +154,7 @@ def _copy(discriminator: models.Discriminator, running: bool = False) -> models.
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ValueError(f"the discriminator's {name} holds NaN or infinity: did its training diverge?")
     network = copy.deepcopy(discriminator).eval()
-    if next(network.parameters()).device.type != "mps":
-        network.to(memory_format=torch.channels_last)
-    return network
+    return network.to(memory_format=memory_format(next(network.parameters()).device))
 
 
 def check_pictures(images, name: str) -> None:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .. import data, models
 from ..checks import whole
-from ..device import pick_device, pick_precision
+from ..device import memory_format, pick_device, pick_precision
 from .extraction import check_pictures
 
 Classifier = models.Discriminator  # D's layers, but a logit for each class, (N, K), instead of real or fake
@@ -69,10 +69,8 @@ def train_classifier(
     torch.manual_seed(seed)  # dropout's masks
     arch = models.architecture(arch, image_size=images.shape[1], channels=images.shape[-1])
     outputs = labels.shape[1] if several else int(labels.max()) + 1
-    network = models.classifier(arch, outputs, settings.dropout, seed).to(device)
-    if device.type != "mps":
-        network.to(memory_format=torch.channels_last)
-    network.train()
+    layout = memory_format(device)
+    network = models.classifier(arch, outputs, settings.dropout, seed).to(device, memory_format=layout).train()
     optimiser = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, (settings.beta1, 0.999), weight_decay=settings.weight_decay
     )
@@ -88,7 +86,7 @@ def train_classifier(
             if settings.mirror:
                 batch = np.where(rng.random((size, 1, 1, 1)) < 0.5, batch[:, :, ::-1], batch)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                logits = network(data.to_float(batch).to(device))
+                logits = network(data.to_float(batch).to(device).contiguous(memory_format=layout))
             loss = F.binary_cross_entropy_with_logits if several else F.cross_entropy
             loss = loss(logits.float(), targets[rows].to(device))
             optimiser.zero_grad(set_to_none=True)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..checks import whole
 from ..data import to_float, to_uint8
-from ..device import pick_device
+from ..device import memory_format, pick_device
 
 
 def efficientnet_features(
@@ -30,7 +30,7 @@ def efficientnet_features(
     Raises ImportError without the extra `metrics`, ValueError for other images.
     """
     device = pick_device(device)
-    network = efficientnet().to(device, memory_format=torch.channels_last)
+    network = efficientnet().to(device, memory_format=memory_format(device))
     if batch_size is None:
         batch_size = 8 if device.type == "cpu" else 128
 
@@ -74,6 +74,7 @@ def inception_fid(
     real, generated = _as_uint8(real), _as_uint8(generated)
     whole(batch_size, "batch_size", 1)
     device = pick_device(device)
+    device = torch.device("cpu") if device.type == "mps" else device  # which has no float64, and FID sums in it
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -105,15 +106,16 @@ def _as_uint8(images: np.ndarray | Tensor) -> np.ndarray:
 def _extract(extract, images, size, channels, device, batch_size, progress, name) -> np.ndarray:
     """The features of images, batch by batch: each in [-1, 1] at size x size with so many channels."""
     images, out = _as_uint8(images), []
+    place = torch.device("cpu") if device.type == "mps" else device  # whose bicubic kernel older versions lack
     starts = range(0, len(images), whole(batch_size, "batch_size", 1))
     for start in tqdm(starts, name, unit="batch", delay=2, **({} if progress else {"disable": True})):
-        batch = to_float(images[start : start + batch_size]).to(device)
+        batch = to_float(images[start : start + batch_size]).to(place)
         if batch.shape[1] != channels:
             batch = batch.expand(-1, 3, -1, -1) if channels == 3 else batch.mean(1, keepdim=True)
         if batch.shape[2:] != (size, size):
             # Bicubic overshoots at edges, 8 bits cannot.
             batch = F.interpolate(batch, (size, size), mode="bicubic", antialias=True).clamp(-1, 1)
-        out.append(extract(batch).float().cpu().numpy())
+        out.append(extract(batch.to(device)).float().cpu().numpy())
     return np.concatenate(out)
 
 

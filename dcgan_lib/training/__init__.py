@@ -238,6 +238,7 @@ def _loop(trainer: Trainer, folder: RunFolder, images: data.ImageSet, about: dic
     if writer:
         networks = trainer.finished()
         folder.save_weights(networks, _origin(about, steps, finished=True))
+        folder.drop_beyond(steps)
     distributed.barrier()  # nobody goes on before the weights are there
     return Run(*(networks if writer else checkpoints.load(folder.weights)), stats, folder.path)
 

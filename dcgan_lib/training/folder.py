@@ -210,6 +210,12 @@ class RunFolder:
         checkpoints.write_bytes(self.stats, "".join(json.dumps(row) + "\n" for row in rows).encode())
         return rows
 
+    def drop_beyond(self, step: int) -> None:
+        """Sheets and kept weights of later steps go, as their lines did: of a stretch that the run did not take."""
+        for place in (*self.path.glob("samples/step_*.png"), *self.path.glob("kept/step_*.safetensors")):
+            if checkpoints.step_of(place) > step:
+                place.unlink()
+
     def add_stats(self, row: dict) -> None:
         """One line more. Raises OSError, with what is left and what to do, where the disk does not take it."""
         self.still_here()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import data, distributed
+from ..device import memory_format
 from . import streams
 
 
@@ -76,7 +77,8 @@ class Minibatches:
             self.ahead = (k + self.stride, self.reader.submit(self._read, k + self.stride))
         else:
             pixels = self._read(k)
-        return data.to_float(self.sent(pixels))  # a quarter of the bytes travels
+        pictures = data.to_float(self.sent(pixels))  # a quarter of the bytes travels
+        return pictures.contiguous(memory_format=memory_format(self.device))
 
     def labels(self, k: int) -> Tensor:
         """int64 (batch_size / processes,) on the device: the labels of minibatch k's pictures.

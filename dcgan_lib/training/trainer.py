@@ -62,7 +62,7 @@ class Trainer:
         self.generator, self.discriminator = initial_networks(arch, config.seed)
         if config.start is not None:
             self._start_from(config.start)
-        layout = torch.preserve_format if self.device.type == "mps" else torch.channels_last
+        layout = device.memory_format(self.device)
         for network in (self.generator, self.discriminator):
             network.to(self.device, memory_format=layout).train()
         self.average = copy.deepcopy(self.generator).requires_grad_(False) if config.ema_decay else None

@@ -275,7 +275,10 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         except data.NotAvailable as error:
             if name == MAIN:
                 raise
-            left_out[name] = first_line(error)
+            if name in measured["rows"]:
+                print(f"{name} stays as it was measured before: {first_line(error)}")
+            else:
+                left_out[name] = first_line(error)
             continue
         row = once(OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), train, (x_test, y_test)))
         measured["rows"][name] = row | {"network": key["network"]}

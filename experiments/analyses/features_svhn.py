@@ -263,6 +263,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
     measured = measured_before(about) if only else {"rows": {}, "curves": {}}
     asked = only or [*todo, CONTROL]
     left_out = {k: why for k, why in measured.get("left_out", {}).items() if k not in only} if only else {}
+    absent = set()
     for name in (row for row in asked if row != CONTROL):
         network, vectors = todo[name]
         try:
@@ -278,7 +279,11 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         except data.NotAvailable as error:
             if name in (MAIN, OTHER):
                 raise
-            left_out[name] = first_line(error)
+            absent.add(name)
+            if name in measured["rows"]:
+                print(f"{name} stays as it was measured before: {first_line(error)}")
+            else:
+                left_out[name] = first_line(error)
             continue
         row = once(OUT / f"{name}.json", key, lambda n=name, v=vectors: judge(n, v(), parts))
         measured["rows"][name] = row | {"draws": draws(name), "network": key["network"]}
@@ -290,7 +295,7 @@ def main(arguments: list[str] | None = None) -> dict[str, str]:
         search["paired"] = paired(measured["rows"], search, parts["test"].groups)
     trainings = {name: (svhn.STUDY, seed) for seed, name in verdicts.SVHN_TRAININGS.items()}
     for name, (study, seed) in (trainings | {OTHER: (imagenet32.STUDY, 0)}).items():
-        if name in asked and name not in left_out:
+        if name in asked and name not in absent:
             measured["curves"][name] = along(study, seed, about, parts, OUT / f"curve_{name}.json")
 
     where = (

@@ -54,7 +54,9 @@ def report(study: Study, rows: list[dict]) -> tuple[dict, dict]:
     source = training.RunFolder(config.out).kept(stage["step"])
     ship("svhn", config, study.file, parts=("discriminator",), source=source)
     others = [
-        {"seed": row["seed"]} | {k: v for k, v in measured_of(row).items() if k != "stats"} | {"chosen": best(row)}
+        {"seed": row["seed"]}
+        | {k: v for k, v in measured_of(row).items() if k != "stats"}
+        | ({} if "diverged" in row else {"chosen": best(row)})
         for row in rows[1:]
     ]
     measured = {"part": parts()[1]} | measured_of(rows[0]) | {"chosen": stage, "film_steps": frames}
