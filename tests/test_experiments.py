@@ -16,6 +16,7 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from dcgan_lib import checkpoints, data, features, metrics, models, paper, results, sheets, training
 from dcgan_lib.architecture import architecture
@@ -1118,6 +1119,23 @@ def test_the_eye_for_digits_is_the_hidden_layer_of_their_judge(monkeypatch):
     np.testing.assert_allclose(measures.seen_by("digits", wide), vectors, atol=1e-4)
     assert set(measures.quality.set(eye="digits").key()["depends"]["eye"]) == {"pictures", "labels", "attributes"}
     measures.digits_judge.cache_clear()
+
+
+def test_the_judge_of_digits_is_fitted_by_one_thread(monkeypatch):
+    """However many there are: with another order of sums it is another network, whose distances compare with none."""
+    monkeypatch.setenv("DCGAN_DATA", str(scale.stand_ins(Path("data").absolute())))
+    fit, threads = measures.MLPClassifier.fit, []
+
+    def counted(self, *a):
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return fit(self, *a)
+
+    monkeypatch.setattr(measures.MLPClassifier, "fit", counted)
+    measures.digits_judge.cache_clear()
+    with threadpool_limits(2):
+        measures.digits_judge("mnist")
+    measures.digits_judge.cache_clear()
+    assert threads and set(threads) == {1}
 
 
 def test_symptoms_are_those_of_the_samples(trained, monkeypatch, tmp_path):

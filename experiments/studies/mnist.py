@@ -11,7 +11,8 @@ twice the epochs may go on from a copy of its first half, and ends the same (oth
 
     cp -r runs/mnist_alternate runs/mnist_alternate_twice
 
-Ships the networks of `simultaneous`, first seed.
+Ships the networks of `simultaneous`, first seed. (Those in the repository are of an earlier training with its settings
+and seed; the arithmetic of the library has changed in its last digits since.)
 """
 
 from dcgan_lib import training
