@@ -247,7 +247,7 @@ def test_trainings_that_differ_in_their_pictures_name_them_all():
         (2, "tinyimagenet"),
         (0, "natural32"),
     ]
-    assert dcgan_book.sets(found["near_duplicates_elsewhere"]) == ["scenes", "drawn faces"]
+    assert dcgan_book.sets(found["imagenet32_controls"]) == ["tinyimagenet", "natural32"]
     assert dcgan_book.trained(found["training_imagenet32"]) == []
 
 
@@ -594,7 +594,7 @@ def test_summary_and_compute_pages():
         assert (command if len(command) < 60 else command.split()[0] + " …") in summary, name
         of = " (test)" if record["data"]["split"] == "test" else ""
         said = f"{record['data']['name']}{of}, {record['data']['images']:,}"
-        if len(sets := dcgan_book.sets(record)) > 1:  # trained on several
+        if len(sets := dcgan_book.sets(record) or list(record["measured"].get("sets", ()))) > 1:  # of several
             said = ", ".join(sets)
         elif "part" in record["measured"]:
             said = "a part of SVHN, 8,219 of its 99,289 pictures"

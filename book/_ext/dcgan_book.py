@@ -242,8 +242,8 @@ def trained(record: dict) -> list[dict]:
 
 
 def sets(record: dict) -> list[str]:
-    """The sets that a results file of several trainings or comparisons is about; [] for another."""
-    return list(dict.fromkeys(row["data"] for row in trained(record))) or list(record["measured"].get("sets", ()))
+    """The sets that a study of several trainings was trained on; [] for another results file."""
+    return list(dict.fromkeys(row["data"] for row in trained(record)))
 
 
 class RunsTable(_Generated):
@@ -259,7 +259,8 @@ class RunsTable(_Generated):
             steps = f"{measured['steps']:,} steps of {settings['batch_size']}" if "steps" in measured else ""
             name, split = record["data"]["name"], record["data"]["split"]
             data = f"{name}{' (test)' * (split == 'test')}, {record['data']['images']:,}"
-            data = ", ".join(sets(record)) if len(sets(record)) > 1 else data
+            several = sets(record) or list(measured.get("sets", ()))
+            data = ", ".join(several) if len(several) > 1 else data
             data = measured["part"].split(":")[0] if "part" in measured else data  # of a set that is not all there
             command = record["command"] if len(record["command"]) < 60 else record["command"].split()[0] + " …"
             rows.append([f"`{command}`", data, ", ".join(map(str, seeds)), steps or "\N{EN DASH}", record["device"]])
