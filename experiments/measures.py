@@ -123,7 +123,7 @@ def halves(eye: str, real: data.ImageSet, samples: int, rng) -> tuple[int, np.nd
 def placed(network):
     """A network on the GPU, where there is one: what is drawn and seen comes back to the CPU."""
     where = device.pick_device()
-    return network.to(where, memory_format=torch.channels_last) if where.type == "cuda" else network
+    return network.to(where, memory_format=device.memory_format(where)) if where.type == "cuda" else network
 
 
 @functools.lru_cache(maxsize=4)
@@ -433,7 +433,7 @@ def nearest_digits(run, real, rng, *, labelled_set="mnist", samples=1_000_000, p
     """
     where = device.pick_device("auto")
     precision = device.pick_precision(precision, where)
-    generator = copy.deepcopy(run.generator).to(where, memory_format=torch.channels_last)
+    generator = copy.deepcopy(run.generator).to(where, memory_format=device.memory_format(where))
     asked = {"held_out": nearest.parts(data.load(labelled_set))[1], "test": data.load(labelled_set, split="test")}
     queries = np.concatenate([np.asarray(part.images) for part in asked.values()])
     labels = np.concatenate([np.asarray(part.labels, np.int64) for part in asked.values()])

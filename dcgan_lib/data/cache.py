@@ -114,9 +114,8 @@ def files_key(
     unchanged = guard(files, states)
     listing = json.dumps([str(root.resolve()), list(zip(names, states, strict=True))])
     memo = cache_root() / "keys" / hashlib.sha256(listing.encode()).hexdigest()
-    with contextlib.suppress(OSError, ValueError):
-        if re.fullmatch("[0-9a-f]{64}", key := memo.read_text()):
-            return key, unchanged
+    if key := _noted(memo, "[0-9a-f]{64}"):
+        return key, unchanged
     total, whole = hashlib.sha256(), True
     progress = tqdm(files, f"fingerprinting {printable(root.name)}", unit="file", delay=2, leave=False)
     for path, name in zip(progress, names, strict=True):
@@ -140,11 +139,16 @@ def files_key(
 def remembered(kind: str, key: str, find: Callable[[], str], form: str) -> str:
     """`find()`, asked once for a `key`, which names all that the answer depends on; `form` is a pattern of answers."""
     memo = cache_root() / kind / key
-    with contextlib.suppress(OSError, ValueError):
-        if re.fullmatch(form, found := memo.read_text()):
-            return found
-    _note(memo, found := find())
+    if (found := _noted(memo, form)) is None:
+        _note(memo, found := find())
     return found
+
+
+def _noted(memo: Path, form: str) -> str | None:
+    with contextlib.suppress(OSError, ValueError):
+        if re.fullmatch(form, text := memo.read_text()):
+            return text
+    return None
 
 
 def _note(memo: Path, text: str) -> None:

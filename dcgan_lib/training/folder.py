@@ -183,7 +183,7 @@ class RunFolder:
 
     def refuse_foreign(self) -> None:
         """Raises ValueError where a run that begins here would replace files that are no run's."""
-        places = [self.stats, *self.path.glob("samples/step_*.png"), *self.path.glob("kept/step_*.safetensors")]
+        places = [self.stats, *self._of_steps()]
         if found := [place.relative_to(self.path) for place in places if place.exists()]:
             raise ValueError(f"{self.path} holds files that are no run's ({min(found)}): choose another folder")
 
@@ -212,9 +212,13 @@ class RunFolder:
 
     def drop_beyond(self, step: int) -> None:
         """Sheets and kept weights of later steps go, as their lines did: of a stretch that the run did not take."""
-        for place in (*self.path.glob("samples/step_*.png"), *self.path.glob("kept/step_*.safetensors")):
+        for place in self._of_steps():
             if checkpoints.step_of(place) > step:
                 place.unlink()
+
+    def _of_steps(self) -> list[Path]:
+        """Sheets and kept weights, a file a step."""
+        return [*self.path.glob("samples/step_*.png"), *self.path.glob("kept/step_*.safetensors")]
 
     def add_stats(self, row: dict) -> None:
         """One line more. Raises OSError, with what is left and what to do, where the disk does not take it."""
